@@ -1,0 +1,26 @@
+import type { Static } from 'typebox';
+import type { MessageOf } from '#proto';
+import type { Log } from '#base/log';
+import type { Manifest } from './manifest.ts';
+import type { Session } from './session.ts';
+export type { Session } from './session.ts';
+
+/** What connect runs. Each promise is a lifetime: when it settles, that is over. */
+export interface DeviceHalf<M extends Manifest> {
+  /** One call a session; it ends with the promise. A rejection ends that session only. */
+  serve?(session: Session<MessageOf<NonNullable<M['protocol']>>>): Promise<void>;
+  /** Work that no session asks for, such as a monitor. */
+  run?(signal: AbortSignal): Promise<void>;
+}
+
+/** What the device lends its add-ons. */
+export interface Device {
+  /** A request to the server in the device's name: path below the server's root, authenticated. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  readonly log: Log;
+}
+
+/** Called once when the add-on is loaded: what its sessions share (a limit, a cache) lives in that closure. */
+export type DeviceEntry<M extends Manifest> = (device: Device, config: Static<M['config']>) => DeviceHalf<M>;
+
+export const defineDevice = <M extends Manifest>(_: M, entry: DeviceEntry<M>): DeviceEntry<M> => entry;

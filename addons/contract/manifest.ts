@@ -1,0 +1,22 @@
+import type { TSchema } from 'typebox';
+import type { Protocol } from '#proto';
+
+export type Half = 'device' | 'server' | 'web' | 'cli';
+
+/** What an add-on is. Data only: a host reads it before it loads any half. */
+export interface Manifest<P extends Protocol = Protocol, C extends TSchema = TSchema> {
+  /** Version of this contract. */
+  readonly api: 1;
+  /** `terminal`: configuration section, URL segment, log scope. Lower case, digits and dashes. */
+  readonly id: string;
+  /** Which other entry points there are, each a module beside this one. */
+  readonly halves: readonly Half[];
+  /** What it speaks on the session socket, if anything. */
+  readonly protocol?: P;
+  /** JSON Schema of its section; the host checks it and fills the defaults. */
+  readonly config: C;
+}
+
+export const defineManifest = <const P extends Protocol, const C extends TSchema>(
+  manifest: Manifest<P, C>,
+): Manifest<P, C> => manifest;

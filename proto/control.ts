@@ -1,0 +1,25 @@
+import { Type } from 'typebox';
+import { ProtoType } from './envelope.ts';
+import { defineProtocol } from './protocol.ts';
+
+const Number16 = Type.Integer({ minimum: 0, maximum: 0xffff });
+
+/** The session handshake and its liveness (`connect-protocol.md` §3.2). The only version there is: 1. */
+export const control = defineProtocol(ProtoType.Control, {
+  open: { body: Type.Object({ versions: Type.Array(Type.Integer(), { maxItems: 64 }) }) },
+  accept: { body: Type.Object({ version: Type.Integer(), protocols: Type.Array(Number16, { maxItems: 256 }) }) },
+  ping: {},
+  pong: {},
+  close: {},
+  error: {
+    body: Type.Object({
+      err: Type.String({ maxLength: 65536 }),
+      close: Type.Optional(Type.Boolean()),
+      code: Type.Optional(Type.Integer()),
+      msgproto: Type.Optional(Number16),
+      msgtype: Type.Optional(Type.String({ maxLength: 1024 })),
+      msgid: Type.Optional(Type.String({ maxLength: 1024 })),
+    }),
+  },
+});
+export const controlVersion = 1;

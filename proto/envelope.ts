@@ -1,0 +1,126 @@
+import { Decoder, Encoder } from '@msgpack/msgpack';
+import { CodedError, messageOf } from '#base/errors';
+
+/** Protocol numbers on the session socket (`connect-protocol.md` §3.1). Add-ons of third parties take 0x8000–0xFFFE. */
+export const ProtoType = { Shell: 1, FileTransfer: 2, PortForward: 3, MenderClient: 4, Control: 0xffff } as const;
+
+export interface ProtoHeader {
+  readonly proto: number;
+  readonly typ?: string;
+  readonly sid?: string;
+  /** Values keep their wire width: an int64 of the wire is a bigint here, and travels on as int64. */
+  readonly props?: Readonly<Record<string, unknown>>;
+}
+
+/** One frame of the session socket (`connect-protocol.md` §2): a header and opaque bytes. */
+export interface ProtoMsg {
+  readonly hdr: ProtoHeader;
+  readonly body?: Uint8Array;
+}
+
+/** No reference device takes a larger frame (`connect-protocol.md` §1.2): it closes with 1009. */
+export const deviceFrameLimit = 8192;
+/** What the server and our own device take. */
+export const frameLimit = 8 * 1024 * 1024;
+/** Bytes of body that fit into one frame for any device, whatever its header. */
+export const bodyChunk = 4096;
+
+/** Go's type assertions want int64 exactly (`d3` and 8 bytes, `connect-protocol.md` §2.2); the library would write uint64. */
+function encoder(): Encoder {
+  const made = new Encoder({ useBigInt64: true, ignoreUndefined: true });
+  const inner = made as unknown as { writeU8(value: number): void; writeBigInt64(value: bigint): void };
+  const encodeBigInt64 = (value: bigint): void => {
+    inner.writeU8(0xd3);
+    inner.writeBigInt64(value);
+  };
+  return Object.assign(made, { encodeBigInt64 });
+}
+
+const decoder = (): Decoder =>
+  new Decoder({
+    useBigInt64: true,
+    maxStrLength: frameLimit,
+    maxBinLength: frameLimit,
+    maxArrayLength: 65536,
+    maxMapLength: 4096,
+  });
+
+/** MessagePack of any value, bigint as int64, undefined left out. Never throws on what a schema let through. */
+export function pack(value: unknown): Uint8Array {
+  return encoder().encode(value);
+}
+
+/** The value of MessagePack bytes, int64 as bigint. Throws `invalid_frame`. Trailing bytes are ignored, as Go does. */
+export function unpack(bytes: Uint8Array): unknown {
+  try {
+    // decodeMulti stops after the first value when it is not asked for a second one.
+    for (const value of decoder().decodeMulti(bytes)) return value;
+  } catch (error) {
+    throw new CodedError('invalid_frame', `not MessagePack: ${messageOf(error)}`, { cause: error });
+  }
+  throw new CodedError('invalid_frame', 'not MessagePack: no bytes');
+}
+
+/** The bytes of a frame. Empty `typ`, `sid`, `props` and `body` are left out, never nil (item A-2). */
+export function encode(message: ProtoMsg): Uint8Array {
+  const { proto, typ, sid, props } = message.hdr;
+  return pack({
+    hdr: {
+      proto,
+      typ: typ || undefined,
+      sid: sid || undefined,
+      props: props && Object.keys(props).length > 0 ? props : undefined,
+    },
+    body: message.body && message.body.length > 0 ? message.body : undefined,
+  });
+}
+
+const utf8 = new TextEncoder();
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+
+/**
+ * The frame of some bytes; throws `invalid_frame`. Liberal as item A asks: nil anywhere but `proto`, a `body` that is
+ * a string (browsers) or an empty map (the old UI's `stop`), integers of any width, unknown keys.
+ */
+export function decode(bytes: Uint8Array): ProtoMsg {
+  const value = unpack(bytes);
+  if (!isMap(value) || !isMap(value['hdr'])) throw new CodedError('invalid_frame', 'no hdr map');
+  const { proto, typ, sid, props } = value['hdr'];
+  const number = typeof proto === 'bigint' ? Number(proto) : proto;
+  if (typeof number !== 'number' || !Number.isInteger(number) || number < 0 || number > 0xffff)
+    throw new CodedError('invalid_frame', 'hdr.proto is no uint16');
+  return {
+    hdr: {
+      proto: number,
+      ...optional('typ', text(typ, 'typ')),
+      ...optional('sid', text(sid, 'sid')),
+      ...optional('props', map(props)),
+    },
+    ...optional('body', bodyOf(value['body'])),
+  };
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
+}
+
+function text(value: unknown, key: string): string | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  if (typeof value === 'string') return value;
+  throw new CodedError('invalid_frame', `hdr.${key} is no string`);
+}
+
+function map(value: unknown): Record<string, unknown> | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!isMap(value)) throw new CodedError('invalid_frame', 'hdr.props is no map');
+  return Object.keys(value).length > 0 ? value : undefined;
+}
+
+function bodyOf(value: unknown): Uint8Array | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (value instanceof Uint8Array) return value.length > 0 ? value : undefined;
+  if (typeof value === 'string') return value.length > 0 ? utf8.encode(value) : undefined;
+  if (isMap(value) && Object.keys(value).length === 0) return undefined;
+  throw new CodedError('invalid_frame', 'body is neither bytes nor text');
+}
