@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { Id, Text, Timestamp } from './common.ts';
+import { Id, OneOf, Text, Timestamp } from './common.ts';
 
 /** `/api/management/v1/deployments` (`server-api.md` §2.2) and v2 (§2.3). */
 export const deploymentsV1 = '/api/management/v1/deployments';
@@ -22,7 +22,7 @@ export const deviceDeploymentStatuses = [
   'decommissioned',
 ] as const;
 export type DeviceDeploymentStatus = (typeof deviceDeploymentStatuses)[number];
-export const DeviceDeploymentStatus = Type.Union(deviceDeploymentStatuses.map((status) => Type.Literal(status)));
+export const DeviceDeploymentStatus = OneOf(deviceDeploymentStatuses);
 
 /** Statuses after which a device has nothing more to do in a deployment. */
 export const finalStatuses: ReadonlySet<DeviceDeploymentStatus> = new Set([
