@@ -29,7 +29,9 @@ export async function main(args: string[], builtIn?: LoadModule): Promise<number
   program
     .command('daemon')
     .description('run until stopped')
-    .action(async () => (code = await daemon(program.opts<Flags>(), builtIn)));
+    .action(async () => {
+      code = await daemon(program.opts<Flags>(), builtIn);
+    });
   program
     .command('version')
     .description('print the version')
