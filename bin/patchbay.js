@@ -12,7 +12,11 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
 /** Subcommand → its room's module, whether the room still wants to see the word, and a line of help. */
 const commands = {
-  demo: { room: 'cli', word: true, help: 'server and virtual devices on this machine, to look at (--check: try it all)' },
+  demo: {
+    room: 'cli',
+    word: true,
+    help: 'server and virtual devices on this machine, to look at (--check: try it all)',
+  },
   server: { room: 'server', word: false, help: 'run the server' },
   user: { room: 'server', word: true, help: "add or change users on the server's machine" },
   backup: { room: 'server', word: true, help: 'save database and artifacts of a running server' },
@@ -39,7 +43,8 @@ const commands = {
 };
 
 const major = Number.parseInt(process.versions.node, 10);
-process.exitCode = major < needed ? await again() : await launch(process.argv.slice(2));
+// A room that returns has finished. What a library may still hold open, such as an idle connection, must not keep us.
+process.exit(major < needed ? await again() : await launch(process.argv.slice(2)));
 
 /** Starts this same command with the Node that the package `node` brought. */
 async function again() {
