@@ -10,36 +10,16 @@ import { become } from './child.js';
 const needed = 26;
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 
-/** Subcommand → its room's module, whether the room still wants to see the word, and a line of help. */
-const commands = {
-  demo: {
-    room: 'cli',
-    word: true,
-    help: 'server and virtual devices on this machine, to look at (--check: try it all)',
-  },
-  server: { room: 'server', word: false, help: 'run the server' },
-  user: { room: 'server', word: true, help: "add or change users on the server's machine" },
-  backup: { room: 'server', word: true, help: 'save database and artifacts of a running server' },
-  restore: { room: 'server', word: true, help: 'put a backup in place' },
-  client: { room: 'client', word: false, help: 'the update client of a device' },
-  connect: { room: 'connect', word: false, help: 'the daemon that joins a device to the server' },
-  device: { room: 'device', word: false, help: 'client and connect in one process' },
-  artifact: { room: 'cli/artifact', word: false, help: 'write, read, sign and check artifacts' },
-  login: { room: 'cli', word: true, help: 'log in to a server' },
-  logout: { room: 'cli', word: true, help: 'forget the login' },
-  devices: { room: 'cli', word: true, help: 'list, accept and reject devices' },
-  groups: { room: 'cli', word: true, help: 'list groups and put devices into them' },
-  releases: { room: 'cli', word: true, help: 'list and upload releases' },
-  deploy: { room: 'cli', word: true, help: 'deploy a release and watch it finish' },
-  deployments: { room: 'cli', word: true, help: 'list deployments, read their logs' },
-  config: { room: 'cli', word: true, help: 'configure devices' },
-  alerts: { room: 'cli', word: true, help: 'what monitors report' },
-  audit: { room: 'cli', word: true, help: 'who did what' },
-  users: { room: 'cli', word: true, help: 'manage users over the network' },
-  terminal: { room: 'cli', word: true, help: 'open a shell on a device' },
-  forward: { room: 'cli', word: true, help: 'forward ports to a device' },
-  cp: { room: 'cli', word: true, help: 'copy files to and from a device' },
-  run: { room: 'cli', word: true, help: 'run a command on devices' },
+/** The programs: each its room's module, and whether the room wants to see the word. All else is an operator's command. */
+const programs = {
+  server: { room: 'server', word: false, summary: 'run the server' },
+  user: { room: 'server', word: true, summary: "add or change users on the server's machine" },
+  backup: { room: 'server', word: true, summary: 'save database and artifacts of a running server' },
+  restore: { room: 'server', word: true, summary: 'put a backup in place' },
+  client: { room: 'client', word: false, summary: 'the update client of a device' },
+  connect: { room: 'connect', word: false, summary: 'the daemon that joins a device to the server' },
+  device: { room: 'device', word: false, summary: 'client and connect in one process' },
+  artifact: { room: 'cli/artifact', word: false, summary: 'write, read, sign and check artifacts' },
 };
 
 const major = Number.parseInt(process.versions.node, 10);
@@ -70,18 +50,23 @@ async function launch(args) {
     console.log(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version);
     return 0;
   }
-  if (word === undefined || word === '--help' || word === '-h' || (word === 'help' && rest.length === 0)) {
-    (word === undefined ? console.error : console.log)(overview());
-    return word === undefined ? 2 : 0;
-  }
-  if (word === 'help') return launch([...rest, '--help']);
-  const command = Object.hasOwn(commands, word) ? commands[word] : undefined;
-  if (!command) return fail(`there is no command '${word}'${suggestion(word)}; patchbay --help lists all`, 2);
+  const verbose = args.includes('--verbose');
   try {
-    if (command.room === 'device') return await (await load('connect/device')).main(rest);
-    return await (await load(`${command.room}/main`)).main(command.word ? args : rest);
+    if (word === undefined || word === '--help' || word === '-h' || (word === 'help' && rest.length === 0)) {
+      (word === undefined ? console.error : console.log)(await overview());
+      return word === undefined ? 2 : 0;
+    }
+    if (word === 'help') return await launch([...rest, '--help']);
+    const program = Object.hasOwn(programs, word) ? programs[word] : undefined;
+    if (program) return await (await load(`${program.room}/main`)).main(program.word ? args : rest);
+    const known = word.startsWith('-') ? {} : (await load('cli/commands')).commands;
+    if (!word.startsWith('-') && !Object.hasOwn(known, word)) {
+      const like = suggestion(word, [...Object.keys(programs), ...Object.keys(known)]);
+      return fail(`there is no command '${word}'${like}; patchbay --help lists all`, 2);
+    }
+    return await (await load('cli/main')).main(args);
   } catch (error) {
-    if (args.includes('--verbose')) console.error(error);
+    if (verbose) console.error(error);
     return fail(error instanceof Error ? error.message : String(error));
   }
 }
@@ -93,14 +78,24 @@ function load(module) {
   return import(pathToFileURL(file).href);
 }
 
-function overview() {
-  const width = Math.max(...Object.keys(commands).map((name) => name.length));
-  const lines = Object.entries(commands).map(([name, { help }]) => `  ${name.padEnd(width)}  ${help}`);
-  return `usage: patchbay COMMAND …\n\n${lines.join('\n')}\n\npatchbay COMMAND --help tells more about one.`;
+async function overview() {
+  const { commands } = await load('cli/commands');
+  const rows = { ...commands, ...programs };
+  const width = Math.max(...Object.keys(rows).map((name) => name.length));
+  const table = (/** @type {object} */ part) =>
+    Object.entries(part)
+      .map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
+      .join('\n');
+  return [
+    'usage: patchbay COMMAND …',
+    `for operators:\n${table(commands)}`,
+    `on servers, devices and build machines:\n${table(programs)}`,
+    'patchbay COMMAND --help tells more about one.',
+  ].join('\n\n');
 }
 
-function suggestion(word) {
-  const near = Object.keys(commands).filter((name) => name.startsWith(word) || distance(word, name) <= 2);
+function suggestion(word, names) {
+  const near = names.filter((name) => name.startsWith(word) || distance(word, name) <= 2);
   return near.length > 0 ? `, did you mean ${near.slice(0, 3).join(' or ')}?` : '';
 }
 
