@@ -13,7 +13,7 @@ export function become(command, args, options = {}) {
   const child = spawn(command, args, { stdio: 'inherit', ...options });
   // A terminal sends Ctrl-C to the whole foreground group, so the child has it already; without one it is ours to pass on.
   const shared = process.stdin.isTTY || process.stdout.isTTY;
-  const handlers = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2'].map((signal) => {
+  const handlers = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2'].map((signal) => {
     const pass = () => {
       if (signal !== 'SIGINT' || !shared) child.kill(/** @type {NodeJS.Signals} */ (signal));
     };
