@@ -38,7 +38,7 @@ async function untilEnd(/** @type {Promise<number>} */ running) {
   try {
     return await running;
   } catch (error) {
-    console.error(`patchbay: ${error instanceof Error ? error.message : error}`);
+    console.error(`patchbay: ${error instanceof Error ? error.message : String(error)}`);
     return 1;
   } finally {
     if (process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM');
