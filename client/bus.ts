@@ -47,7 +47,10 @@ const primaryOwner = 1;
 const alreadyOwner = 4;
 
 async function serveOnce(options: BusOptions, signal: AbortSignal, serving: () => void): Promise<void> {
-  const { systemBus, interface: { Interface } } = (await import('dbus-next')).default;
+  const {
+    systemBus,
+    interface: { Interface },
+  } = (await import('dbus-next')).default;
   const bus = systemBus();
   const ended = untilEnd(bus, signal);
   ended.catch(() => undefined); // also awaited below; a failure before that must not count as unhandled

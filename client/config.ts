@@ -154,7 +154,7 @@ function pick(shape: Readonly<Record<string, object>>, value: Loose, file: strin
 
 // Checked as a property: ajv takes no default at the root of a schema.
 const valueOf = (key: string, schema: TSchema, value: unknown): unknown =>
-  (parser(Type.Object({ [key]: schema }))({ [key]: value }) as Loose)[key];
+  parser(Type.Object({ [key]: schema }))({ [key]: value })[key];
 
 const complete = parser(Settings, 'config');
 

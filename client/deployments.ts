@@ -44,7 +44,7 @@ export class Deployments {
         artifact_name: provides['artifact_name'] ?? '',
         device_type: provides['device_type'] ?? '',
       });
-      return this.#api.call('GET', `${devicePaths.nextV1}?${query}`, [200, 204], signal);
+      return this.#api.call('GET', `${devicePaths.nextV1}?${query.toString()}`, [200, 204], signal);
     }
   }
 

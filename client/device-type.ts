@@ -9,7 +9,10 @@ export function readDeviceType(file: string): string {
   } catch (error) {
     throw new CodedError('device_type', `cannot read device type: ${messageOf(error)}`, { cause: error });
   }
-  const lines = text.split('\n').map((line) => line.trim()).filter(Boolean);
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
   const match = /^device_type=(.+)$/.exec(lines[0] ?? '');
   if (lines.length !== 1 || !match?.[1])
     throw new CodedError('device_type', `${file} must hold one line device_type=VALUE, and nothing else`);

@@ -67,7 +67,11 @@ export class Transport {
       });
       out.setTimeout(idle, () => out.destroy(new CodedError('timeout', `no answer from ${target.host} in time`)));
       out.on('error', (error) =>
-        reject(new CodedError('transport', `${method} ${target.origin}${target.pathname}: ${explain(error)}`, { cause: error })),
+        reject(
+          new CodedError('transport', `${method} ${target.origin}${target.pathname}: ${explain(error)}`, {
+            cause: error,
+          }),
+        ),
       );
       out.on('response', (answer) => {
         answer.on('error', () => undefined); // whoever reads it hears of it; nobody else may die of it

@@ -69,10 +69,10 @@ export class Access extends EventEmitter<{ fetched: [Grant | undefined] }> {
   async #ask(signal: AbortSignal): Promise<Grant | undefined> {
     const { config, identityScript, key, transport, log } = this.#options;
     if (config.servers.length === 0) throw new CodedError('no_server', 'no server: set ServerURL in mender.conf');
-    const { publicKey, sign } = key();
+    const device = key();
     const request: AuthRequest = {
       id_data: await identityData(identityScript, signal),
-      pubkey: publicKey,
+      pubkey: device.publicKey,
       ...(config.TenantToken === undefined ? {} : { tenant_token: config.TenantToken }),
       tier: config.DeviceTier,
     };
@@ -84,7 +84,7 @@ export class Access extends EventEmitter<{ fetched: [Grant | undefined] }> {
           headers: {
             'Content-Type': 'application/json',
             Authorization: 'API_KEY',
-            [signatureHeader]: sign(body),
+            [signatureHeader]: device.sign(body),
           },
           body,
           signal,

@@ -140,7 +140,9 @@ function tunnel({ request, socket, head, grant, transport, log, sockets }: Tunne
   });
   out.on('response', (answer) => {
     const status = `${answer.statusCode ?? 502} ${answer.statusMessage ?? ''}`;
-    socket.write(`HTTP/1.1 ${status}\r\n${headerLines(answer.rawHeaders, ['connection', 'transfer-encoding'])}connection: close\r\n\r\n`);
+    socket.write(
+      `HTTP/1.1 ${status}\r\n${headerLines(answer.rawHeaders, ['connection', 'transfer-encoding'])}connection: close\r\n\r\n`,
+    );
     answer.pipe(socket);
   });
   out.on('error', (error) => {

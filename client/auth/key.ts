@@ -1,10 +1,4 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  sign as signWith,
-  type KeyObject,
-} from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign as signWith, type KeyObject } from 'node:crypto';
 import { chmodSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';

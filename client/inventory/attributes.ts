@@ -27,7 +27,8 @@ export async function collectAttributes(
     signal.throwIfAborted();
     try {
       if (ended.error) throw ended.error;
-      if (ended.code !== 0) throw new CodedError('inventory', ended.timedOut ? 'took too long' : `exit ${ended.code ?? ended.signal}`);
+      if (ended.code !== 0)
+        throw new CodedError('inventory', ended.timedOut ? 'took too long' : `exit ${ended.code ?? ended.signal}`);
       parseKeyValues(ended.output, values);
     } catch (error) {
       failed += 1;

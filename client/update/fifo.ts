@@ -6,7 +6,8 @@ import { runChild } from '../child.ts';
 /** Makes FIFOs; Node has no call for it. */
 export async function makeFifo(file: string): Promise<void> {
   const ended = await runChild({ file: 'mkfifo', args: ['-m', '0600', file], timeout: 10_000 });
-  if (ended.code !== 0) throw new CodedError('fifo', `cannot make FIFO ${file}: ${ended.error?.message ?? ended.output}`);
+  if (ended.code !== 0)
+    throw new CodedError('fifo', `cannot make FIFO ${file}: ${ended.error?.message ?? ended.output}`);
 }
 
 /**

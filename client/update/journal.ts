@@ -35,7 +35,12 @@ export const StoredDeployment = Type.Object({
     AllRollbacksSuccessful: Type.Boolean(),
     /** Ours: what the deployment has come to, so that a cut in its last steps does not turn success into failure. */
     Outcome: Type.Optional(
-      Type.Union(['clean', 'failed', 'rolledBack', 'rollbackFailed'].map((word) => Type.Literal(word))),
+      Type.Union([
+        Type.Literal('clean'),
+        Type.Literal('failed'),
+        Type.Literal('rolledBack'),
+        Type.Literal('rollbackFailed'),
+      ]),
     ),
   }),
 });

@@ -87,7 +87,11 @@ export class UpdateModule {
   }
 
   /** Asks the module; its answer must be one word of `words`, or nothing at all (undefined). */
-  async ask<const W extends string>(query: ModuleQuery, words: readonly W[], signal: AbortSignal): Promise<W | undefined> {
+  async ask<const W extends string>(
+    query: ModuleQuery,
+    words: readonly W[],
+    signal: AbortSignal,
+  ): Promise<W | undefined> {
     const ended = await this.#run(query, signal, true);
     this.succeeded(query, ended);
     if (ended.output === '') return undefined;

@@ -36,7 +36,8 @@ export interface StateScriptOptions {
 }
 
 const retryLater = 21;
-const scriptName = /^(?:Artifact(?:Install|Reboot|Commit|Rollback|RollbackReboot|Failure))_(?:Enter|Leave|Error)_\d\d(?:_\S+)?$/;
+const scriptName =
+  /^(?:Artifact(?:Install|Reboot|Commit|Rollback|RollbackReboot|Failure))_(?:Enter|Leave|Error)_\d\d(?:_\S+)?$/;
 
 /** State scripts (`update-client.md` §3): runs their groups and keeps those of the artifact. */
 export class StateScripts {
@@ -154,5 +155,8 @@ function checkVersion(folder: string): void {
     throw error;
   }
   if (text !== '2' && text !== '3')
-    throw new CodedError('script', `state scripts in ${folder} have version '${text.slice(0, 20)}': only 2 and 3 can be run`);
+    throw new CodedError(
+      'script',
+      `state scripts in ${folder} have version '${text.slice(0, 20)}': only 2 and 3 can be run`,
+    );
 }

@@ -30,7 +30,10 @@ export async function streamPayload(
   const ended = module.start(state, running);
   ended.catch(() => undefined); // awaited below, after the writer
   try {
-    const reader = await openForReader(next, ended.catch(() => undefined));
+    const reader = await openForReader(
+      next,
+      ended.catch(() => undefined),
+    );
     if (reader) {
       await feed({ module, files, next, streams, sizes, first: reader, ended });
       module.succeeded(state, await ended);
@@ -78,7 +81,9 @@ async function feed({ module, files, next, streams, sizes, first, ended }: Feed)
         for await (const chunk of file.content) await writeAll(stream, chunk);
       } catch (error) {
         if (codeOf(error) !== 'EPIPE') throw error;
-        throw new CodedError('module', `the update module stopped reading ${file.name} before its end`, { cause: error });
+        throw new CodedError('module', `the update module stopped reading ${file.name} before its end`, {
+          cause: error,
+        });
       } finally {
         await stream.close();
       }
@@ -96,7 +101,9 @@ async function tell(handle: FileHandle, line: string): Promise<void> {
   try {
     await writeAll(handle, Buffer.from(line));
   } catch (error) {
-    throw new CodedError('module', `the update module stopped reading stream-next: ${messageOf(error)}`, { cause: error });
+    throw new CodedError('module', `the update module stopped reading stream-next: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
