@@ -1,10 +1,10 @@
 import { Type, type Static } from 'typebox';
-import { Id, Text, Timestamp } from './common.ts';
+import { Id, OneOf, Text, Timestamp } from './common.ts';
 
 export { devauth, deviceconnect, inventoryV1, inventoryV2 } from './paths.ts';
 
 export const deviceStatuses = ['accepted', 'rejected', 'pending', 'preauthorized', 'noauth'] as const;
-export const DeviceStatus = Type.Union(deviceStatuses.map((status) => Type.Literal(status)));
+export const DeviceStatus = OneOf(deviceStatuses);
 export type DeviceStatus = (typeof deviceStatuses)[number];
 
 /** One identity with one key. */
@@ -37,7 +37,7 @@ export type AuthSetStatus = Static<typeof AuthSetStatus>;
 export const DeviceCount = Type.Object({ count: Type.Integer() });
 
 export const inventoryScopes = ['identity', 'inventory', 'system', 'monitor', 'tags'] as const;
-export const InventoryScope = Type.Union(inventoryScopes.map((scope) => Type.Literal(scope)));
+export const InventoryScope = OneOf(inventoryScopes);
 export type InventoryScope = (typeof inventoryScopes)[number];
 
 export const AttributeValue = Type.Union([
@@ -74,7 +74,7 @@ const filterTypes = ['$eq', '$ne', '$gt', '$gte', '$lt', '$lte', '$in', '$nin', 
 export const FilterTerm = Type.Object({
   scope: InventoryScope,
   attribute: Text(1024, 1),
-  type: Type.Union(filterTypes.map((type) => Type.Literal(type))),
+  type: OneOf(filterTypes),
   value: Type.Unknown(),
 });
 export interface FilterTerm {
