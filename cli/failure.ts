@@ -9,6 +9,9 @@ export const usage = (message: string) => new CodedError('usage', message);
 /** Something did not work: exit code 1. */
 export const failed = (message: string, options?: ErrorOptions) => new CodedError('failed', message, options);
 
+/** Something did not work, and that has been said already: exit code 1. */
+export const silent = () => new CodedError('silent', 'failed');
+
 /** The person stopped it: exit code 1, nothing to explain. */
 export const interrupted = () => new CodedError('interrupted', 'interrupted');
 

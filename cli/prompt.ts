@@ -53,14 +53,14 @@ async function line(io: Io, secret: boolean, signal?: AbortSignal): Promise<stri
   }
 }
 
-/** The first line of standard input: a password from a script. */
-export async function firstLine(io: Io): Promise<string> {
+/** The first line (or lines) of standard input: a password from a script. */
+export async function firstLine(io: Io, lines = 1): Promise<string> {
   let text = '';
   for await (const chunk of io.in) {
     text += String(chunk);
-    if (text.includes('\n') || text.length > limit) break;
+    if (text.split('\n').length > lines || text.length > limit) break;
   }
-  const first = text.split(/\r?\n/, 1)[0] ?? '';
+  const first = text.split(/\r?\n/, lines).join('\n');
   if (!first) throw failed('standard input has no password: pipe one line into --password-stdin');
   return first;
 }
