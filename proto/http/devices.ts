@@ -15,7 +15,7 @@ export const AuthSet = Type.Object({
   ts: Timestamp,
   status: DeviceStatus,
 });
-export type AuthSet = Static<typeof AuthSet> & { status: DeviceStatus };
+export type AuthSet = Static<typeof AuthSet>;
 
 export const Device = Type.Object({
   id: Id,
@@ -30,7 +30,7 @@ export const Device = Type.Object({
 export type Device = Static<typeof Device>;
 
 export const AuthSetStatus = Type.Object({
-  status: Type.Union([Type.Literal('accepted'), Type.Literal('rejected'), Type.Literal('pending')]),
+  status: OneOf(['accepted', 'rejected', 'pending']),
 });
 export type AuthSetStatus = Static<typeof AuthSetStatus>;
 
@@ -94,7 +94,7 @@ export const InventorySearch = Type.Object({
       Type.Object({
         scope: InventoryScope,
         attribute: Text(1024, 1),
-        order: Type.Union([Type.Literal('asc'), Type.Literal('desc')]),
+        order: OneOf(['asc', 'desc']),
       }),
       { maxItems: 10 },
     ),
@@ -110,7 +110,7 @@ export type InventorySearch = Static<typeof InventorySearch>;
 /** `/api/management/v1/deviceconnect/devices/{id}` (§2.6). */
 export const ConnectState = Type.Object({
   device_id: Id,
-  status: Type.Union([Type.Literal('connected'), Type.Literal('disconnected'), Type.Literal('unknown')]),
+  status: OneOf(['connected', 'disconnected', 'unknown']),
   created_ts: Timestamp,
   updated_ts: Timestamp,
 });
