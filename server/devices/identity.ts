@@ -58,7 +58,7 @@ export function parseDeviceKey(pem: string): { key: KeyObject; pem: string } {
       (details?.modulusLength ?? 0) <= 16_384) ||
     (key.asymmetricKeyType === 'ec' && curves.has(details?.namedCurve ?? ''));
   if (!good) throw badRequest('invalid auth request: pubkey is neither RSA, ECDSA on a NIST curve, nor Ed25519');
-  return { key, pem: key.export({ type: 'spki', format: 'pem' }).toString() };
+  return { key, pem: key.export({ type: 'spki', format: 'pem' }) };
 }
 
 /** Whether `signature` (base64) is the key's over exactly these bytes: Ed25519 on the body, else on its SHA-256. */

@@ -14,7 +14,7 @@ export interface Keys {
 
 export async function loadKeys(db: Db): Promise<Keys> {
   const pem = await secret(db, 'token-key', () =>
-    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }),
   );
   const link = await secret(db, 'link-secret', () => randomBytes(32).toString('hex'));
   return keysOf(createPrivateKey(pem), Buffer.from(link, 'hex'));
