@@ -1,0 +1,21 @@
+export type { ArtifactHeader, OpenArtifact, Payload, PayloadFile, StateScript } from './artifact.ts';
+export { ArtifactError, artifactErrorCodes, type ArtifactErrorCode } from './errors.ts';
+export { defaultLimits, type Limits } from './limits.ts';
+export {
+  compressions,
+  isPayloadFileName,
+  isScriptName,
+  nameFault,
+  payloadTypeFault,
+  type Compression,
+} from './names.ts';
+export {
+  applyProvides,
+  dependsMismatch,
+  matchesClear,
+  mergedDepends,
+  mergedPayload,
+  mergedProvides,
+  type DeviceView,
+} from './provides.ts';
+export { openArtifact, type ReadOptions } from './read.ts';
