@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises';
 import { Type } from 'typebox';
-import { Text, Uuid } from '#proto/http/common';
+import { Text } from '#proto/http/common';
 import { badRequest, notFound } from '../errors.ts';
 import { type Reply, type Route, route } from '../http/route.ts';
 import type { ArtifactDeps } from './deps.ts';
@@ -30,13 +30,13 @@ export function downloadRoute({ db, blobs, linkSecret, log }: ArtifactDeps): Rou
     },
     async ({ req, res, params: { id = '' }, query }): Promise<Reply> => {
       checkLink(linkSecret, `${artifactDownloadPath}/${id}`, query);
-      const artifact = uuid.test(id) ? await findArtifact(db, id) : undefined;
+      const artifact = uuid.test(id) ? await findArtifact(db, id.toLowerCase()) : undefined;
       const size = artifact && (await blobs.size(id));
       if (!artifact || size === undefined) throw notFound(`no artifact ${id}`);
       const etag = `"${id}"`;
       res.set({
         'Content-Type': artifactType,
-        'Content-Disposition': attachment(`${artifact.name}.mender`),
+        'Content-Disposition': attachment(`${artifact.name.toWellFormed()}.mender`),
         'Accept-Ranges': 'bytes',
         'Cache-Control': 'private, no-transform',
         ETag: etag,
@@ -65,7 +65,7 @@ export function downloadRoute({ db, blobs, linkSecret, log }: ArtifactDeps): Rou
   );
 }
 
-const uuid = new RegExp(Uuid.pattern);
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** RFC 6266: a name in plain ASCII, and in full where it is more than that. */
 export function attachment(name: string): string {

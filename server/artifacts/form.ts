@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Busboy, type BusboyFileStream } from '@fastify/busboy';
-import { messageOf } from '#base/errors';
+import { CodedError, messageOf } from '#base/errors';
 import { badRequest, HttpError } from '../errors.ts';
 
 export interface FormRules {
@@ -46,7 +46,7 @@ export async function readForm<T>(
       busboy.on('file', (_name, stream) => {
         file = stream;
         stream.on('error', () => undefined);
-        consume(fields, stream).then(resolve, reject);
+        consume(fields, bytesOf(stream)).then(resolve, reject);
       });
       busboy.on('error', (error) => fail(badRequest(`the form cannot be read: ${messageOf(error)}`)));
       busboy.on('finish', () => {
@@ -61,6 +61,15 @@ export async function readForm<T>(
   } finally {
     req.unpipe(busboy);
     req.resume();
+  }
+}
+
+/** The file's bytes; what the parser says of a form that breaks off is the client's fault. */
+async function* bytesOf(stream: BusboyFileStream): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* stream as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    throw error instanceof CodedError ? error : badRequest(`the form cannot be read: ${messageOf(error)}`);
   }
 }
 
