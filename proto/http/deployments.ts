@@ -20,7 +20,7 @@ export const deviceDeploymentStatuses = [
   'decommissioned',
 ] as const;
 export type DeviceDeploymentStatus = (typeof deviceDeploymentStatuses)[number];
-export const DeviceDeploymentStatus = Type.Union(deviceDeploymentStatuses.map((status) => Type.Literal(status)));
+export const DeviceDeploymentStatus = OneOf(deviceDeploymentStatuses);
 
 /** Statuses after which a device has nothing more to do in a deployment. */
 export const finalStatuses: ReadonlySet<DeviceDeploymentStatus> = new Set([

@@ -1,13 +1,6 @@
 import { type TSchema, Type } from 'typebox';
 import { Repeated, Text } from '#proto/http/common';
-import {
-  deploymentsV1,
-  deploymentsV2,
-  Release,
-  ReleaseChange,
-  ReleaseTags,
-  ReleaseV1,
-} from '#proto/http/deployments';
+import { deploymentsV1, deploymentsV2, Release, ReleaseChange, ReleaseTags, ReleaseV1 } from '#proto/http/deployments';
 import { badRequest, conflict, notFound } from '../errors.ts';
 import { listOf, pageHeaders, PageQuery } from '../http/paging.ts';
 import { empty, json, type Route, route } from '../http/route.ts';
@@ -89,8 +82,7 @@ function v1Routes({ db }: ArtifactDeps): Route[] {
   ];
 }
 
-const tagsOf = (tag: string | string[] | undefined): string[] =>
-  listOf(tag).map((one) => one.toLowerCase());
+const tagsOf = (tag: string | string[] | undefined): string[] => listOf(tag).map((one) => one.toLowerCase());
 
 function v2Routes({ db, blobs, live }: ArtifactDeps): Route[] {
   return [
@@ -138,8 +130,7 @@ function v2Routes({ db, blobs, live }: ArtifactDeps): Route[] {
         note({ object: { type: 'release', id: names[0] ?? '' }, ...(names.length > 1 ? { details: { names } } : {}) });
         const removed = await db.transaction().execute(async (trx) => {
           const active = await activeDeploymentsOf(trx, names);
-          if (active.length > 0)
-            throw conflict('release(s) used in active deployment', { active_deployments: active });
+          if (active.length > 0) throw conflict('release(s) used in active deployment', { active_deployments: active });
           return removeReleases(trx, names);
         });
         for (const id of removed) await blobs.remove(id);

@@ -41,7 +41,9 @@ export async function listReleases(
       return e.exists(artifacts);
     });
   if (tags.length > 0)
-    query = query.where('name', 'in', (e) => e.selectFrom('release_tags').select('release_name').where('tag', 'in', tags));
+    query = query.where('name', 'in', (e) =>
+      e.selectFrom('release_tags').select('release_name').where('tag', 'in', tags),
+    );
   const direction = desc ? 'desc' : 'asc';
   const count = sql<number>`(select count(*) from artifacts where artifacts.name = releases.name)`;
   let rows = query.selectAll();

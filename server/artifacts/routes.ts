@@ -21,7 +21,13 @@ const filter = {
 
 /** Artifacts and releases of the management API (`server-api.md` §2.2, §2.3), and their download. */
 export function artifactRoutes(deps: ArtifactDeps): Route[] {
-  return [...listRoutes(deps), ...storeRoutes(deps), ...objectRoutes(deps), ...releaseRoutes(deps), downloadRoute(deps)];
+  return [
+    ...listRoutes(deps),
+    ...storeRoutes(deps),
+    ...objectRoutes(deps),
+    ...releaseRoutes(deps),
+    downloadRoute(deps),
+  ];
 }
 
 function listRoutes({ db }: ArtifactDeps): Route[] {
@@ -170,7 +176,11 @@ function objectRoutes({ db, blobs, live, linkSecret, publicUrl }: ArtifactDeps):
         access: 'releases:manage',
         summary: 'Remove an artifact',
         audit: 'artifact_delete',
-        responses: { 204: { description: 'removed' }, ...missing, 409: { description: 'used in an active deployment' } },
+        responses: {
+          204: { description: 'removed' },
+          ...missing,
+          409: { description: 'used in an active deployment' },
+        },
       },
       async ({ params, note }) => {
         const artifact = await found(params['id']);

@@ -26,7 +26,10 @@ export function pollQuery(db: Db): (deviceId: string) => Promise<string | undefi
   const { parameters } = query;
   return async (deviceId) => {
     // The only parameter that is not a constant is the device: the first.
-    const { rows } = await db.executeQuery({ ...query, parameters: [deviceId, ...parameters.slice(1)] });
+    const { rows } = await db.executeQuery<{ deployment_id: string }>({
+      ...query,
+      parameters: [deviceId, ...parameters.slice(1)],
+    });
     return rows[0]?.deployment_id;
   };
 }
@@ -70,7 +73,10 @@ async function step(trx: Queries, deployment: Deployments, row: DeviceDeployment
       .execute();
   const { artifact, ended } = await artifactFor(trx, deployment, row, asker);
   if (!artifact)
-    return { outcome: 'nothing', deployment: await end(trx, deployment, row, ended.status, { ...asked, ...ended.more }) };
+    return {
+      outcome: 'nothing',
+      deployment: await end(trx, deployment, row, ended.status, { ...asked, ...ended.more }),
+    };
   const change = { ...asked, ...(row.artifact_id === artifact.id ? {} : { artifact_id: artifact.id }) };
   const outcome = { deploymentId: deployment.id, artifact };
   if (Object.keys(change).length === 0) return { outcome };
@@ -88,7 +94,10 @@ type Assigned =
   | { readonly artifact: Artifact; readonly ended?: undefined }
   | {
       readonly artifact?: undefined;
-      readonly ended: { readonly status: 'noartifact' | 'already-installed'; readonly more: Partial<DeviceDeployments> };
+      readonly ended: {
+        readonly status: 'noartifact' | 'already-installed';
+        readonly more: Partial<DeviceDeployments>;
+      };
     };
 
 /** The artifact that the device has been given before, or gets now; else how its part ends. */

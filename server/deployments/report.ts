@@ -19,7 +19,8 @@ export async function takeReport(
   deviceId: string,
   { status, substate }: Report,
 ): Promise<DeploymentStatus | undefined> {
-  if (!reportable.has(status)) throw badRequest(`status: a device may not report ${JSON.stringify(status.slice(0, 64))}`);
+  if (!reportable.has(status))
+    throw badRequest(`status: a device may not report ${JSON.stringify(status.slice(0, 64))}`);
   return db.transaction().execute(async (trx) => {
     const deployment = await lockDeployment(trx, deploymentId);
     const row = deployment && (await findDevice(trx, deploymentId, deviceId));

@@ -121,3 +121,44 @@ export const activeOf = (db: Queries, deviceId: string) =>
     .orderBy(sql`asked is null`)
     .orderBy('created')
     .orderBy('deployment_id');
+
+/** Devices that have asked, by status and id; a page of them, or all. */
+export async function listDevices(
+  db: Queries,
+  deploymentId: string,
+  statuses: readonly string[] | undefined,
+  page?: { readonly perPage: number; readonly offset: number },
+): Promise<{ rows: DeviceDeployments[]; total: number }> {
+  let query = db
+    .selectFrom('device_deployments')
+    .where('deployment_id', '=', deploymentId)
+    .where('asked', 'is not', null);
+  if (statuses) query = query.where('status', 'in', statuses);
+  let list = query.selectAll().orderBy('status').orderBy('device_id');
+  if (page) list = list.limit(page.perPage).offset(page.offset);
+  const rows = await list.execute();
+  if (!page) return { rows, total: rows.length };
+  const { total } = await query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow();
+  return { rows, total: Number(total) };
+}
+
+/** The frozen list of a deployment. */
+export async function targetsOf(db: Queries, deploymentId: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('device_deployments')
+    .select('device_id')
+    .where('deployment_id', '=', deploymentId)
+    .orderBy('device_id')
+    .execute();
+  return rows.map(({ device_id }) => device_id);
+}
+
+export async function findLog(db: Queries, deploymentId: string, deviceId: string): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('deployment_logs')
+    .select('messages')
+    .where('deployment_id', '=', deploymentId)
+    .where('device_id', '=', deviceId)
+    .executeTakeFirst();
+  return row?.messages;
+}

@@ -4,6 +4,7 @@ import SQLite from 'better-sqlite3';
 import { Kysely, SqliteDialect, type Transaction } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { CodedError, codeOf, messageOf } from '#base/errors';
+import { regexp } from './regexp.ts';
 import { up as first } from './migrations/0001-first.ts';
 import type { Database } from './tables.ts';
 
@@ -22,6 +23,7 @@ export async function openStore(data: string): Promise<Db> {
     sqlite.pragma('journal_mode = WAL');
     sqlite.pragma('synchronous = FULL');
     sqlite.pragma('foreign_keys = ON');
+    sqlite.function('regexp', { deterministic: true }, regexp);
     const db: Db = new Kysely<Database>({ dialect: new SqliteDialect({ database: sqlite }) });
     await migrate(db);
     return db;
