@@ -13,7 +13,7 @@ export interface ArtifactDeps {
   /** Signs download links. */
   readonly linkSecret: Buffer;
   /** The origin that the caller of a request uses for this server, with its path prefix if there is one. */
-  publicUrl(req: Request): string;
+  readonly publicUrl: (req: Request) => string;
   readonly limits: {
     /** Largest artifact, bytes. */
     readonly artifactSize: number;

@@ -14,7 +14,7 @@ export interface Expected {
   /** Most bytes. */
   readonly limit: number;
   /** Looks at the header before the payload comes: throws to refuse it early. */
-  check(header: ArtifactHeader): Promise<void>;
+  readonly check: (header: ArtifactHeader) => Promise<void>;
 }
 
 export interface Received {

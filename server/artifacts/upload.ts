@@ -46,7 +46,7 @@ export async function storeArtifact(
   const received = await receiveArtifact(source, id, blobs, {
     size,
     limit: deps.limits.artifactSize,
-    async check(header) {
+    check: async (header) => {
       const same = await findConflict(db, header.name, dependsKey(header));
       if (same) throw taken(same.artifact_depends, header.name);
     },

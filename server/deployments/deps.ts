@@ -3,7 +3,7 @@ import type { ArtifactDeps } from '../artifacts/deps.ts';
 /** What the deployments slice is given. */
 export interface DeploymentDeps extends ArtifactDeps {
   /** Ids of all accepted devices. */
-  acceptedDevices(): Promise<string[]>;
+  readonly acceptedDevices: () => Promise<string[]>;
   /** Ids of the accepted devices of a group; none if there is no such group. */
-  devicesOfGroup(name: string): Promise<string[]>;
+  readonly devicesOfGroup: (name: string) => Promise<string[]>;
 }

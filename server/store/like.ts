@@ -8,4 +8,4 @@ export const likeAnywhere = (column: string, text: string): RawBuilder<boolean> 
 
 /** True where a column begins with a text, in this case. */
 export const beginsWith = (column: string, text: string): RawBuilder<boolean> =>
-  sql<boolean>`substr(${sql.ref(column)}, 1, ${[...text].length}) = ${text}`;
+  sql<boolean>`substr(${sql.ref(column)}, 1, ${Array.from(text).length}) = ${text}`;
