@@ -137,7 +137,7 @@ describe('a deployment', () => {
   });
 
   it('UC-28 payload-less: Download scripts only, provides replaced', async () => {
-    expect(await deploy({}, { type: null, provides: { a: '1' }, name: 'empty' })).toBe('empty');
+    expect(await deploy({}, { type: null, provides: { a: '1' }, name: 'empty', scripts: {} })).toBe('empty');
     expect(server.reports).toEqual(['downloading', 'success']);
     expect(device.record().provides).toEqual({ a: '1' });
     expect(device.calls()).toEqual([]);
