@@ -19,3 +19,6 @@ export {
   type DeviceView,
 } from './provides.ts';
 export { openArtifact, type ReadOptions } from './read.ts';
+export { keySigner, type Signer } from './signer.ts';
+export { bytesSource, fileSource, type ArtifactSpec, type PayloadSource, type PayloadSpec } from './spec.ts';
+export { artifactBytes, writeArtifact, type WriteOptions, type Written } from './write.ts';
