@@ -23,5 +23,9 @@ export const commands: Readonly<Record<string, Row>> = {
     load: () => import('./commands/deployments.ts'),
   },
   users: { summary: 'list, add and delete users, change passwords', load: () => import('./commands/users.ts') },
+  demo: {
+    summary: 'try Patchbay: a server and virtual devices on this machine',
+    load: () => import('./commands/demo.ts'),
+  },
   audit: { summary: 'who did what', load: () => import('./commands/audit.ts') },
 };
