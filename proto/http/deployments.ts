@@ -1,9 +1,7 @@
 import { Type, type Static } from 'typebox';
 import { Id, OneOf, Text, Timestamp } from './common.ts';
 
-/** `/api/management/v1/deployments` (`server-api.md` §2.2) and v2 (§2.3). */
-export const deploymentsV1 = '/api/management/v1/deployments';
-export const deploymentsV2 = '/api/management/v2/deployments';
+export { deploymentsV1, deploymentsV2 } from './paths.ts';
 
 /** What one device's part in a deployment can be: the counters of `statistics.status`. */
 export const deviceDeploymentStatuses = [

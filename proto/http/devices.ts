@@ -1,8 +1,7 @@
 import { Type, type Static } from 'typebox';
 import { Id, OneOf, Text, Timestamp } from './common.ts';
 
-/** Device authentication, management side: `/api/management/v2/devauth` (`server-api.md` §2.1). */
-export const devauth = '/api/management/v2/devauth';
+export { devauth, deviceconnect, inventoryV1, inventoryV2 } from './paths.ts';
 
 export const deviceStatuses = ['accepted', 'rejected', 'pending', 'preauthorized', 'noauth'] as const;
 export const DeviceStatus = OneOf(deviceStatuses);
@@ -36,10 +35,6 @@ export const AuthSetStatus = Type.Object({
 export type AuthSetStatus = Static<typeof AuthSetStatus>;
 
 export const DeviceCount = Type.Object({ count: Type.Integer() });
-
-/** `/api/management/v1/inventory` and v2 (§2.4, §2.5). */
-export const inventoryV1 = '/api/management/v1/inventory';
-export const inventoryV2 = '/api/management/v2/inventory';
 
 export const inventoryScopes = ['identity', 'inventory', 'system', 'monitor', 'tags'] as const;
 export const InventoryScope = OneOf(inventoryScopes);
@@ -113,7 +108,6 @@ export const InventorySearch = Type.Object({
 export type InventorySearch = Static<typeof InventorySearch>;
 
 /** `/api/management/v1/deviceconnect/devices/{id}` (§2.6). */
-export const deviceconnect = '/api/management/v1/deviceconnect';
 export const ConnectState = Type.Object({
   device_id: Id,
   status: OneOf(['connected', 'disconnected', 'unknown']),

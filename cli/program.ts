@@ -1,0 +1,48 @@
+import { Command, CommanderError } from 'commander';
+import { codeOf } from '#base/errors';
+import { commands } from './commands.ts';
+import { Context, type Environment, type GlobalOptions } from './context.ts';
+import { exit, exitCodeOf, report } from './failure.ts';
+import type { Io } from './io.ts';
+
+/** Runs one command line; the exit code. */
+export async function run(args: readonly string[], io: Io, env: Environment, signal: AbortSignal): Promise<number> {
+  const program = new Command('patchbay');
+  const context = new Context(io, env, signal, () => program.opts<GlobalOptions>());
+  program
+    .description('Updates fleets of embedded Linux devices and joins people to them.')
+    .option('--server <url>', 'the server (PATCHBAY_SERVER; else that of the last login)')
+    .option('--token <token>', 'act with this token (PATCHBAY_TOKEN)')
+    .option('--token-file <file>', 'act with the token in this file')
+    .option('--insecure', 'do not check the certificate of the server: for tests only')
+    .option('--json', 'print JSON, for scripts')
+    .option('--verbose', 'on an error print all that is known of it')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => io.out.write(text),
+      writeErr: (text) => io.err.write(text),
+      getOutHelpWidth: () => Math.min(io.out.columns ?? 100, 120),
+      getErrHelpWidth: () => Math.min(io.err.columns ?? 100, 120),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .exitOverride();
+  for (const [name, row] of Object.entries(commands)) program.command(name).summary(row.summary);
+  program.hook('preSubcommand', async (_, command) => {
+    const row = commands[command.name()];
+    if (row) await (await row.load()).default(command.description(row.summary), context);
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return signal.aborted ? exit.failed : exit.done;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // commander has told the person already.
+      return error.exitCode === 0 ? exit.done : exit.usage;
+    }
+    if (codeOf(error) !== 'interrupted' && codeOf(error) !== 'silent') {
+      io.err.write(report(error, context.options.verbose ?? false));
+    }
+    return exitCodeOf(error);
+  }
+}

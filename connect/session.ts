@@ -1,0 +1,138 @@
+import { CodedError } from '#base/errors';
+import type { Session } from '#addon/device';
+import { encode, toFrame, type LooseMessage, type Protocol } from '#proto';
+
+/** Bytes of messages that an add-on has not taken yet: above the first its peer is asked to pause. */
+const inboxHigh = 1024 * 1024;
+const inboxLow = 256 * 1024;
+/** Bytes of frames that wait for the link: more than an add-on that heeds `send` can ever have. */
+const outboxLimit = 4 * 1024 * 1024;
+
+/** What a session needs of its surroundings. */
+export interface SessionHost {
+  /** The link takes frames now. */
+  readonly ready: boolean;
+  /** Hands a frame to the link; false: it is full or down now. */
+  write(frame: Uint8Array): boolean;
+  /** The add-on falls behind, or has caught up. */
+  congested(session: AddonSession, yes: boolean): void;
+}
+
+/** One add-on's share of a session id: messages in, messages out, and its end. */
+export class AddonSession implements Session<LooseMessage> {
+  readonly sid: string;
+  readonly userId: string;
+  readonly protocol: Protocol;
+  readonly #host: SessionHost;
+  readonly #ending = new AbortController();
+  readonly #inbox: { message: LooseMessage; size: number }[] = [];
+  #inboxSize = 0;
+  #congested = false;
+  #reader: ((result: IteratorResult<LooseMessage>) => void) | undefined;
+  readonly #outbox: Uint8Array[] = [];
+  #outboxSize = 0;
+  #paused = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(host: SessionHost, protocol: Protocol, sid: string, userId: string) {
+    this.#host = host;
+    this.protocol = protocol;
+    this.sid = sid;
+    this.userId = userId;
+  }
+
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  send(message: LooseMessage): boolean {
+    if (this.signal.aborted) return false;
+    const frame = encode(toFrame(this.protocol, message, this.sid));
+    if (this.#open) return this.#host.write(frame);
+    this.#outbox.push(frame);
+    this.#outboxSize += frame.length;
+    if (this.#outboxSize > outboxLimit)
+      this.end(new CodedError('overflow', 'the add-on sends more than the link takes'));
+    return false;
+  }
+
+  drained(): Promise<void> {
+    if (this.signal.aborted || this.#open) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<LooseMessage> {
+    for (;;) {
+      const next = await this.#take();
+      if (next.done) return;
+      yield next.value;
+    }
+  }
+
+  /** A message of the peer; `size` in bytes. */
+  push(message: LooseMessage, size: number): void {
+    if (this.signal.aborted) return;
+    const reader = this.#reader;
+    if (reader) {
+      this.#reader = undefined;
+      reader({ value: message, done: false });
+      return;
+    }
+    this.#inbox.push({ message, size });
+    this.#inboxSize += size;
+    if (this.#inboxSize > inboxHigh) this.#congest(true);
+  }
+
+  /** The peer cannot take more for now, or can again (`pause`, `resume`). */
+  set paused(paused: boolean) {
+    this.#paused = paused;
+    if (!paused) this.room();
+  }
+
+  /** The link has room, or is back: first what waited, then the sources. */
+  room(): void {
+    while (this.#outbox.length > 0 && !this.#paused && this.#host.ready) {
+      const frame = this.#outbox.shift()!;
+      this.#outboxSize -= frame.length;
+      this.#host.write(frame);
+    }
+    if (this.#open) this.#release();
+  }
+
+  end(reason: Error): void {
+    if (this.signal.aborted) return;
+    this.#ending.abort(reason);
+    this.#inbox.length = 0;
+    this.#outbox.length = 0;
+    this.#congest(false);
+    this.#reader?.({ value: undefined, done: true });
+    this.#release();
+  }
+
+  get #open(): boolean {
+    return this.#outbox.length === 0 && !this.#paused && this.#host.ready;
+  }
+
+  #take(): Promise<IteratorResult<LooseMessage>> {
+    const first = this.#inbox.shift();
+    if (!first) {
+      if (this.signal.aborted) return Promise.resolve({ value: undefined, done: true });
+      return new Promise((resolve) => (this.#reader = resolve));
+    }
+    this.#inboxSize -= first.size;
+    if (this.#inboxSize < inboxLow) this.#congest(false);
+    return Promise.resolve({ value: first.message, done: false });
+  }
+
+  #congest(yes: boolean): void {
+    if (this.#congested === yes) return;
+    this.#congested = yes;
+    this.#host.congested(this, yes);
+  }
+
+  #release(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}

@@ -1,0 +1,2 @@
+import { Page } from '../parts/page.tsx';
+export const ReleasePage = () => <Page title="release">{null}</Page>;

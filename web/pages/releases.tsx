@@ -1,0 +1,2 @@
+import { Page } from '../parts/page.tsx';
+export const ReleasesPage = () => <Page title="releases">{null}</Page>;
