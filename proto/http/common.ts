@@ -20,13 +20,9 @@ export const Timestamp = Type.String({ maxLength: 64 });
 export const Text = (maxLength: number, minLength = 0) => Type.String({ minLength, maxLength });
 export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
-/** One of these words. Spelt as a tuple's union: of a mapped array, typebox can derive no type. */
-export const OneOf = <const W extends readonly string[]>(words: W) =>
-  Type.Unsafe<W[number]>(Type.Union(words.map((word) => Type.Literal(word))));
-
 /** A list parameter of a query: given once or repeated. */
 export const Repeated = (maxItems = 100) => Type.Union([Text(4096), Type.Array(Text(4096), { maxItems })]);
 
-/** One of some words. */
+/** One of some words. Of a union of mapped literals, typebox could derive no type. */
 export const OneOf = <const T extends readonly string[]>(words: T) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: [...words] });

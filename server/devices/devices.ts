@@ -105,7 +105,7 @@ export class Devices {
           .execute();
         await tx
           .insertInto('presence')
-          .values({ device_id: deviceId, status: 'disconnected', version: 0, created_ts: ts, updated_ts: ts })
+          .values({ device_id: deviceId, status: 'disconnected', connection: null, created_ts: ts, updated_ts: ts })
           .onConflict((c) => c.doNothing())
           .execute();
         await replaceScope(tx, deviceId, 'identity', identityValues(identity, status), ts);

@@ -24,6 +24,8 @@ export interface SessionEvent {
 /** Who opened a management socket. */
 export interface Person {
   readonly userId: string;
+  /** Why he may not use this protocol with the device; undefined: he may. */
+  refuses(proto: number): string | undefined;
 }
 
 export interface RelayOptions {
@@ -91,7 +93,8 @@ export function createRelay(options: RelayOptions) {
   }
 
   async function upgradeUser(req: IncomingMessage, socket: Duplex, head: Buffer, deviceId: string): Promise<void> {
-    const { userId } = await options.authorizeUser(req, deviceId);
+    const person = await options.authorizeUser(req, deviceId);
+    const { userId } = person;
     checkOrigin(req, options.allowedOrigins ?? []);
     let device = connectedDevice(deviceId);
     if (count(deviceId) >= sessionsPerDevice)
@@ -109,6 +112,7 @@ export function createRelay(options: RelayOptions) {
       bus,
       log,
       quota: options.sessionQuota ?? 0,
+      refuses: (proto) => person.refuses(proto),
       opened: audit('opened'),
       closed: (session) => {
         if (session.facts.kind === undefined) return;

@@ -37,6 +37,8 @@ export interface UserSocketOptions {
   readonly log: Log;
   /** Bytes of frames that a device may send in one session; 0: any number (H-73). */
   readonly quota: number;
+  /** Why this person may not use a protocol with this device; undefined: he may. Asked for every message. */
+  readonly refuses: (proto: number) => string | undefined;
   /** Writes the audit log; a session that cannot be logged does not begin. */
   readonly opened: (session: UserSocket) => Promise<void>;
   readonly closed: (session: UserSocket) => void;
@@ -133,6 +135,8 @@ export class UserSocket implements SessionEnd {
       this.#finish('user disconnected');
       return closeSoon(this.#socket, 1007, messageOf(error));
     }
+    const why = this.#options.refuses(message.hdr.proto);
+    if (why !== undefined) return this.#forbid(message, why);
     if (this.#kind === undefined && message.hdr.proto !== ProtoType.Control) void this.#begin(message);
     else this.#forward(message);
   }
@@ -187,8 +191,17 @@ export class UserSocket implements SessionEnd {
     void device.drained().then(() => this.#pause('device full', false));
   }
 
-  #refuse({ hdr }: ProtoMsg, err: string): void {
-    const body = { err, close: false, msgproto: hdr.proto, ...(hdr.typ ? { msgtype: hdr.typ } : {}) };
+  /** Not his to do: said in the protocol's own words, so that his program shows it (ask-1). */
+  #forbid(message: ProtoMsg, why: string): void {
+    const { hdr } = message;
+    if (hdr.proto !== ProtoType.Shell) return this.#refuse(message, why, 403);
+    const refused = { proto: ProtoType.Shell, typ: hdr.typ ?? 'new', sid: this.sid, props: { status: 2n } };
+    this.#socket.send(encode({ hdr: refused, body: utf8.encode(why) }));
+  }
+
+  #refuse({ hdr }: ProtoMsg, err: string, code?: number): void {
+    const type = hdr.typ ? { msgtype: hdr.typ } : {};
+    const body = { err, close: false, ...(code === undefined ? {} : { code }), msgproto: hdr.proto, ...type };
     this.#socket.send(encode(toFrame(control, { typ: 'error', body }, this.sid)));
   }
 

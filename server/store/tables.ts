@@ -47,8 +47,8 @@ export interface Attributes {
 export interface Presence {
   device_id: string;
   status: string;
-  /** Guards the end of an old socket against hiding a newer one. */
-  version: number;
+  /** Names the socket: the end of an old one must not hide a newer one. */
+  connection: string | null;
   created_ts: string;
   updated_ts: string;
 }

@@ -51,7 +51,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .createTable('presence')
     .addColumn('device_id', 'text', (c) => c.primaryKey())
     .addColumn('status', 'text', (c) => c.notNull())
-    .addColumn('version', 'integer', (c) => c.notNull())
+    .addColumn('connection', 'text')
     .addColumn('created_ts', 'text', (c) => c.notNull())
     .addColumn('updated_ts', 'text', (c) => c.notNull())
     .execute();
