@@ -180,6 +180,12 @@ export interface Audit {
   details: string | null;
 }
 
+/** Free settings that clients keep here: of everybody (owner `global`), or of one user. JSON text. */
+export interface Settings {
+  owner: string;
+  document: string;
+}
+
 /** Keys and secrets of the server itself. */
 export interface Secrets {
   name: string;
@@ -202,5 +208,6 @@ export interface Database {
   device_deployments: DeviceDeployments;
   deployment_logs: DeploymentLogs;
   audit: Audit;
+  settings: Settings;
   secrets: Secrets;
 }
