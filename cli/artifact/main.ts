@@ -3,6 +3,7 @@ import { messageOf } from '#base/errors';
 import type { Context } from './context.ts';
 import { addDumpCommand } from './dump-command.ts';
 import { exit, exitOf } from './exit.ts';
+import { addGenerators } from './generators.ts';
 import { addImageCommands } from './image-commands.ts';
 import { addModifyCommand } from './modify-command.ts';
 import { addReadCommand } from './read-command.ts';
@@ -44,6 +45,7 @@ function program(context: Context): Command {
     context.terminal.out.write(write.helpInformation());
   });
   addWriteCommands(write, context);
+  addGenerators(write, context);
   addReadCommand(program, context);
   addValidateCommand(program, context);
   addSignCommand(program, context);
