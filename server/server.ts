@@ -22,6 +22,7 @@ import { LocalBus } from './relay/bus.ts';
 import { deviceOf, personOf } from './relay/people.ts';
 import { createRelay } from './relay/relay.ts';
 import { sessionRoutes } from './relay/routes.ts';
+import { referenceRoutes } from './reference/routes.ts';
 import { openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { userRoutes } from './users/routes.ts';
@@ -36,6 +37,8 @@ export interface RunningServer {
 }
 
 const graceMs = 5000;
+/** Of the API's description; the package's own version says what is installed. */
+const version = '1';
 
 /** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
 export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
@@ -76,7 +79,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     });
     await presence.reset();
 
-    const routes = [
+    const routes: Route[] = [
       healthRoute(db),
       ...userRoutes(users),
       ...auditRoutes(audit),
@@ -84,6 +87,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...inventoryRoutes(inventory),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),
+      ...referenceRoutes(() => routes, version),
     ];
     const app = createApp(routes, { verify, log, audit: (record) => audit.record(record) }, log, {
       trustedProxies: config.trustedProxies,
