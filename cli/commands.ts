@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { addonCommand } from './addon-host.ts';
 import type { Context } from './context.ts';
 
 /** Fills a command in: its options, arguments, subcommands and action. The default export of a command's module. */
@@ -22,6 +23,7 @@ export const commands: Readonly<Record<string, Row>> = {
     summary: 'list, show and abort deployments, read logs',
     load: () => import('./commands/deployments.ts'),
   },
+  terminal: { summary: 'open a shell on a device', load: addonCommand('terminal', 'terminal') },
   users: { summary: 'list, add and delete users, change passwords', load: () => import('./commands/users.ts') },
   audit: { summary: 'who did what', load: () => import('./commands/audit.ts') },
 };

@@ -34,7 +34,7 @@ export async function run(args: readonly string[], io: Io, env: Environment, sig
   });
   try {
     await program.parseAsync(args, { from: 'user' });
-    return signal.aborted ? exit.failed : exit.done;
+    return signal.aborted ? exit.failed : context.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) {
       // commander has told the person already.
