@@ -99,6 +99,10 @@ export const variables: CSSVariablesResolver = () => ({
     '--pb-line': '#e7e7e2',
     '--pb-hover': '#f5f5f1',
     '--pb-chosen': '#e9f3f4',
+    '--pb-good': '#3d9a63',
+    '--pb-bad': '#d1453b',
+    '--pb-idle': '#b4b5ae',
+    '--pb-work': '#2d8e99',
   },
   dark: {
     '--mantine-color-body': '#12171b',
@@ -106,5 +110,9 @@ export const variables: CSSVariablesResolver = () => ({
     '--pb-line': '#2a333a',
     '--pb-hover': '#1f262c',
     '--pb-chosen': '#17302f',
+    '--pb-good': '#4aa873',
+    '--pb-bad': '#d9574e',
+    '--pb-idle': '#5f6b73',
+    '--pb-work': '#2d8e99',
   },
 });
