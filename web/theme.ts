@@ -51,8 +51,33 @@ const amber: MantineColorsTuple = [
   '#6b3f00',
 ];
 
+const pine: MantineColorsTuple = [
+  '#e9f5ee',
+  '#d6ebdf',
+  '#abd6bf',
+  '#7dbf9c',
+  '#57ac7f',
+  '#3f9f6c',
+  '#2f8a5b',
+  '#23704a',
+  '#17593a',
+  '#0a432a',
+];
+const brick: MantineColorsTuple = [
+  '#fdeeec',
+  '#f8dad6',
+  '#efb1aa',
+  '#e5867c',
+  '#dd6156',
+  '#d44a3e',
+  '#c03a2f',
+  '#a32e25',
+  '#83231c',
+  '#631913',
+];
+
 export const theme = createTheme({
-  colors: { gray: stone, dark: ink, petrol, amber },
+  colors: { gray: stone, dark: ink, petrol, amber, green: pine, red: brick },
   primaryColor: 'petrol',
   primaryShade: { light: 7, dark: 5 },
   autoContrast: true,
@@ -76,7 +101,7 @@ export const theme = createTheme({
         },
       },
     },
-    Modal: { defaultProps: { overlayProps: { backgroundOpacity: 0.45, blur: 1 }, centered: true } },
+    Modal: { defaultProps: { overlayProps: { backgroundOpacity: 0.45, blur: 1 }, centered: true, lockScroll: false } },
     Button: { defaultProps: { size: 'sm' } },
     Badge: { defaultProps: { variant: 'light', radius: 'sm', tt: 'none', fw: 550 } },
     Anchor: { defaultProps: { underline: 'hover' } },

@@ -132,7 +132,7 @@ function Inventory({ inventory }: { readonly inventory: InventoryDevice }) {
             {attributes.map((attribute) => (
               <tr key={attribute.name}>
                 <th scope="row">{attribute.name}</th>
-                <td className="num">{shown(attribute)}</td>
+                <td>{shown(attribute)}</td>
               </tr>
             ))}
           </tbody>

@@ -97,6 +97,7 @@ export function NewDeploymentDialog({ devices, release, close, created }: NewDep
             onChange={setArtifact}
             searchValue={releaseText}
             onSearchChange={setReleaseText}
+            openOnFocus={false}
             nothingFoundMessage="No release is named like that"
             data-autofocus={release ? undefined : true}
           />
