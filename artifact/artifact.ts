@@ -11,6 +11,8 @@ export interface ArtifactHeader {
   };
   readonly scripts: readonly StateScript[];
   readonly payload: Payload;
+  /** What the unsigned part of an augmented artifact says (§7). `mergedPayload` puts both together. */
+  readonly augment?: Omit<Payload, 'files'>;
   /** A signature is there. Whether it holds is in `verified`. */
   readonly signed: boolean;
   /** The signature was checked with one of the caller's keys. */
@@ -34,7 +36,7 @@ export interface Payload {
   /** The JSON object of meta-data, if there is one. */
   readonly metaData?: Readonly<Record<string, unknown>>;
   /** Files as the manifest lists them, in its order. */
-  readonly files: readonly { readonly name: string; readonly checksum: string }[];
+  readonly files: readonly { readonly name: string; readonly checksum: string; readonly augmented?: boolean }[];
 }
 
 /** One payload file while it streams. Its bytes are unverified until the iteration over `content` has ended. */

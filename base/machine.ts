@@ -1,32 +1,38 @@
 type Table<T> = { readonly [S in keyof T]: { readonly [event: string]: keyof T & string } };
 
-/** Rows are states, columns what can come of them. A target that is no row does not compile. */
+/** Rows are states, columns what can come of them. A target that is no row does not compile; a row without columns is an end. */
 export const machine = <const T extends Table<T>>(table: T): T => table;
 
-/** What to do in each state. It may only return an event of its own row. */
-export type Actions<T, D> = { readonly [S in keyof T]: (data: D, signal: AbortSignal) => Promise<keyof T[S]> };
+/** The states of a machine that do something: all but its ends. */
+export type Working<T> = { [S in keyof T]: keyof T[S] extends never ? never : S }[keyof T] & string;
 
-/** State and data are one record, stored in one step: there is never a mixture of two. */
-export interface Journal<S, D> {
-  load(): Promise<{ state: S; data: D }>;
-  save(state: S, data: D): Promise<void>;
-}
+/** What can come of a state. */
+export type EventOf<T, S extends keyof T> = keyof T[S] & string;
+
+/** What to do in each state. It may only return an event of its own row. */
+export type Actions<T, D> = { readonly [S in Working<T>]: (data: D, signal: AbortSignal) => Promise<EventOf<T, S>> };
 
 /**
- * Runs a machine until its signal aborts. `resume` says where to go on after a cut inside a state: seldom that state
- * itself (`update-client.md` §2.4).
+ * Runs a machine from `start` until it reaches an end or its signal aborts; returns the state it stopped in. What must
+ * survive a cut is each action's own business, stored before it acts: not every state is worth a write to flash.
  */
 export async function run<T extends Table<T>, D>(
   table: T,
-  resume: { readonly [S in keyof T]: keyof T },
   actions: Actions<T, D>,
-  journal: Journal<keyof T, D>,
+  start: keyof T & string,
+  data: D,
   signal: AbortSignal,
-): Promise<void> {
-  const { state: cut, data } = await journal.load();
-  for (let state: keyof T = resume[cut]; !signal.aborted;) {
-    await journal.save(state, data);
-    const event = await actions[state](data, signal);
-    state = table[state][event as string] as keyof T;
+): Promise<keyof T & string> {
+  let state = start;
+  while (!signal.aborted) {
+    const action = (actions as Partial<Record<string, (data: D, signal: AbortSignal) => Promise<string>>>)[state];
+    if (!action) return state;
+    const event = await action(data, signal);
+    // An action that an abort cut short has no outcome: the state it was in is what the next start finds.
+    if (signal.aborted) return state;
+    const next = table[state][event];
+    if (next === undefined) throw new Error(`state ${state} has no event ${event}`);
+    state = next;
   }
+  return state;
 }

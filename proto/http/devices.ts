@@ -1,11 +1,10 @@
 import { Type, type Static } from 'typebox';
-import { Id, Text, Timestamp } from './common.ts';
+import { Id, OneOf, Text, Timestamp } from './common.ts';
 
-/** Device authentication, management side: `/api/management/v2/devauth` (`server-api.md` §2.1). */
-export const devauth = '/api/management/v2/devauth';
+export { devauth, deviceconnect, inventoryV1, inventoryV2 } from './paths.ts';
 
 export const deviceStatuses = ['accepted', 'rejected', 'pending', 'preauthorized', 'noauth'] as const;
-export const DeviceStatus = Type.Union(deviceStatuses.map((status) => Type.Literal(status)));
+export const DeviceStatus = OneOf(deviceStatuses);
 export type DeviceStatus = (typeof deviceStatuses)[number];
 
 /** One identity with one key. */
@@ -16,7 +15,7 @@ export const AuthSet = Type.Object({
   ts: Timestamp,
   status: DeviceStatus,
 });
-export type AuthSet = Static<typeof AuthSet> & { status: DeviceStatus };
+export type AuthSet = Static<typeof AuthSet>;
 
 export const Device = Type.Object({
   id: Id,
@@ -31,18 +30,14 @@ export const Device = Type.Object({
 export type Device = Static<typeof Device>;
 
 export const AuthSetStatus = Type.Object({
-  status: Type.Union([Type.Literal('accepted'), Type.Literal('rejected'), Type.Literal('pending')]),
+  status: OneOf(['accepted', 'rejected', 'pending']),
 });
 export type AuthSetStatus = Static<typeof AuthSetStatus>;
 
 export const DeviceCount = Type.Object({ count: Type.Integer() });
 
-/** `/api/management/v1/inventory` and v2 (§2.4, §2.5). */
-export const inventoryV1 = '/api/management/v1/inventory';
-export const inventoryV2 = '/api/management/v2/inventory';
-
 export const inventoryScopes = ['identity', 'inventory', 'system', 'monitor', 'tags'] as const;
-export const InventoryScope = Type.Union(inventoryScopes.map((scope) => Type.Literal(scope)));
+export const InventoryScope = OneOf(inventoryScopes);
 export type InventoryScope = (typeof inventoryScopes)[number];
 
 export const AttributeValue = Type.Union([
@@ -79,7 +74,7 @@ const filterTypes = ['$eq', '$ne', '$gt', '$gte', '$lt', '$lte', '$in', '$nin', 
 export const FilterTerm = Type.Object({
   scope: InventoryScope,
   attribute: Text(1024, 1),
-  type: Type.Union(filterTypes.map((type) => Type.Literal(type))),
+  type: OneOf(filterTypes),
   value: Type.Unknown(),
 });
 export interface FilterTerm {
@@ -99,7 +94,7 @@ export const InventorySearch = Type.Object({
       Type.Object({
         scope: InventoryScope,
         attribute: Text(1024, 1),
-        order: Type.Union([Type.Literal('asc'), Type.Literal('desc')]),
+        order: OneOf(['asc', 'desc']),
       }),
       { maxItems: 10 },
     ),
@@ -113,10 +108,9 @@ export const InventorySearch = Type.Object({
 export type InventorySearch = Static<typeof InventorySearch>;
 
 /** `/api/management/v1/deviceconnect/devices/{id}` (§2.6). */
-export const deviceconnect = '/api/management/v1/deviceconnect';
 export const ConnectState = Type.Object({
   device_id: Id,
-  status: Type.Union([Type.Literal('connected'), Type.Literal('disconnected'), Type.Literal('unknown')]),
+  status: OneOf(['connected', 'disconnected', 'unknown']),
   created_ts: Timestamp,
   updated_ts: Timestamp,
 });

@@ -1,8 +1,7 @@
 import { Type, type Static } from 'typebox';
 import { Id, Text, Timestamp } from './common.ts';
 
-/** `/api/management/v1/useradm` (`server-api.md` §2.8). */
-export const useradm = '/api/management/v1/useradm';
+export { auditPath, useradm } from './paths.ts';
 
 /** Cookie and header carry the same token; the cookie is for a browser's WebSocket and downloads. */
 export const tokenCookie = 'JWT';
@@ -50,8 +49,7 @@ export const permissions = [
 ] as const;
 export type Permission = (typeof permissions)[number];
 
-/** Ours: `GET /api/management/v1/patchbay/audit`, newest first, paged. */
-export const auditPath = '/api/management/v1/patchbay/audit';
+/** A row of the audit log: newest first, paged. */
 export interface AuditEntry {
   id: number;
   time: string;

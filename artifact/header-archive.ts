@@ -1,0 +1,122 @@
+import type { StateScript } from './artifact.ts';
+import { ByteReader } from './byte-reader.ts';
+import { decode } from './decoder.ts';
+import { ArtifactError, shown } from './errors.ts';
+import type { Limits } from './limits.ts';
+import { isScriptName, type Compression } from './names.ts';
+import type { TarHeader } from './tar-header.ts';
+import { TarReader } from './tar-reader.ts';
+
+/** The files of a header.tar, as stored in it. */
+export interface HeaderArchive {
+  readonly headerInfo: Uint8Array;
+  readonly scripts: readonly StateScript[];
+  readonly typeInfo: Uint8Array;
+  /** Undefined: there is no such file. A file of no bytes says the same, but not for an empty payload. */
+  readonly metaData: Uint8Array | undefined;
+  /** The file list of format 2. */
+  readonly files: Uint8Array | undefined;
+}
+
+/** Which part of an artifact a header.tar is. They differ in what may be inside. */
+export type HeaderKind = 'v3' | 'v2' | 'augment';
+
+interface Place {
+  readonly rank: number;
+  readonly once: boolean;
+}
+
+const payloadHeader = 'headers/0000/';
+
+/** Where a file of the header has its place; files of equal rank may come in any order. */
+function placeOf(name: string, kind: HeaderKind, member: string): Place {
+  if (name === 'header-info') return { rank: 0, once: true };
+  if (name.startsWith('scripts/')) {
+    if (kind === 'augment') throw new ArtifactError('unexpected-member', `${member}: scripts have no place there`);
+    if (!isScriptName(name.slice('scripts/'.length)))
+      throw new ArtifactError('script-name-invalid', `${member}: ${shown(name)}: not the name of a state script`);
+    return { rank: 1, once: true };
+  }
+  const file = name.startsWith(payloadHeader) ? name.slice(payloadHeader.length) : '';
+  if (kind === 'v2') {
+    if (/^(?:files|type-info|meta-data)$/.test(file)) return { rank: 2, once: true };
+    if (/^(?:checksums|signatures)\/[^/]+$/.test(file)) return { rank: 2, once: true };
+  } else {
+    if (file === 'type-info') return { rank: 2, once: true };
+    if (file === 'meta-data') return { rank: 3, once: true };
+  }
+  throw new ArtifactError('unexpected-member', `${member}: ${shown(name)} has no place there`);
+}
+
+/** Unpacks a header.tar whose stored bytes are already known to be the right ones. `member` names it in errors. */
+export async function readHeaderArchive(
+  stored: Uint8Array,
+  compression: Compression,
+  member: string,
+  kind: HeaderKind,
+  limits: Limits,
+): Promise<HeaderArchive> {
+  const bytes = new ByteReader(decode(compression, once(stored), member));
+  try {
+    return await collect(new TarReader(bytes, member, limits), member, kind, limits);
+  } finally {
+    bytes.close();
+  }
+}
+
+async function collect(tar: TarReader, member: string, kind: HeaderKind, limits: Limits): Promise<HeaderArchive> {
+  const found = new Map<string, Uint8Array>();
+  let rank = 0;
+  let scripts = 0;
+  let entries = 0;
+  for (let entry; (entry = await tar.next());) {
+    if (++entries > limits.headerEntries)
+      throw new ArtifactError('limit-exceeded', `${member}: more than ${limits.headerEntries} entries`);
+    if (!isFile(entry, member)) continue;
+    const place = placeOf(entry.name, kind, member);
+    if (found.has(entry.name))
+      throw new ArtifactError('duplicate-member', `${member}: ${shown(entry.name)} comes twice`);
+    if (place.rank < rank || (found.size === 0 && place.rank > 0))
+      throw new ArtifactError(
+        'bad-order',
+        `${member}: ${shown(entry.name)} comes too ${place.rank < rank ? 'late' : 'early'}`,
+      );
+    if (place.rank === 3 && rank < 2)
+      throw new ArtifactError('bad-order', `${member}: ${shown(entry.name)} comes before type-info`);
+    rank = place.rank;
+    const isScript = place.rank === 1;
+    const content = await tar.whole(
+      entry,
+      isScript ? Math.min(limits.script, limits.scripts - scripts) : limits.headerFile,
+    );
+    if (isScript) scripts += content.length;
+    found.set(entry.name, content);
+  }
+  return {
+    headerInfo: required(found, 'header-info', member),
+    scripts: [...found]
+      .filter(([name]) => name.startsWith('scripts/'))
+      .map(([name, content]) => ({ name: name.slice('scripts/'.length), content })),
+    typeInfo: required(found, `${payloadHeader}type-info`, member),
+    metaData: found.get(`${payloadHeader}meta-data`),
+    files: found.get(`${payloadHeader}files`),
+  };
+}
+
+/** True: a file. Folders are passed over, as plain tar makes them; anything else is refused. */
+function isFile(entry: TarHeader, member: string): boolean {
+  if (entry.type === '0') return true;
+  if (entry.type === '5') return false;
+  throw new ArtifactError('tar-corrupt', `${member}: ${shown(entry.name)} is not a regular file`);
+}
+
+function required(found: ReadonlyMap<string, Uint8Array>, name: string, member: string): Uint8Array {
+  const content = found.get(name);
+  if (!content) throw new ArtifactError('header-invalid', `${member}: ${name} is missing`);
+  return content;
+}
+
+// eslint-disable-next-line typescript/require-await -- an async generator is the shape that decoders take
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes;
+}

@@ -1,0 +1,24 @@
+export type { ArtifactHeader, OpenArtifact, Payload, PayloadFile, StateScript } from './artifact.ts';
+export { ArtifactError, artifactErrorCodes, type ArtifactErrorCode } from './errors.ts';
+export { defaultLimits, type Limits } from './limits.ts';
+export {
+  compressions,
+  isPayloadFileName,
+  isScriptName,
+  nameFault,
+  payloadTypeFault,
+  type Compression,
+} from './names.ts';
+export {
+  applyProvides,
+  dependsMismatch,
+  matchesClear,
+  mergedDepends,
+  mergedPayload,
+  mergedProvides,
+  type DeviceView,
+} from './provides.ts';
+export { openArtifact, type ReadOptions } from './read.ts';
+export { keySigner, type Signer } from './signer.ts';
+export { bytesSource, fileSource, type ArtifactSpec, type PayloadSource, type PayloadSpec } from './spec.ts';
+export { artifactBytes, writeArtifact, type WriteOptions, type Written } from './write.ts';

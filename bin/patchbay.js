@@ -1,0 +1,124 @@
+#!/usr/bin/env node
+// The one program. It finds the room that a subcommand lives in and loads nothing else. Plain JavaScript, because the
+// Node that starts it may be too old for the rest: then it starts itself again with the Node 26 beside it.
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { become } from './child.js';
+
+const needed = 26;
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+
+/** The programs: each its room's module, and whether the room wants to see the word. All else is an operator's command. */
+const programs = {
+  server: { room: 'server', word: false, summary: 'run the server' },
+  user: { room: 'server', word: true, summary: "add or change users on the server's machine" },
+  backup: { room: 'server', word: true, summary: 'save database and artifacts of a running server' },
+  restore: { room: 'server', word: true, summary: 'put a backup in place' },
+  client: { room: 'client', word: false, summary: 'the update client of a device' },
+  connect: { room: 'connect', word: false, summary: 'the daemon that joins a device to the server' },
+  device: { room: 'bin', word: false, summary: 'client and connect in one process' },
+  artifact: { room: 'cli/artifact', word: false, summary: 'write, read, sign and check artifacts' },
+};
+
+const major = Number.parseInt(process.versions.node, 10);
+// A room that returns has finished. What a library may still hold open, such as an idle connection, must not keep us.
+process.exit(major < needed ? await again() : await launch(process.argv.slice(2)));
+
+/** Starts this same command with the Node that the package `node` brought. */
+async function again() {
+  let node;
+  try {
+    const manifest = createRequire(import.meta.url).resolve('node/package.json');
+    if (Number.parseInt(JSON.parse(readFileSync(manifest, 'utf8')).version, 10) >= needed) {
+      node = join(dirname(manifest), 'bin', 'node');
+    }
+  } catch {
+    // said below: whether it is missing or broken, the remedy is the same
+  }
+  if (!node || !existsSync(node)) {
+    return fail(`needs Node ${needed} or newer, this is ${process.version}: run npm install in ${root}`);
+  }
+  return become(node, [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)]);
+}
+
+/** @param {string[]} args */
+async function launch(args) {
+  const [word, ...rest] = args;
+  if (word === '--version' || word === '-V' || word === 'version') {
+    console.log(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version);
+    return 0;
+  }
+  const verbose = args.includes('--verbose');
+  try {
+    if (word === undefined || word === '--help' || word === '-h' || (word === 'help' && rest.length === 0)) {
+      (word === undefined ? console.error : console.log)(await overview());
+      return word === undefined ? 2 : 0;
+    }
+    if (word === 'help') return await launch([...rest, '--help']);
+    const program = Object.hasOwn(programs, word) ? programs[word] : undefined;
+    if (word === 'device') return await device(rest);
+    if (program) return await (await load(`${program.room}/main`)).main(program.word ? args : rest);
+    const known = word.startsWith('-') ? {} : (await load('cli/commands')).commands;
+    if (!word.startsWith('-') && !Object.hasOwn(known, word)) {
+      const like = suggestion(word, [...Object.keys(programs), ...Object.keys(known)]);
+      return fail(`there is no command '${word}'${like}; patchbay --help lists all`, 2);
+    }
+    return await (await load('cli/main')).main(args);
+  } catch (error) {
+    if (verbose) console.error(error);
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function device(args) {
+  const [both, client, connect] = await Promise.all([import('./device.js'), load('client/main'), load('connect/main')]);
+  return await both.main(args, { client: client.main, connect: connect.main });
+}
+
+/** The sources run as they stand; in the built package the same places hold JavaScript. */
+function load(module) {
+  const file = ['.ts', '.js'].map((ending) => join(root, module + ending)).find((path) => existsSync(path));
+  if (!file) throw new Error(`this installation lacks ${module}`);
+  return import(pathToFileURL(file).href);
+}
+
+async function overview() {
+  const { commands } = await load('cli/commands');
+  const rows = { ...commands, ...programs };
+  const width = Math.max(...Object.keys(rows).map((name) => name.length));
+  const table = (/** @type {object} */ part) =>
+    Object.entries(part)
+      .map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
+      .join('\n');
+  return [
+    'usage: patchbay COMMAND …',
+    `for operators:\n${table(commands)}`,
+    `on servers, devices and build machines:\n${table(programs)}`,
+    'patchbay COMMAND --help tells more about one.',
+  ].join('\n\n');
+}
+
+function suggestion(word, names) {
+  const near = names.filter((name) => name.startsWith(word) || distance(word, name) <= 2);
+  return near.length > 0 ? `, did you mean ${near.slice(0, 3).join(' or ')}?` : '';
+}
+
+/** Edits that make one word the other (Levenshtein). */
+function distance(from, to) {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= from.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j += 1) {
+      next[j] = Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (from[i - 1] === to[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[to.length];
+}
+
+function fail(line, code = 1) {
+  console.error(`patchbay: ${line}`);
+  return code;
+}

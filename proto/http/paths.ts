@@ -1,0 +1,16 @@
+// Where things are, and nothing else: a program that only calls these need not load a single schema.
+
+/** Device authentication, management side (`server-api.md` §2.1). */
+export const devauth = '/api/management/v2/devauth';
+/** Inventory (§2.4, §2.5). */
+export const inventoryV1 = '/api/management/v1/inventory';
+export const inventoryV2 = '/api/management/v2/inventory';
+/** Sessions with devices (§2.6). */
+export const deviceconnect = '/api/management/v1/deviceconnect';
+/** Releases and deployments (§2.2, §2.3). */
+export const deploymentsV1 = '/api/management/v1/deployments';
+export const deploymentsV2 = '/api/management/v2/deployments';
+/** Users and log-in (§2.8). */
+export const useradm = '/api/management/v1/useradm';
+/** Ours: the audit log, newest first, paged. */
+export const auditPath = '/api/management/v1/patchbay/audit';

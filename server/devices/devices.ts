@@ -1,0 +1,359 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { Device, DeviceStatus } from '#proto/http/devices';
+import { badRequest, conflict, notFound, unauthorized } from '../errors.ts';
+import { mergeScope, replaceScope, type Value } from '../inventory/attributes.ts';
+import type { Live } from '../live/live.ts';
+import { now, type Db, type Queries } from '../store/store.ts';
+import type { AuthSets, Devices as DeviceRow } from '../store/tables.ts';
+import { identityHash, parseDeviceKey, parseIdentity, signatureHolds, type Identity } from './identity.ts';
+import { mayMove, strongest } from './status.ts';
+
+export interface AuthRequest {
+  readonly id_data: string;
+  readonly pubkey: string;
+}
+
+/** What the rest of the server does when a device's standing changes. */
+export interface DeviceEvents {
+  /** Its tokens are void from now on: cached ones must be forgotten, its socket closed. */
+  revoked(deviceId: string): void;
+  /** It is gone for good (`server-api.md` §3.6); runs inside the transaction that removes it. */
+  decommissioned(tx: Queries, deviceId: string): Promise<void>;
+}
+
+/** Devices, by which keys they prove themselves, and which of them may come in. */
+export class Devices {
+  readonly #db: Db;
+  readonly #live: Live;
+  readonly #events: DeviceEvents;
+  constructor(db: Db, live: Live, events: DeviceEvents) {
+    this.#db = db;
+    this.#live = live;
+    this.#events = events;
+  }
+
+  /**
+   * A device's authentication request (§1.1): key, then signature over the raw body, then identity. Returns the accepted
+   * set, or throws 400 (malformed), 401 (bad signature; not accepted).
+   */
+  async authenticate(
+    request: AuthRequest,
+    raw: Uint8Array,
+    signature: string | undefined,
+  ): Promise<{ deviceId: string; authSetId: string }> {
+    if (!signature) throw badRequest('missing request signature header');
+    if (request.id_data === '' || request.pubkey === '')
+      throw badRequest('invalid auth request: id_data and pubkey are wanted');
+    const { key, pem } = parseDeviceKey(request.pubkey);
+    if (!signatureHolds(key, raw, signature)) throw unauthorized('signature verification failed');
+    const { identity, hash } = parseIdentity(request.id_data);
+    const known = await this.#db
+      .selectFrom('auth_sets')
+      .select(['id', 'device_id', 'status'])
+      .where('identity_hash', '=', hash)
+      .where('pubkey', '=', pem)
+      .executeTakeFirst();
+    if (known?.status === 'preauthorized') await this.#move(known.device_id, known.id, 'accepted');
+    else if (!known) await this.#admit(identity, hash, pem, 'pending');
+    else if (known.status !== 'accepted') throw unauthorized('dev auth: unauthorized');
+    if (!known) throw unauthorized('dev auth: unauthorized');
+    // A token that is issued makes the set's tokens good again after they were taken away one by one.
+    const issued = await this.#db
+      .updateTable('auth_sets')
+      .set({ token_from: Math.floor(Date.now() / 1000) })
+      .where('id', '=', known.id)
+      .where('token_from', 'is', null)
+      .where('status', '=', 'accepted')
+      .executeTakeFirst();
+    if (issued.numUpdatedRows > 0n) this.#events.revoked(known.device_id);
+    return { deviceId: known.device_id, authSetId: known.id };
+  }
+
+  /** Puts a device on the list before it ever came (§2.1). 409 with the device that is there already. */
+  async preauthorize(identity: Identity, pubkey: string, force: boolean): Promise<string> {
+    const { pem } = parseDeviceKey(pubkey);
+    const hash = identityHash(identity);
+    const known = await this.#db
+      .selectFrom('devices')
+      .select('id')
+      .where('identity_hash', '=', hash)
+      .executeTakeFirst();
+    if (known && !force) throw conflict('device already exists', { ...(await this.get(known.id)) });
+    return this.#admit(identity, hash, pem, 'preauthorized');
+  }
+
+  /** Makes the device on first sight and adds the set. */
+  async #admit(identity: Identity, hash: string, pem: string, status: 'pending' | 'preauthorized'): Promise<string> {
+    const ts = now();
+    const id = await this.#db.transaction().execute(async (tx) => {
+      const known = await tx.selectFrom('devices').select('id').where('identity_hash', '=', hash).executeTakeFirst();
+      const deviceId = known?.id ?? randomUUID();
+      if (!known) {
+        await tx
+          .insertInto('devices')
+          .values({
+            id: deviceId,
+            identity_hash: hash,
+            identity: JSON.stringify(identity),
+            status,
+            decommissioning: 0,
+            created_ts: ts,
+            updated_ts: ts,
+            check_in_time: null,
+            inventory_hash: null,
+          })
+          .execute();
+        await tx
+          .insertInto('presence')
+          .values({ device_id: deviceId, status: 'disconnected', connection: null, created_ts: ts, updated_ts: ts })
+          .onConflict((c) => c.doNothing())
+          .execute();
+        await replaceScope(tx, deviceId, 'identity', identityValues(identity, status), ts);
+        await mergeScope(
+          tx,
+          deviceId,
+          'system',
+          [
+            { name: 'created_ts', value: ts },
+            { name: 'updated_ts', value: ts },
+          ],
+          ts,
+        );
+      }
+      await tx
+        .insertInto('auth_sets')
+        .values({
+          id: randomUUID(),
+          device_id: deviceId,
+          identity_hash: hash,
+          pubkey: pem,
+          status,
+          ts,
+          token_from: null,
+        })
+        .onConflict((c) => c.columns(['identity_hash', 'pubkey']).doUpdateSet({ status }))
+        .execute();
+      await this.#settle(tx, deviceId, ts);
+      return deviceId;
+    });
+    await this.#tell(id);
+    return id;
+  }
+
+  /** An operator's decision on one set. 404, or 400 for a step that there is not. */
+  async setStatus(deviceId: string, authSetId: string, to: 'accepted' | 'rejected' | 'pending'): Promise<void> {
+    const set = await this.#db
+      .selectFrom('auth_sets')
+      .select(['device_id', 'status'])
+      .where('id', '=', authSetId)
+      .executeTakeFirst();
+    if (!set) throw notFound('authentication set not found');
+    if (set.device_id !== deviceId) throw badRequest('the authentication set belongs to another device');
+    if (set.status === to) return;
+    if (!mayMove(set.status, to)) throw badRequest(`an authentication set cannot go from ${set.status} to ${to}`);
+    await this.#move(deviceId, authSetId, to);
+  }
+
+  async #move(deviceId: string, authSetId: string, to: 'accepted' | 'rejected' | 'pending'): Promise<void> {
+    const ts = now();
+    await this.#db.transaction().execute(async (tx) => {
+      if (to === 'accepted') {
+        await tx
+          .updateTable('auth_sets')
+          .set({ status: 'rejected', token_from: null })
+          .where('device_id', '=', deviceId)
+          .where('status', '=', 'accepted')
+          .where('id', '!=', authSetId)
+          .execute();
+      }
+      await tx
+        .updateTable('auth_sets')
+        .set({ status: to, token_from: to === 'accepted' ? Math.floor(Date.now() / 1000) : null })
+        .where('id', '=', authSetId)
+        .execute();
+      await this.#settle(tx, deviceId, ts);
+    });
+    this.#events.revoked(deviceId);
+    await this.#tell(deviceId);
+  }
+
+  /** Recomputes a device's status from its sets. */
+  async #settle(tx: Queries, deviceId: string, ts: string): Promise<void> {
+    const sets = await tx.selectFrom('auth_sets').select('status').where('device_id', '=', deviceId).execute();
+    const status = strongest(sets.map((set) => set.status));
+    await tx.updateTable('devices').set({ status, updated_ts: ts }).where('id', '=', deviceId).execute();
+    await mergeScope(tx, deviceId, 'identity', [{ name: 'status', value: status }], ts);
+  }
+
+  /** Takes one set away; with its last set a preauthorised device goes too. */
+  async dismiss(deviceId: string, authSetId: string): Promise<void> {
+    const ts = now();
+    const gone = await this.#db.transaction().execute(async (tx) => {
+      const set = await tx
+        .selectFrom('auth_sets')
+        .select('status')
+        .where('id', '=', authSetId)
+        .where('device_id', '=', deviceId)
+        .executeTakeFirst();
+      if (!set) throw notFound('authentication set not found');
+      await tx.deleteFrom('auth_sets').where('id', '=', authSetId).execute();
+      const left = await tx.selectFrom('auth_sets').select('id').where('device_id', '=', deviceId).executeTakeFirst();
+      if (!left && set.status === 'preauthorized') {
+        await this.#erase(tx, deviceId);
+        return true;
+      }
+      await this.#settle(tx, deviceId, ts);
+      return false;
+    });
+    this.#events.revoked(deviceId);
+    if (gone) this.#live.tell('device', { id: deviceId, status: 'gone' });
+    else await this.#tell(deviceId);
+  }
+
+  /** Forgets a device and all that hangs on it (§3.6). It may come again, as a new one. */
+  async decommission(deviceId: string): Promise<void> {
+    await this.#db.transaction().execute(async (tx) => {
+      const { numDeletedRows } = await this.#erase(tx, deviceId);
+      if (numDeletedRows === 0n) throw notFound('device not found');
+    });
+    this.#events.revoked(deviceId);
+    this.#live.tell('device', { id: deviceId, status: 'gone' });
+  }
+
+  async #erase(tx: Queries, deviceId: string): Promise<{ numDeletedRows: bigint }> {
+    await this.#events.decommissioned(tx, deviceId);
+    await tx.deleteFrom('attributes').where('device_id', '=', deviceId).execute();
+    await tx.deleteFrom('presence').where('device_id', '=', deviceId).execute();
+    return tx.deleteFrom('devices').where('id', '=', deviceId).executeTakeFirst();
+  }
+
+  /** Voids the tokens of one set; the device has to ask again. */
+  async revokeToken(authSetId: string): Promise<void> {
+    const set = await this.#db
+      .selectFrom('auth_sets')
+      .select(['device_id', 'token_from'])
+      .where('id', '=', authSetId)
+      .executeTakeFirst();
+    if (!set || set.token_from === null) throw notFound('token not found');
+    await this.#db.updateTable('auth_sets').set({ token_from: null }).where('id', '=', authSetId).execute();
+    this.#events.revoked(set.device_id);
+  }
+
+  async get(deviceId: string): Promise<Device> {
+    const row = await this.#db.selectFrom('devices').selectAll().where('id', '=', deviceId).executeTakeFirst();
+    if (!row) throw notFound('device not found');
+    const [device] = await this.#withSets([row]);
+    if (!device) throw notFound('device not found');
+    return device;
+  }
+
+  async authSetStatus(deviceId: string, authSetId: string): Promise<string> {
+    const set = await this.#db
+      .selectFrom('auth_sets')
+      .select('status')
+      .where('id', '=', authSetId)
+      .where('device_id', '=', deviceId)
+      .executeTakeFirst();
+    if (!set) throw notFound('authentication set not found');
+    return set.status;
+  }
+
+  /** Devices in order of (status, id), and whether there are more. */
+  async list(
+    filter: { statuses: readonly string[]; ids: readonly string[] },
+    limit: number,
+    offset: number,
+  ): Promise<{ devices: Device[]; more: boolean }> {
+    let query = this.#db.selectFrom('devices').selectAll();
+    if (filter.statuses.length > 0) query = query.where('status', 'in', filter.statuses);
+    if (filter.ids.length > 0) query = query.where('id', 'in', filter.ids);
+    const rows = await query
+      .orderBy('status')
+      .orderBy('id')
+      .limit(limit + 1)
+      .offset(offset)
+      .execute();
+    return { devices: await this.#withSets(rows.slice(0, limit)), more: rows.length > limit };
+  }
+
+  async count(status: string | undefined): Promise<number> {
+    let query = this.#db.selectFrom('devices');
+    if (status !== undefined) query = query.where('status', '=', status);
+    const { n } = await query.select((e) => e.fn.countAll<number | string>().as('n')).executeTakeFirstOrThrow();
+    return Number(n);
+  }
+
+  /** Ids of all accepted devices: whom `all_devices` means. */
+  async accepted(): Promise<string[]> {
+    const rows = await this.#db
+      .selectFrom('devices')
+      .select('id')
+      .where('status', '=', 'accepted')
+      .orderBy('id')
+      .execute();
+    return rows.map((row) => row.id);
+  }
+
+  async #withSets(rows: readonly DeviceRow[]): Promise<Device[]> {
+    if (rows.length === 0) return [];
+    const sets = await this.#db
+      .selectFrom('auth_sets')
+      .selectAll()
+      .where(
+        'device_id',
+        'in',
+        rows.map((row) => row.id),
+      )
+      .orderBy('ts')
+      .execute();
+    return rows.map((row) =>
+      deviceOf(
+        row,
+        sets.filter((set) => set.device_id === row.id),
+      ),
+    );
+  }
+
+  async #tell(deviceId: string): Promise<void> {
+    const row = await this.#db.selectFrom('devices').select('status').where('id', '=', deviceId).executeTakeFirst();
+    this.#live.tell('device', { id: deviceId, status: (row?.status as DeviceStatus | undefined) ?? 'gone' });
+  }
+}
+
+function deviceOf(row: DeviceRow, sets: readonly AuthSets[]): Device {
+  return {
+    id: row.id,
+    identity_data: JSON.parse(row.identity) as Record<string, unknown>,
+    status: row.status as DeviceStatus,
+    decommissioning: row.decommissioning === 1,
+    created_ts: row.created_ts,
+    updated_ts: row.updated_ts,
+    auth_sets: sets.map((set) => ({
+      id: set.id,
+      identity_data: JSON.parse(row.identity) as Record<string, unknown>,
+      pubkey: set.pubkey,
+      status: set.status as DeviceStatus,
+      ts: set.ts,
+    })),
+    ...(row.check_in_time === null ? {} : { check_in_time: row.check_in_time }),
+  };
+}
+
+/** Identity as attributes: its keys but `status`, which is the server's (§3.7). */
+function identityValues(identity: Identity, status: DeviceStatus): Value[] {
+  const given = Object.entries(identity)
+    .filter(([name]) => name !== 'status')
+    .map(([name, value]): Value => ({
+      name,
+      value:
+        typeof value === 'string' || typeof value === 'number'
+          ? value
+          : Array.isArray(value)
+            ? value.map(String)
+            : JSON.stringify(value),
+    }));
+  return [...given, { name: 'status', value: status }];
+}
+
+/** Short name of some content, for "the same as last time?". */
+export const fingerprint = (content: string): string => createHash('sha256').update(content).digest('base64');

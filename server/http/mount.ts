@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto';
+import express, { type Express, type NextFunction, type Request, type Response } from 'express';
+import { CodedError, messageOf } from '#base/errors';
+import type { Log } from '#base/log';
+import { parser } from '#proto/validate';
+import { jsonBodyLimit, requestIdHeader } from '#proto/http/common';
+import { HttpError, statusFor } from '../errors.ts';
+import { authorize, type TokenVerifier } from './guard.ts';
+import type { AuditNote, Caller, Context, Reply, Route, RouteSpec } from './route.ts';
+
+/** One line for the audit log, as the frame knows it. */
+export interface AuditRecord {
+  readonly caller: Caller;
+  readonly action: string;
+  readonly note: AuditNote;
+  readonly result: 'ok' | 'refused' | 'failed';
+  readonly requestId: string;
+  readonly address: string;
+}
+
+export interface Frame {
+  readonly verify: TokenVerifier;
+  readonly log: Log;
+  audit(record: AuditRecord): Promise<void>;
+}
+
+const requestIdShape = /^[\x21-\x7e]{1,128}$/;
+
+/** Gives each request its id (`server-api.md` §0.3) and each answer the headers that all have. */
+export function stamp(req: Request, res: Response, next: NextFunction): void {
+  const given = req.get(requestIdHeader);
+  res.locals['requestId'] = given !== undefined && requestIdShape.test(given) ? given : randomUUID();
+  res.set('X-MEN-RequestID', String(res.locals['requestId']));
+  res.set('X-Content-Type-Options', 'nosniff');
+  next();
+}
+
+/**
+ * Mounts routes: token and permission, then query and body by schema, then the handler, then the audit log, then the
+ * answer. A known path with another method is 405, OPTIONS lists the methods (§0.3).
+ */
+export function mount(app: Express, routes: readonly Route[], frame: Frame): void {
+  const methods = new Map<string, string[]>();
+  for (const route of routes) {
+    const path = route.spec.path.replaceAll(/\{(\w+)\}/g, ':$1');
+    const known = methods.get(path) ?? [];
+    methods.set(path, [...known, route.spec.method]);
+    const run = handle(route, frame);
+    app[route.spec.method.toLowerCase() as 'get'](path, ...bodyReader(route.spec), run);
+  }
+  for (const [path, allowed] of methods) {
+    app.options(path, (_req, res) => {
+      for (const method of allowed) res.append('Allow', method);
+      res.status(200).end();
+    });
+    app.all(path, () => {
+      throw new HttpError('method_not_allowed', 'method not allowed');
+    });
+  }
+}
+
+function bodyReader(spec: RouteSpec): express.RequestHandler[] {
+  if (!spec.body || spec.streams) return [];
+  const types = (req: Request, _res: Response, next: NextFunction): void => {
+    const length = Number(req.get('content-length') ?? (req.get('transfer-encoding') ? 1 : 0));
+    if (length > 0 && !req.is('application/json')) {
+      if (!spec.optionalBody)
+        return next(new HttpError('unsupported_media_type', 'Content-Type must be application/json'));
+    }
+    next();
+  };
+  // The raw bytes are kept: a device signs exactly them.
+  const verify = (req: Request, _res: unknown, raw: Buffer): void => void Object.assign(req, { raw });
+  return [types, express.json({ limit: spec.bodyLimit ?? jsonBodyLimit, strict: false, verify: verify as never })];
+}
+
+/** The bytes of a JSON body as they came. */
+export const rawBody = (req: Request): Buffer => (req as Request & { raw?: Buffer }).raw ?? Buffer.alloc(0);
+
+function handle(route: Route, frame: Frame): express.RequestHandler {
+  const { spec } = route;
+  const parseQuery = spec.query && parser(spec.query, 'bad_request');
+  const parseBody = spec.body && !spec.streams ? parser(spec.body, 'bad_request') : undefined;
+  return async (req, res, next) => {
+    let note: AuditNote = { object: { type: 'route', id: spec.path } };
+    let caller: Caller = { kind: 'anyone' };
+    const requestId = String(res.locals['requestId']);
+    const address = req.ip ?? '';
+    const audit = async (result: AuditRecord['result']): Promise<void> => {
+      if (spec.audit) await frame.audit({ caller, action: spec.audit, note, result, requestId, address });
+    };
+    try {
+      caller = await authorize(spec.access, req, frame.verify);
+      const body: unknown = req.body;
+      const context = {
+        req,
+        res,
+        params: req.params as Record<string, string>,
+        query: parseQuery ? parseQuery({ ...(req.query as object) }) : {},
+        body: parseBody ? (body === undefined && spec.optionalBody ? undefined : parseBody(body)) : undefined,
+        caller,
+        requestId,
+        address,
+        note: (given: AuditNote) => void (note = given),
+      } as Context;
+      const reply = await route.handler(context);
+      await audit('ok');
+      answer(res, reply);
+    } catch (error) {
+      try {
+        if (caller.kind !== 'anyone' || note.object.type !== 'route')
+          await audit(statusOf(error) >= 500 ? 'failed' : 'refused');
+      } catch (failure) {
+        frame.log.error('audit log not written', { request: requestId, error: messageOf(failure) });
+      }
+      next(error);
+    }
+  };
+}
+
+function answer(res: Response, reply: Reply): void {
+  if (reply === 'streamed') return;
+  for (const [name, value] of Object.entries(reply.headers ?? {})) res.set(name, value);
+  res.status(reply.status);
+  if (reply.body === undefined) res.end();
+  else if (reply.type) res.type(reply.type).send(reply.body);
+  else res.json(reply.body);
+}
+
+function statusOf(error: unknown): number {
+  if (error instanceof CodedError) return statusFor(error.code) ?? 500;
+  // body-parser's errors carry their own status: 400 undecodable, 413 too large.
+  const status = (error as { status?: unknown } | null)?.status;
+  return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
+}
+
+/** Last of all: unknown routes, and every error as the body that clients know. */
+export function finish(app: Express, log: Log): void {
+  app.use((_req, _res, next) => next(new HttpError('not_found', 'not found')));
+  app.use((error: unknown, req: Request, res: Response, _next: NextFunction) => {
+    const status = statusOf(error);
+    const requestId = String(res.locals['requestId']);
+    if (status >= 500)
+      log.error('request failed', {
+        request: requestId,
+        method: req.method,
+        path: req.path,
+        error: String((error as Error)?.stack ?? error),
+      });
+    if (res.headersSent) {
+      res.destroy();
+      return;
+    }
+    const http = error instanceof HttpError ? error : undefined;
+    if (http) res.set(http.headers);
+    // What was not read of the body would be taken for the next request of this connection.
+    if (!req.complete) res.set('Connection', 'close');
+    res
+      .status(status)
+      .json({ error: status >= 500 ? 'internal error' : messageOf(error), request_id: requestId, ...http?.extra });
+  });
+}

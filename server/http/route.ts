@@ -1,0 +1,99 @@
+import type { Request, Response } from 'express';
+import type { Static, TObject, TSchema } from 'typebox';
+import type { Permission } from '#proto/http/users';
+
+/** Who calls: proved by his token. */
+export type Caller =
+  | {
+      readonly kind: 'user';
+      readonly id: string;
+      readonly email: string;
+      readonly tokenId: string;
+      readonly permissions: ReadonlySet<Permission>;
+    }
+  | { readonly kind: 'device'; readonly id: string; readonly authSetId: string }
+  | { readonly kind: 'anyone' };
+
+/** What a route asks of its caller: nothing, a device's token, any user's token, or a user with this permission. */
+export type Access = 'public' | 'device' | 'user' | Permission;
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** What an audited route did, and to what. Told by the handler; the frame adds who, when, whence and the result. */
+export interface AuditNote {
+  readonly object: { readonly type: string; readonly id: string; readonly name?: string };
+  readonly details?: Readonly<Record<string, unknown>>;
+}
+
+export interface RouteSpec<Q extends TObject = TObject, B extends TSchema = TSchema> {
+  readonly method: Method;
+  /** As OpenAPI spells it: `/api/management/v2/devauth/devices/{id}`. */
+  readonly path: string;
+  readonly access: Access;
+  readonly summary: string;
+  /** Query parameters. Strings; `Repeated` ones may come several times. Unknown ones are read over. */
+  readonly query?: Q;
+  /** JSON body; checked before the handler runs. */
+  readonly body?: B;
+  /** The body may be missing. */
+  readonly optionalBody?: boolean;
+  /** The handler reads the request's stream itself (uploads). */
+  readonly streams?: boolean;
+  /** Larger than the usual limit of a JSON body, bytes. */
+  readonly bodyLimit?: number;
+  /** Stable word for the audit log. Every management write has one. */
+  readonly audit?: string;
+  /** Status → what its body is (undefined: none). */
+  readonly responses: Readonly<
+    Record<number, { readonly description: string; readonly body?: TSchema; readonly type?: string }>
+  >;
+}
+
+export interface Context<Q extends TObject = TObject, B extends TSchema = TSchema> {
+  readonly req: Request;
+  readonly res: Response;
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: Static<Q>;
+  readonly body: Static<B>;
+  readonly caller: Caller;
+  readonly requestId: string;
+  /** The address of the caller, behind trusted proxies the one that they name. */
+  readonly address: string;
+  /** Names the object of this request in the audit log (routes with `audit`). */
+  readonly note: (note: AuditNote) => void;
+}
+
+/** What a handler answers. `streamed`: it has written the answer itself. */
+export type Reply =
+  | {
+      readonly status: number;
+      readonly body?: unknown;
+      readonly headers?: Readonly<Record<string, string | string[]>>;
+      readonly type?: string;
+    }
+  | 'streamed';
+
+export interface Route {
+  readonly spec: RouteSpec;
+  readonly handler: (context: Context) => Promise<Reply> | Reply;
+}
+
+/** Declares a route: shape and permission in data, the rule in `handler`. */
+export function route<Q extends TObject, B extends TSchema>(
+  spec: RouteSpec<Q, B>,
+  handler: (context: Context<Q, B>) => Promise<Reply> | Reply,
+): Route {
+  return { spec, handler };
+}
+
+export const json = (status: number, body: unknown, headers: Record<string, string | string[]> = {}): Reply => ({
+  status,
+  body,
+  headers,
+});
+export const empty = (status = 204, headers: Record<string, string> = {}): Reply => ({ status, headers });
+
+/** The id of a user who passed a `user` or permission check, or of a device that passed `device`. */
+export function callerId(context: { readonly caller: Caller }): string {
+  return context.caller.kind === 'anyone' ? '' : context.caller.id;
+}

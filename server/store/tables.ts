@@ -1,0 +1,206 @@
+import type { Generated } from 'kysely';
+
+// Times are RFC 3339 UTC text with milliseconds: they sort as they read, on both databases. Structures are JSON text.
+// Booleans are 0 and 1.
+
+export interface Devices {
+  id: string;
+  /** SHA-256 of the normalised identity, hex. */
+  identity_hash: string;
+  identity: string;
+  /** Strongest of its authentication sets. */
+  status: string;
+  decommissioning: number;
+  created_ts: string;
+  updated_ts: string;
+  check_in_time: string | null;
+  /** Hash of the last inventory as the device sent it: the same again is not written. */
+  inventory_hash: string | null;
+}
+
+export interface AuthSets {
+  id: string;
+  device_id: string;
+  identity_hash: string;
+  pubkey: string;
+  status: string;
+  ts: string;
+  /** Seconds since the epoch: tokens issued before are void; null: no token is good. */
+  token_from: number | null;
+}
+
+/** One row a value; the elements of an array are rows of their own (`seq`), so that filters find them by index. */
+export interface Attributes {
+  device_id: string;
+  scope: string;
+  name: string;
+  /** 0 for a single value; 0… for elements; -1 for the only row of an empty array. */
+  seq: number;
+  /** s: text, n: number, S and N: element of an array. */
+  kind: string;
+  text: string | null;
+  num: number | null;
+  description: string | null;
+  ts: string;
+}
+
+export interface Presence {
+  device_id: string;
+  status: string;
+  /** Names the socket: the end of an old one must not hide a newer one. */
+  connection: string | null;
+  created_ts: string;
+  updated_ts: string;
+}
+
+export interface Users {
+  id: string;
+  email: string;
+  password: string;
+  roles: string;
+  created_ts: string;
+  updated_ts: string;
+  login_ts: string | null;
+}
+
+export interface UserTokens {
+  id: string;
+  user_id: string;
+  /** `session` or `access`. */
+  kind: string;
+  name: string | null;
+  created_ts: string;
+  expires_ts: string | null;
+  last_used_ts: string | null;
+}
+
+export interface Artifacts {
+  id: string;
+  name: string;
+  description: string;
+  /** Canonical text of all depends: unique together with the name. */
+  depends_key: string;
+  /** The update module that takes it; null: an empty payload. */
+  update_type: string | null;
+  /** The artifact as the API shows it, without id, description, size, modified. */
+  document: string;
+  size: number;
+  modified: string;
+}
+
+export interface ArtifactTypes {
+  artifact_id: string;
+  device_type: string;
+}
+
+export interface Releases {
+  name: string;
+  modified: string;
+  notes: string;
+  /** JSON list, sorted; `release_tags` has the same a row a tag, to be found by. */
+  tags: string;
+}
+
+export interface ReleaseTags {
+  tag: string;
+  release_name: string;
+}
+
+export interface Deployments {
+  id: string;
+  name: string;
+  artifact_name: string;
+  /** JSON list of ids: all artifacts of that name; grows until the deployment is finished. */
+  artifacts: string;
+  type: string;
+  status: string;
+  /** 1 until it is finished or aborted. */
+  active: number;
+  created: string;
+  finished: string | null;
+  force_installation: number;
+  max_devices: number;
+  device_count: number;
+  total_size: number;
+  groups: string;
+  filter: string | null;
+  configuration: string | null;
+  /** Hash of what was asked for: no two active deployments share it. */
+  constructor_hash: string;
+}
+
+export interface DeploymentCounters {
+  deployment_id: string;
+  status: string;
+  count: number;
+}
+
+/**
+ * One row a device of a deployment's frozen list. Until the device first asks (`asked` null) it is a mere target and the
+ * API does not show it (`server-api.md` §3.2).
+ */
+export interface DeviceDeployments {
+  deployment_id: string;
+  device_id: string;
+  status: string;
+  /** 1 while the device has something to do in it. The poll's index holds these rows only. */
+  active: number;
+  /** The deployment's. */
+  created: string;
+  asked: string | null;
+  started: string | null;
+  finished: string | null;
+  deleted: string | null;
+  substate: string | null;
+  artifact_id: string | null;
+  /** What the device said of itself when it asked first, JSON. */
+  request: string | null;
+  log: number;
+}
+
+export interface DeploymentLogs {
+  deployment_id: string;
+  device_id: string;
+  messages: string;
+}
+
+export interface Audit {
+  id: Generated<number>;
+  time: string;
+  actor_type: string;
+  actor_id: string;
+  actor_name: string | null;
+  action: string;
+  object_type: string;
+  object_id: string;
+  object_name: string | null;
+  result: string;
+  request_id: string | null;
+  address: string | null;
+  details: string | null;
+}
+
+/** Keys and secrets of the server itself. */
+export interface Secrets {
+  name: string;
+  value: string;
+}
+
+export interface Database {
+  devices: Devices;
+  auth_sets: AuthSets;
+  attributes: Attributes;
+  presence: Presence;
+  users: Users;
+  user_tokens: UserTokens;
+  artifacts: Artifacts;
+  artifact_types: ArtifactTypes;
+  releases: Releases;
+  release_tags: ReleaseTags;
+  deployments: Deployments;
+  deployment_counters: DeploymentCounters;
+  device_deployments: DeviceDeployments;
+  deployment_logs: DeploymentLogs;
+  audit: Audit;
+  secrets: Secrets;
+}

@@ -1,0 +1,83 @@
+// One file a program for devices: no type stripping, no directory of small files, nothing that only a server needs.
+import { cpSync, existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Loaded at run time if there at all: node-pty is native, the others are optional speed-ups that their users probe for. */
+const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11'];
+
+/**
+ * @param {string} root the checkout
+ * @param {string} out where client.js, connect.js and device.js go
+ */
+export async function bundleDevice(root, out) {
+  const { rolldown } = await import('rolldown');
+  for (const [program, lines] of Object.entries(beginnings(root))) {
+    const bundle = await rolldown({
+      input: `\0${program}`,
+      cwd: root,
+      platform: 'node',
+      external,
+      plugins: [beginning(`\0${program}`, lines)],
+      logLevel: 'warn',
+    });
+    await bundle.write({ file: join(out, `${program}.js`), format: 'esm', codeSplitting: false, minify: true });
+    await bundle.close();
+  }
+  shipPty(root, join(out, 'node_modules', 'node-pty'));
+}
+
+/** What each program begins with: in the package that is the launcher's work. */
+function beginnings(/** @type {string} */ root) {
+  const take = (/** @type {string} */ what, /** @type {string} */ file) =>
+    `import { ${what} } from ${JSON.stringify(join(root, file))};`;
+  const run = (/** @type {string} */ call) => `${call}.then((code) => process.exit(code), (error) => {
+    console.error(process.argv.includes('--verbose') ? error : \`patchbay: \${error.message}\`);
+    process.exit(1);
+  });`;
+  const client = take('main as client', 'client/main.ts');
+  const connect = `${take('main as connect', 'connect/main.ts')}\n${addOns(root)}`;
+  return {
+    client: [client, run('client(process.argv.slice(2))')],
+    connect: [connect, run('connect(process.argv.slice(2), builtIn)')],
+    device: [
+      client,
+      connect,
+      take('main', 'bin/device.js'),
+      run('main(process.argv.slice(2), { client, connect: (args) => connect(args, builtIn) })'),
+    ],
+  };
+}
+
+function beginning(/** @type {string} */ id, /** @type {string[]} */ lines) {
+  return {
+    name: 'beginning',
+    resolveId: (/** @type {string} */ source) => (source === id ? id : null),
+    load: (/** @type {string} */ source) => (source === id ? lines.join('\n') : null),
+  };
+}
+
+/** A bundler cannot follow the computed import by which connect loads an add-on, so it is given this table instead. */
+function addOns(/** @type {string} */ root) {
+  const parts = readdirSync(join(root, 'addons'))
+    .filter((name) => name !== 'contract')
+    .flatMap((name) =>
+      ['manifest', 'device'].map((part) => ({ name, part, file: join(root, 'addons', name, `${part}.ts`) })),
+    )
+    .filter(({ file }) => existsSync(file));
+  const rows = parts.map(({ name, part, file }) => `'${name}/${part}': () => import(${JSON.stringify(file)}),`);
+  return `const table = {\n${rows.join('\n')}\n};
+const builtIn = (name, part) =>
+  table[\`\${name}/\${part}\`]?.() ?? Promise.reject(new Error(\`there is no built-in add-on \${name}\`));`;
+}
+
+/** What node-pty needs to run: its JavaScript and the binary that was built for this machine. */
+function shipPty(/** @type {string} */ root, /** @type {string} */ to) {
+  const from = join(root, 'node_modules', 'node-pty');
+  for (const part of ['package.json', 'LICENSE', 'lib', 'build/Release/pty.node', 'build/Release/spawn-helper']) {
+    if (!existsSync(join(from, part))) continue;
+    cpSync(join(from, part), join(to, part), {
+      recursive: true,
+      filter: (path) => !/\.(map|test\.js)$|worker|windows/.test(path),
+    });
+  }
+}

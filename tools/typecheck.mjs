@@ -1,0 +1,14 @@
+// `npm run typecheck`: the programs that run on Node, then the pages, which must compile without anything of Node.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { become } from '../bin/child.js';
+import { node, root } from './setup.mjs';
+
+let worst = 0;
+for (const project of ['.', 'web']) {
+  if (!existsSync(join(root, project, 'tsconfig.json'))) continue;
+  worst ||= await become(node, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '--noEmit', '-p', project], {
+    cwd: root,
+  });
+}
+process.exitCode = worst;
