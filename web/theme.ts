@@ -35,8 +35,8 @@ const petrol: MantineColorsTuple = [
   '#2d8e99',
   '#1c7884',
   '#0f6570',
-  '#06535d',
-  '#00424b',
+  '#0a5a65',
+  '#0a4d57',
 ];
 const amber: MantineColorsTuple = [
   '#fff5e1',
@@ -60,8 +60,8 @@ const pine: MantineColorsTuple = [
   '#3f9f6c',
   '#2f8a5b',
   '#23704a',
-  '#17593a',
-  '#0a432a',
+  '#1d6b45',
+  '#185a3a',
 ];
 const brick: MantineColorsTuple = [
   '#fdeeec',
@@ -72,8 +72,8 @@ const brick: MantineColorsTuple = [
   '#d44a3e',
   '#c03a2f',
   '#a32e25',
-  '#83231c',
-  '#631913',
+  '#8a2921',
+  '#73221b',
 ];
 
 export const theme = createTheme({

@@ -10,7 +10,7 @@ const meanings: readonly (readonly [said: RegExp, means: string])[] = [
   [/^session not found/i, 'The device no longer knows this session: it may have restarted.'],
   [/^user disconnected/i, 'The session has ended.'],
   // A pty of Linux answers so once its shell has exited: nothing went wrong.
-  [/input\/output error|^EOF$/i, 'The shell has ended.'],
+  [/input\/output error|^EOF$|^shell exited with code 0$/i, 'The shell has ended.'],
 ];
 
 /** What the device's reason for the end of a shell means. */
@@ -19,6 +19,8 @@ export function plainWords(said: string): string {
   if (!line) return 'The shell has ended.';
   const known = meanings.find(([pattern]) => pattern.test(line));
   if (known) return known[1];
+  const code = /^shell exited with code (\d+)$/i.exec(line)?.[1];
+  if (code !== undefined) return `The shell has ended with code ${code}.`;
   const start = /^failed to start shell: (.*)$/i.exec(line)?.[1];
   const sentence =
     start === undefined ? `The device ended the session: ${line}` : `The device started no shell: ${start}`;

@@ -5,7 +5,7 @@ import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal } from '@xterm/xterm';
 import type { MessageOf } from '#proto';
 import { messageOf } from '#base/errors';
-import { defineWeb, type OperatorSession } from '#addon/web';
+import { defineWeb, type OperatorSession, type Theme } from '#addon/web';
 import manifest from './manifest.ts';
 import { ShellStatus, type shell } from './protocol.ts';
 import { palettes } from './palette.ts';
@@ -31,12 +31,17 @@ export default defineWeb(manifest, {
       fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace',
       fontSize: 13.5,
       lineHeight: 1.15,
-      theme: palettes[host.theme],
       macOptionIsMeta: true,
     });
     const fit = new FitAddon();
     terminal.loadAddon(fit);
     terminal.loadAddon(new WebLinksAddon((_, uri) => window.open(uri, '_blank', 'noopener,noreferrer')));
+    const colour = (theme: Theme) => {
+      terminal.options.theme = palettes[theme];
+      screen.root.style.background = palettes[theme].background;
+      screen.root.style.color = palettes[theme].foreground;
+    };
+    colour(host.theme);
     terminal.open(screen.pane);
     copyByKey(terminal);
 
@@ -63,9 +68,7 @@ export default defineWeb(manifest, {
     };
     const observer = new ResizeObserver(() => requestAnimationFrame(refit));
     observer.observe(screen.pane);
-    const deaf = host.onTheme((theme) => {
-      terminal.options.theme = palettes[theme];
-    });
+    const deaf = host.onTheme(colour);
 
     void run();
     return () => {
@@ -99,8 +102,7 @@ export default defineWeb(manifest, {
       leave(session);
       session = undefined;
       if (gone) return;
-      // What a program left switched on (mouse reports, another screen) must not outlive its shell.
-      terminal.write('\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?25h\x1b[0m\r\n');
+      clearModes(terminal);
       screen.ended(reason);
     }
   },
@@ -139,6 +141,13 @@ async function follow(session: ShellSession, terminal: Terminal, opened: () => v
     }
   }
   return messageOf(session.signal.reason);
+}
+
+/** What a program left switched on (another screen, mouse reports, pasting in brackets) must not outlive its shell. */
+function clearModes(terminal: Terminal): void {
+  if (terminal.buffer.active.type === 'alternate') terminal.write('\x1b[?1049l');
+  terminal.write('\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b[?25h\x1b[0m');
+  terminal.write('\r\n');
 }
 
 function leave(session: ShellSession | undefined): void {
@@ -213,6 +222,7 @@ function build(element: HTMLElement, name: string) {
     button.hidden = now !== 'ended';
   };
   return {
+    root,
     pane,
     button,
     busy: (message: string) => become('busy', message),

@@ -1,9 +1,12 @@
 import { Badge, Code, Text, Tooltip } from '@mantine/core';
 import { IconClipboardList, IconLock } from '../parts/icons.ts';
 import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useMemo } from 'react';
 import type { AuditEntry } from '#proto/http/users';
 import { useAudit } from '../api/audit.ts';
 import { ApiFailure } from '../api/http.ts';
+import { attributeOf, useInventories } from '../api/inventory.ts';
+import { useMe } from '../api/users.ts';
 import { moment } from '../format.ts';
 import { Empty } from '../parts/empty.tsx';
 import { columnsOf, Listing, Pager, type Columns } from '../parts/listing.tsx';
@@ -16,7 +19,10 @@ const capital = (word: string) => `${word.charAt(0).toUpperCase()}${word.slice(1
 const short = (id: string) => (/^[0-9a-f-]{36}$/i.test(id) ? id.slice(0, 8) : id);
 const results = { ok: 'green', refused: 'amber', failed: 'red' } as const;
 
-const columns: Columns<AuditEntry> = [
+/** What an id is called, as far as this page knows. */
+type NameOf = (id: string) => string | undefined;
+
+const columnsWith = (nameOf: NameOf): Columns<AuditEntry> => [
   column.display({
     id: 'time',
     header: 'Time',
@@ -32,7 +38,7 @@ const columns: Columns<AuditEntry> = [
       },
     }) => (
       <Tooltip label={`${actor.type} ${actor.id}`}>
-        <span>{actor.name ?? `${actor.type} ${short(actor.id)}`}</span>
+        <span>{actor.name ?? nameOf(actor.id) ?? `${actor.type} ${short(actor.id)}`}</span>
       </Tooltip>
     ),
   }),
@@ -50,7 +56,7 @@ const columns: Columns<AuditEntry> = [
           <Text span c="dimmed" size="sm">
             {object.type}
           </Text>{' '}
-          {object.name ?? short(object.id)}
+          {object.name ?? nameOf(object.id) ?? short(object.id)}
         </span>
       </Tooltip>
     ),
@@ -92,6 +98,18 @@ export function AuditPage() {
   const { page = 1 } = useSearch({ from: '/inside/audit' });
   const navigate = useNavigate({ from: '/audit' });
   const { data, error, refetch } = useAudit({ page, perPage });
+  const { data: me } = useMe();
+  const devices = useMemo(
+    () => [...new Set(data?.items.filter(({ object }) => object.type === 'device').map(({ object }) => object.id))],
+    [data],
+  );
+  const inventories = useInventories(devices).data;
+  const columns = useMemo(() => {
+    const names = new Map(me ? [[me.id, me.email]] : []);
+    for (const { actor, object } of data?.items ?? [])
+      for (const { id, name } of [actor, object]) if (name) names.set(id, name);
+    return columnsWith((id) => names.get(id) ?? attributeOf(inventories?.get(id), 'inventory', 'hostname'));
+  }, [data, me, inventories]);
   return (
     <Page
       title="Audit log"

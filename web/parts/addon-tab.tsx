@@ -65,7 +65,7 @@ const Blank = ({ children }: { readonly children: React.ReactNode }) => (
 
 function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
   const place = useRef<HTMLDivElement>(null);
-  const theme: Theme = useComputedColorScheme('light');
+  const theme: Theme = useComputedColorScheme('light', { getInitialValueInEffect: false });
   const themed = useRef({ theme, listeners: new Set<(theme: Theme) => void>() });
   const [fault, setFault] = useState<unknown>();
   useEffect(() => {
@@ -80,7 +80,9 @@ function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
     let gone = false;
     const host: WebHost = {
       device: { id: device.id, name },
-      theme: themed.current.theme,
+      get theme() {
+        return themed.current.theme;
+      },
       onTheme: (listener) => {
         themed.current.listeners.add(listener);
         return () => themed.current.listeners.delete(listener);
