@@ -1,12 +1,18 @@
+import { join } from 'node:path';
 import type { Route } from './http/route.ts';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
 import { createApp, healthRoute } from './app.ts';
+import { artifactRoutes } from './artifacts/routes.ts';
 import { AuditLog } from './audit/audit.ts';
 import { sessionEntry } from './audit/session.ts';
 import { auditRoutes } from './audit/routes.ts';
+import { openFolder } from './blobs/folder.ts';
+import { decommissionDevice } from './deployments/abort.ts';
+import type { DeploymentDeps } from './deployments/deps.ts';
+import { deploymentRoutes } from './deployments/routes.ts';
 import { Devices } from './devices/devices.ts';
 import { deviceRoutes } from './devices/routes.ts';
 import { DeviceTokens } from './devices/tokens.ts';
@@ -75,9 +81,21 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         tokens.forget(deviceId);
         relay.disconnectDevice(deviceId, 'no longer accepted');
       },
-      decommissioned: async () => {},
+      decommissioned: (deviceId) => decommissionDevice({ db, live }, deviceId),
     });
     await presence.reset();
+    await devices.resume();
+    const deployments: DeploymentDeps = {
+      db,
+      blobs: await openFolder(join(config.data, 'artifacts')),
+      live,
+      log,
+      linkSecret: keys.linkSecret,
+      publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.get('host') ?? ''}`,
+      limits: { artifactSize: config.artifactLimit },
+      acceptedDevices: () => devices.accepted(),
+      devicesOfGroup: (group) => inventory.acceptedMembers(group),
+    };
 
     const routes: Route[] = [
       healthRoute(db),
@@ -87,6 +105,8 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...inventoryRoutes(inventory),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),
+      ...artifactRoutes(deployments),
+      ...deploymentRoutes(deployments),
       ...referenceRoutes(() => routes, version),
     ];
     const app = createApp(routes, { verify, log, audit: (record) => audit.record(record) }, log, {
