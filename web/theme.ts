@@ -65,7 +65,7 @@ const pine: MantineColorsTuple = [
 ];
 const brick: MantineColorsTuple = [
   '#fdeeec',
-  '#f8dad6',
+  '#fbe5e2',
   '#efb1aa',
   '#e5867c',
   '#dd6156',
