@@ -4,18 +4,24 @@ import type { Context } from './context.ts';
 /** Fills a command in: its options, arguments, subcommands and action. The default export of a command's module. */
 export type Fill = (command: Command, context: Context) => void | Promise<void>;
 
-interface Row {
-  readonly summary: string;
-  readonly load: () => Promise<{ default: Fill }>;
-}
+/** A command is a module of ours, or an add-on's; either is loaded when the command is called, not before. */
+export type Row = { readonly summary: string } & (
+  | { readonly load: () => Promise<{ default: Fill }> }
+  | { readonly addon: string }
+);
 
-/** The operator's commands. A module is loaded when its command is called, not before. */
+/** The operator's commands, in the order in which `patchbay --help` lists them. */
 export const commands: Readonly<Record<string, Row>> = {
+  demo: {
+    summary: 'try Patchbay: a server and virtual devices on this machine',
+    load: () => import('./commands/demo.ts'),
+  },
   login: { summary: 'log in to a server', load: () => import('./commands/login.ts') },
   logout: { summary: 'log out and forget the login', load: () => import('./commands/logout.ts') },
   whoami: { summary: 'who is logged in, and what that user may do', load: () => import('./commands/whoami.ts') },
   devices: { summary: 'list, accept, reject and remove devices', load: () => import('./commands/devices.ts') },
   inventory: { summary: 'show what a device reported', load: () => import('./commands/inventory.ts') },
+  terminal: { summary: 'open a shell on a device', addon: 'terminal' },
   releases: { summary: 'list, upload, download and delete releases', load: () => import('./commands/releases.ts') },
   deploy: { summary: 'bring a release to devices and see it through', load: () => import('./commands/deploy.ts') },
   deployments: {

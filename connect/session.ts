@@ -1,10 +1,10 @@
 import { CodedError } from '#base/errors';
+import { Inbox } from '#base/inbox';
 import type { Session } from '#addon/device';
 import { encode, toFrame, type LooseMessage, type Protocol } from '#proto';
 
 /** Bytes of messages that an add-on has not taken yet: above the first its peer is asked to pause. */
-const inboxHigh = 1024 * 1024;
-const inboxLow = 256 * 1024;
+const inbox = { high: 1024 * 1024, low: 256 * 1024 };
 /** Bytes of frames that wait for the link: more than an add-on that heeds `send` can ever have. */
 const outboxLimit = 4 * 1024 * 1024;
 
@@ -25,10 +25,7 @@ export class AddonSession implements Session<LooseMessage> {
   readonly protocol: Protocol;
   readonly #host: SessionHost;
   readonly #ending = new AbortController();
-  readonly #inbox: { message: LooseMessage; size: number }[] = [];
-  #inboxSize = 0;
-  #congested = false;
-  #reader: ((result: IteratorResult<LooseMessage>) => void) | undefined;
+  readonly #inbox: Inbox<LooseMessage>;
   readonly #outbox: Uint8Array[] = [];
   #outboxSize = 0;
   #paused = false;
@@ -39,6 +36,7 @@ export class AddonSession implements Session<LooseMessage> {
     this.protocol = protocol;
     this.sid = sid;
     this.userId = userId;
+    this.#inbox = new Inbox({ ...inbox, congested: (yes) => host.congested(this, yes) });
   }
 
   get signal(): AbortSignal {
@@ -61,26 +59,13 @@ export class AddonSession implements Session<LooseMessage> {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<LooseMessage> {
-    for (;;) {
-      const next = await this.#take();
-      if (next.done) return;
-      yield next.value;
-    }
+  [Symbol.asyncIterator](): AsyncIterator<LooseMessage> {
+    return this.#inbox[Symbol.asyncIterator]();
   }
 
   /** A message of the peer; `size` in bytes. */
   push(message: LooseMessage, size: number): void {
-    if (this.signal.aborted) return;
-    const reader = this.#reader;
-    if (reader) {
-      this.#reader = undefined;
-      reader({ value: message, done: false });
-      return;
-    }
-    this.#inbox.push({ message, size });
-    this.#inboxSize += size;
-    if (this.#inboxSize > inboxHigh) this.#congest(true);
+    this.#inbox.push(message, size);
   }
 
   /** The peer cannot take more for now, or can again (`pause`, `resume`). */
@@ -102,32 +87,13 @@ export class AddonSession implements Session<LooseMessage> {
   end(reason: Error): void {
     if (this.signal.aborted) return;
     this.#ending.abort(reason);
-    this.#inbox.length = 0;
+    this.#inbox.end();
     this.#outbox.length = 0;
-    this.#congest(false);
-    this.#reader?.({ value: undefined, done: true });
     this.#release();
   }
 
   get #open(): boolean {
     return this.#outbox.length === 0 && !this.#paused && this.#host.ready;
-  }
-
-  #take(): Promise<IteratorResult<LooseMessage>> {
-    const first = this.#inbox.shift();
-    if (!first) {
-      if (this.signal.aborted) return Promise.resolve({ value: undefined, done: true });
-      return new Promise((resolve) => (this.#reader = resolve));
-    }
-    this.#inboxSize -= first.size;
-    if (this.#inboxSize < inboxLow) this.#congest(false);
-    return Promise.resolve({ value: first.message, done: false });
-  }
-
-  #congest(yes: boolean): void {
-    if (this.#congested === yes) return;
-    this.#congested = yes;
-    this.#host.congested(this, yes);
   }
 
   #release(): void {

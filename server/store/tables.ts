@@ -80,6 +80,8 @@ export interface Artifacts {
   description: string;
   /** Canonical text of all depends: unique together with the name. */
   depends_key: string;
+  /** The update module that takes it; null: an empty payload. */
+  update_type: string | null;
   /** The artifact as the API shows it, without id, description, size, modified. */
   document: string;
   size: number;
@@ -95,13 +97,21 @@ export interface Releases {
   name: string;
   modified: string;
   notes: string;
+  /** JSON list, sorted; `release_tags` has the same a row a tag, to be found by. */
   tags: string;
+}
+
+export interface ReleaseTags {
+  tag: string;
+  release_name: string;
 }
 
 export interface Deployments {
   id: string;
   name: string;
   artifact_name: string;
+  /** JSON list of ids: all artifacts of that name; grows until the deployment is finished. */
+  artifacts: string;
   type: string;
   status: string;
   /** 1 until it is finished or aborted. */
@@ -186,6 +196,7 @@ export interface Database {
   artifacts: Artifacts;
   artifact_types: ArtifactTypes;
   releases: Releases;
+  release_tags: ReleaseTags;
   deployments: Deployments;
   deployment_counters: DeploymentCounters;
   device_deployments: DeviceDeployments;
