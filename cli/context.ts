@@ -30,6 +30,8 @@ export class Context {
   readonly env: Environment;
   readonly signal: AbortSignal;
   readonly profiles: Profiles;
+  /** Of the command, if it is done without an error. */
+  exitCode = 0;
   readonly #options: () => GlobalOptions;
   constructor(io: Io, env: Environment, signal: AbortSignal, options: () => GlobalOptions) {
     this.io = io;

@@ -67,7 +67,16 @@ export class UserSocket implements SessionEnd {
     this.#options = options;
     options.bus.joinSession(this);
     options.device.join(this);
-    socket.on('message', (data) => this.#receive(data as Buffer));
+    socket.on('message', (data) => {
+      try {
+        this.#receive(data as Buffer);
+      } catch (error) {
+        // A fault of ours costs this session, never the process with everybody else's.
+        options.log.error('message not relayed', { sid: this.sid, error: String((error as Error).stack) });
+        this.#finish('internal error');
+        closeSoon(socket, 1011, 'internal error');
+      }
+    });
     socket.on('error', (error) => options.log.debug('user socket failed', { sid: this.sid, error: messageOf(error) }));
     socket.once('close', () => this.#finish('user disconnected'));
   }

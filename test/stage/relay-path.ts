@@ -31,10 +31,13 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
     bus: new LocalBus(),
     log: silentLog,
     authenticateDevice: async (req) => ({ deviceId: who(req, 'device') }),
-    authorizeUser: async (req) => ({ userId: who(req, 'user') }),
+    authorizeUser: async (req) => ({ userId: who(req, 'user'), refuses: () => undefined }),
     onConnected: (id) => (presence.push(`+${id}`), happened()),
     onDisconnected: (id) => (presence.push(`-${id}`), happened()),
-    audit: async (event) => void (events.push(event), happened()),
+    audit: async (event) => {
+      events.push(event);
+      happened();
+    },
     ...options,
   });
   const server = createServer((_req, res) => void res.writeHead(404).end());
