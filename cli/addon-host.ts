@@ -37,12 +37,7 @@ function hostFor(manifest: Manifest, context: Context): CliHost {
         ...(insecure ? { client: { rejectUnauthorized: false } } : {}),
       });
     },
-    fetch: async (path, init) => {
-      const { server, token = '' } = (await context.http()).options;
-      const headers = new Headers(init?.headers);
-      headers.set('authorization', `Bearer ${token}`);
-      return await fetch(`${server}${path}`, { ...init, headers, signal: context.signal });
-    },
+    fetch: async (path, init) => await (await context.http()).fetch(path, init),
     exit: (code) => void (context.exitCode = code),
   };
 }

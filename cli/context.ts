@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf } from '#base/errors';
-import { exit, failed, usage } from './failure.ts';
+import { failed, usage } from './failure.ts';
 import { Http } from './http.ts';
 import { painter, type Io } from './io.ts';
 import { Profiles, serverAddress } from './profile.ts';
@@ -30,8 +30,8 @@ export class Context {
   readonly env: Environment;
   readonly signal: AbortSignal;
   readonly profiles: Profiles;
-  /** Of the program, once the command is done: an add-on's command may say another than 0. */
-  exitCode: number = exit.done;
+  /** Of the command, if it is done without an error. */
+  exitCode = 0;
   readonly #options: () => GlobalOptions;
   constructor(io: Io, env: Environment, signal: AbortSignal, options: () => GlobalOptions) {
     this.io = io;
