@@ -39,11 +39,16 @@ function packageRoot(): string {
   }
 }
 
+/** Where Node keeps what it compiled: two or three times quicker from the second start on. */
+const compiled = existsSync(join(packageRoot(), 'node_modules'))
+  ? { NODE_COMPILE_CACHE: join(packageRoot(), 'node_modules', '.cache', 'patchbay') }
+  : {};
+
 /** The environment of the demo's processes: what the person has set for his own Patchbay or Mender is none of theirs. */
 export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
   const kept = Object.entries(process.env).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && !/^(PATCHBAY|MENDER|DBUS|NODE_OPTIONS|VITEST|XDG_CONFIG)/.test(entry[0]),
   );
-  return { ...Object.fromEntries(kept), ...more };
+  return { ...Object.fromEntries(kept), ...compiled, ...more };
 }
