@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { codeOf } from '#base/errors';
-import { commands, type Row } from './commands.ts';
+import { commands } from './commands.ts';
 import { Context, type Environment, type GlobalOptions } from './context.ts';
 import { exit, exitCodeOf, report } from './failure.ts';
 import type { Io } from './io.ts';
@@ -47,17 +47,8 @@ export async function run(args: readonly string[], io: Io, env: Environment, sig
 async function furnish(program: Command, args: readonly string[], context: Context): Promise<void> {
   const [first, second] = program.parseOptions([...args]).operands;
   const called = first === 'help' ? second : first;
-  const row = called !== undefined && Object.hasOwn(commands, called) ? commands[called] : undefined;
-  for (const [name, other] of Object.entries(commands)) {
-    if (other === row) await fill(program, name, other, context);
-    // What comes with the add-on that is called, comes with it.
-    else if (!row || !('addon' in row && 'addon' in other && row.addon === other.addon)) {
-      program.command(name).summary(other.summary);
-    }
+  for (const [name, row] of Object.entries(commands)) {
+    const command = program.command(name).summary(row.summary);
+    if (name === called) await (await row.load()).default(command.description(row.summary), context);
   }
-}
-
-async function fill(program: Command, name: string, row: Row, context: Context): Promise<void> {
-  if ('addon' in row) await (await import('./addons.ts')).mountAddon(row.addon, program, context);
-  else await (await row.load()).default(program.command(name).description(row.summary), context);
 }

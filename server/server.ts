@@ -20,6 +20,7 @@ import type { TokenVerifier } from './http/guard.ts';
 import { webFolder } from './http/pages.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
+import { tagRoutes, tagVersion } from './inventory/tags.ts';
 import { liveSockets } from './live/socket.ts';
 import { listen, makeServer } from './listen.ts';
 import { Presence } from './presence/presence.ts';
@@ -31,6 +32,9 @@ import { sessionRoutes } from './relay/routes.ts';
 import { referenceRoutes } from './reference/routes.ts';
 import { openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
+import { AccessTokens } from './users/access-tokens.ts';
+import { ownRoutes } from './users/own-routes.ts';
+import { Settings } from './users/settings.ts';
 import { userRoutes } from './users/routes.ts';
 import { Users } from './users/users.ts';
 
@@ -76,6 +80,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       live.disconnectUser(userId);
       relay.disconnectUser(userId, 'your login has ended or your rights have changed');
     });
+    const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
     const devices = new Devices(db, live, {
       revoked(deviceId) {
         tokens.forget(deviceId);
@@ -100,9 +105,11 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const routes: Route[] = [
       healthRoute(db),
       ...userRoutes(users),
+      ...ownRoutes(users, new Settings(db), accessTokens),
       ...auditRoutes(audit),
       ...deviceRoutes(devices, tokens),
-      ...inventoryRoutes(inventory),
+      ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
+      ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),
       ...artifactRoutes(deployments),

@@ -36,7 +36,8 @@ const whole = (min: number, max: number) => (value: string) => {
 async function demo(context: Context, { devices, port, check = false, built = false, keep }: Options): Promise<void> {
   const { signal } = context;
   const { startDemo } = await import('../demo/demo.ts');
-  const step = steps(context);
+  const told = new Set<unknown>();
+  const step = steps(context, told);
   const started = performance.now();
   const given = { devices, port, built, keep, usualPort: check ? 0 : 8080, pollInterval: check ? 1 : 2 };
   let failure: unknown;
@@ -58,14 +59,14 @@ async function demo(context: Context, { devices, port, check = false, built = fa
     if (check) throw silent();
     return;
   }
-  if (failure) throw failure;
+  if (failure) throw told.has(failure) ? silent() : failure;
   if (check) context.io.out.write(`all of it holds, ${seconds(started)}\n`);
 }
 
 const seconds = (since: number) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
-/** One line a step, when it is over. */
-function steps({ io, signal }: Context): Step {
+/** One line a step, when it is over; `told`: errors that such a line has told. */
+function steps({ io, signal }: Context, told: Set<unknown>): Step {
   const paint = painter(io, io.out);
   return async (title, work) => {
     const begun = performance.now();
@@ -76,6 +77,7 @@ function steps({ io, signal }: Context): Step {
       return result;
     } catch (error) {
       if (!signal.aborted) io.out.write(`${paint('red', line('failed'))}: ${messageOf(error)}\n`);
+      told.add(error);
       throw error;
     }
   };

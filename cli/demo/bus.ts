@@ -9,8 +9,8 @@ import type { Processes } from './processes.ts';
 const pathLimit = 107;
 
 /** Throws with how to get it, if there is no dbus-daemon. */
-export async function findBusDaemon(path = process.env['PATH'] ?? ''): Promise<string> {
-  for (const folder of [...path.split(delimiter), '/usr/bin', '/usr/local/bin']) {
+export async function findBusDaemon(path: string): Promise<string> {
+  for (const folder of path.split(delimiter)) {
     const file = join(folder, 'dbus-daemon');
     if (
       folder &&

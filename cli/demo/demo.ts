@@ -8,7 +8,7 @@ import { Http } from '../http.ts';
 import { writeGreeting } from './artifacts.ts';
 import { findBusDaemon } from './bus.ts';
 import { Enrolment } from './enrolment.ts';
-import { findPrograms, type Programs } from './places.ts';
+import { cleanEnvironment, findPrograms, type Programs } from './places.ts';
 import { Processes } from './processes.ts';
 import { addUser, choosePort, makePassword, startServer } from './server.ts';
 import { startDevice, type VirtualDevice } from './virtual-device.ts';
@@ -51,7 +51,7 @@ const user = 'admin@example.com';
 /** Starts server and devices, accepts them, and resolves when they are connected. */
 export async function startDemo(options: DemoOptions, signal: AbortSignal, step: Step = plainly): Promise<Demo> {
   const programs = findPrograms(options.built ?? false);
-  const busDaemon = await findBusDaemon();
+  const busDaemon = await findBusDaemon(`${cleanEnvironment()['PATH'] ?? ''}:/usr/bin:/usr/local/bin`);
   const port = await choosePort(options.port, options.usualPort ?? 0);
   await using stack = new AsyncDisposableStack();
   const folder = await makeFolder(options.keep);

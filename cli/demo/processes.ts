@@ -108,6 +108,8 @@ export class Processes implements AsyncDisposable {
     while (groupLives(pid) && !late.aborted) await Promise.race([ended.then(() => sleep(10)), sleep(50)]);
     signalGroup(pid, 'SIGKILL');
     await ended;
+    // Whom the leader left behind is dead, but counts until the system's first process has collected it.
+    for (let waited = 0; groupLives(pid) && waited < 2000; waited += 10) await sleep(10);
     this.#warden?.release(pid);
   }
 

@@ -2,6 +2,7 @@ import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import { writeArtifact } from '#artifact';
 import { startBus } from './bus.ts';
 import { cleanEnvironment, type Programs } from './places.ts';
 import type { DemoProcess, Processes } from './processes.ts';
@@ -87,7 +88,15 @@ async function furnish(programs: Programs, name: string, folder: string, options
   const login = { User: userInfo().username, ShellCommand: shell() };
   await writeFile(places.connect, JSON.stringify(login));
   await writeFile(join(places.store, 'device_type'), `device_type=${demoType}\n`);
-  await writeFile(join(places.conf, 'artifact_info'), 'artifact_name=demo-0\n');
+  // What a flashed image brings: without it the device would not know what it runs.
+  await writeArtifact(
+    {
+      name: 'demo-0',
+      depends: { device_type: [demoType] },
+      payload: { type: null, provides: {}, depends: {}, files: [] },
+    },
+    join(places.store, 'bootstrap.mender'),
+  );
   return places;
 }
 

@@ -32,6 +32,11 @@ export class Warden {
     this.#child.stdin?.write(`-${group}\n`);
   }
 
+  /** Lets go of the pipe, as the kernel does when the demo is killed. */
+  abandon(): void {
+    this.#child.stdin?.end();
+  }
+
   /** The demo has ended everything itself. */
   async dismiss(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode) return;

@@ -187,5 +187,5 @@ describe('standalone', () => {
     expect(await device.command('show-artifact')).toMatchObject({ code: 0, stdout: 'release-2\n' });
     expect(await device.command('show-provides')).toMatchObject({ code: 0, stdout: 'artifact_name=release-2\n' });
     expect(await device.command('no-such-command')).toMatchObject({ code: 1 });
-  });
+  }, 180_000);
 });

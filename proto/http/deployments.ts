@@ -85,6 +85,17 @@ export const ReleaseV1 = Type.Object({
 });
 export type ReleaseV1 = Static<typeof ReleaseV1>;
 
+/** A release without its artifacts, in the v1alpha1 API. */
+export const Software = Type.Object({
+  name: Type.String(),
+  modified: Timestamp,
+  tags: Type.Array(Type.String()),
+  notes: Type.String(),
+  kind: OneOf(['release', 'manifest'] as const),
+  compatible_types: Type.Array(Type.String()),
+});
+export type Software = Static<typeof Software>;
+
 /** Tags are lower-cased and each given once (`server-api.md` §2.3). */
 export const ReleaseTags = Type.Array(Type.String({ minLength: 1, maxLength: 1024, pattern: '^[A-Za-z0-9._-]+$' }), {
   maxItems: 20,

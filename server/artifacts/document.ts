@@ -49,7 +49,6 @@ export function artifactOf(row: Artifacts): Artifact {
     name: row.name,
     description: row.description,
     ...(JSON.parse(row.document) as Document),
-    // PostgreSQL gives a bigint as text.
     size: Number(row.size),
     modified: row.modified,
   };

@@ -34,7 +34,12 @@ export async function readForm<T>(
   try {
     return await new Promise<T>((resolve, reject) => {
       // Once the file is being consumed its consumer must learn of a failure first, and clean up.
-      const fail = (error: Error): void => void (file ? file.destroy(error) : reject(error));
+      let failed = false;
+      const fail = (error: Error): void => {
+        failed = true;
+        if (file) file.destroy(error);
+        else reject(error);
+      };
       const fields = new Map<string, string>();
       let fieldBytes = 0;
       busboy.on('field', (name: string | undefined, value, _nameCut, cut) => {
@@ -44,9 +49,11 @@ export async function readForm<T>(
         else if (name !== undefined) fields.set(name.toLowerCase(), value);
       });
       busboy.on('file', (_name, stream) => {
-        file = stream;
         stream.on('error', () => undefined);
-        consume(fields, bytesOf(stream)).then(resolve, reject);
+        // What it has at hand it parses on, whatever has happened before.
+        if (failed) return void stream.resume();
+        file = stream;
+        void Promise.try(consume, fields, bytesOf(stream)).then(resolve, reject);
       });
       busboy.on('error', (error) => fail(badRequest(`the form cannot be read: ${messageOf(error)}`)));
       busboy.on('finish', () => {

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Artifact, Release } from '#proto/http/deployments';
-import { likeAnywhere } from '../store/like.ts';
+import { beginsWith, likeAnywhere } from '../store/like.ts';
 import type { Queries } from '../store/store.ts';
 import type { Releases } from '../store/tables.ts';
 import type { Order } from './listing.ts';
@@ -15,7 +15,23 @@ export interface ReleaseFilter {
   readonly updateType?: string | undefined;
   /** Any of these, lower case. */
   readonly tags?: readonly string[];
+  /** Exactly one of these; none: any. */
+  readonly names?: readonly string[];
+  /** What the name begins with. */
+  readonly prefix?: string | undefined;
+  readonly kind?: ReleaseKind | undefined;
 }
+
+/** What a release is for: a device's software, or the manifest of a system of several (`artifact-format.md` §10). */
+export const releaseKinds = ['release', 'manifest'] as const;
+export type ReleaseKind = (typeof releaseKinds)[number];
+const manifestType = 'mender-orchestrator-manifest';
+
+/** The kind of a release, by the payloads of its artifacts. */
+export const kindOf = ({ artifacts }: Pick<Release, 'artifacts'>): ReleaseKind =>
+  artifacts.some(({ updates }) => updates.some(({ type_info }) => type_info.type === manifestType))
+    ? 'manifest'
+    : 'release';
 
 export type ReleaseOrder = Order<'name' | 'modified' | 'artifacts_count' | 'tags' | 'notes'>;
 
@@ -28,7 +44,14 @@ export async function listReleases(
 ): Promise<{ releases: Release[]; total: number }> {
   let query = db.selectFrom('releases');
   if (filter.name) query = query.where(likeAnywhere('releases.name', filter.name));
-  const { description, deviceType, updateType, tags = [] } = filter;
+  const { description, deviceType, updateType, tags = [], names = [], prefix, kind } = filter;
+  if (names.length > 0) query = query.where('name', 'in', names);
+  if (prefix) query = query.where(beginsWith('releases.name', prefix));
+  if (kind)
+    query = query.where((e) => {
+      const manifests = e.selectFrom('artifacts').select('artifacts.name').where('update_type', '=', manifestType);
+      return kind === 'manifest' ? e('releases.name', 'in', manifests) : e('releases.name', 'not in', manifests);
+    });
   if (description || deviceType || updateType)
     query = query.where((e) => {
       let artifacts = e.selectFrom('artifacts').select('artifacts.id').whereRef('artifacts.name', '=', 'releases.name');
@@ -73,9 +96,15 @@ async function withArtifacts(db: Queries, rows: readonly Releases[]): Promise<Re
   });
 }
 
-/** All tags that any release has. */
-export async function allTags(db: Queries): Promise<string[]> {
-  const rows = await db.selectFrom('release_tags').select('tag').distinct().orderBy('tag').execute();
+/** All tags that any release (of a kind) has. */
+export async function allTags(db: Queries, kind?: ReleaseKind): Promise<string[]> {
+  let query = db.selectFrom('release_tags').select('tag').distinct();
+  if (kind)
+    query = query.where((e) => {
+      const manifests = e.selectFrom('artifacts').select('artifacts.name').where('update_type', '=', manifestType);
+      return kind === 'manifest' ? e('release_name', 'in', manifests) : e('release_name', 'not in', manifests);
+    });
+  const rows = await query.orderBy('tag').execute();
   return rows.map(({ tag }) => tag);
 }
 

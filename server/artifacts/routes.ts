@@ -1,15 +1,25 @@
 import { Type } from 'typebox';
-import { Text } from '#proto/http/common';
-import { Artifact, ArtifactChange, deploymentsV1, DownloadLink } from '#proto/http/deployments';
+import { Repeated, Text } from '#proto/http/common';
+import { Artifact, ArtifactChange, deploymentsV1, deploymentsV2, DownloadLink } from '#proto/http/deployments';
 import { badRequest, conflict, notFound, unprocessable } from '../errors.ts';
-import { pageHeaders, PageQuery } from '../http/paging.ts';
+import { listOf, pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
 import { empty, json, type Route, route } from '../http/route.ts';
 import type { ArtifactDeps } from './deps.ts';
 import { checkUuid, downloadRoute } from './download.ts';
+import { generateArtifact } from './generate.ts';
 import { artifactDownloadPath, linkLife, signLink } from './link.ts';
-import { orderOf, pageOrDefault } from './listing.ts';
+import { matchOf, orderOf, pageOrDefault } from './listing.ts';
 import { releaseRoutes } from './release-routes.ts';
-import { describeArtifact, findArtifact, listArtifacts, removeArtifact, storageUsage, usageOf } from './store.ts';
+import {
+  describeArtifact,
+  findArtifact,
+  listArtifacts,
+  matchArtifacts,
+  removeArtifact,
+  storageUsage,
+  usageOf,
+} from './store.ts';
+import { softwareRoutes } from './software-routes.ts';
 import { uploadArtifact } from './upload.ts';
 
 const artifacts = `${deploymentsV1}/artifacts`;
@@ -26,6 +36,7 @@ export function artifactRoutes(deps: ArtifactDeps): Route[] {
     ...storeRoutes(deps),
     ...objectRoutes(deps),
     ...releaseRoutes(deps),
+    ...softwareRoutes(deps),
     downloadRoute(deps),
   ];
 }
@@ -63,6 +74,31 @@ function listRoutes({ db }: ArtifactDeps): Route[] {
         return json(200, found.artifacts, pageHeaders(req.originalUrl, page, found));
       },
     ),
+    route(
+      {
+        method: 'GET',
+        path: `${deploymentsV2}/artifacts`,
+        access: 'releases:read',
+        summary: 'A page of the artifacts with these names, or a name that begins so (`x*`)',
+        query: Type.Object({
+          ...PageQuery,
+          name: Type.Optional(Repeated(1000)),
+          description: Type.Optional(Text(4096)),
+          device_type: Type.Optional(Text(4096)),
+        }),
+        responses: {
+          200: { description: 'a page', body: Type.Array(Artifact) },
+          400: { description: 'bad parameter' },
+        },
+      },
+      async ({ req, query }) => {
+        const page = pageOf(query);
+        const name = matchOf('name', listOf(query.name), 100);
+        const deviceType = matchOf('device_type', query.device_type ? [query.device_type] : [], 1);
+        const found = await matchArtifacts(db, { name, description: query.description, deviceType }, page);
+        return json(200, found.artifacts, pageHeaders(req.originalUrl, page, found));
+      },
+    ),
   ];
 }
 
@@ -87,6 +123,28 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
       },
       async ({ req, note }) => {
         const { id, name, size } = await uploadArtifact(deps, req);
+        note({ object: { type: 'artifact', id, name }, details: { size } });
+        return empty(201, { Location: `${artifacts}/${id}` });
+      },
+    ),
+    route(
+      {
+        method: 'POST',
+        path: `${artifacts}/generate`,
+        access: 'releases:manage',
+        summary: 'Make an artifact that installs one file: a multipart form whose last field, file, is it',
+        streams: true,
+        audit: 'artifact_generate',
+        responses: {
+          201: { description: 'stored; Location names it' },
+          400: { description: 'not a form, or a field that cannot be' },
+          413: { description: 'larger than 256 MiB' },
+          415: { description: 'not a multipart form' },
+          422: { description: 'such an artifact is there' },
+        },
+      },
+      async ({ req, note }) => {
+        const { id, name, size } = await generateArtifact(deps, req);
         note({ object: { type: 'artifact', id, name }, details: { size } });
         return empty(201, { Location: `${artifacts}/${id}` });
       },

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import type { Artifact } from '#proto/http/deployments';
-import { likeAnywhere } from '../store/like.ts';
+import { beginsWith, likeAnywhere } from '../store/like.ts';
 import { type Db, now, type Queries } from '../store/store.ts';
 import type { Artifacts } from '../store/tables.ts';
 import { artifactOf } from './document.ts';
@@ -124,6 +124,38 @@ export async function listArtifacts(
   if (!page) return { artifacts, total: artifacts.length };
   const { total } = await query.select((e) => e.fn.countAll().as('total')).executeTakeFirstOrThrow();
   return { artifacts, total: Number(total) };
+}
+
+/** Words that a value must be one of, or what it must begin with. */
+export interface Match {
+  readonly exact: readonly string[];
+  readonly prefix?: string;
+}
+
+/** A page of artifacts by whole words (`server-api.md` §2.3), by name; one more than asked for tells that there are more. */
+export async function matchArtifacts(
+  db: Queries,
+  { name, description, deviceType }: { name: Match; description: string | undefined; deviceType: Match },
+  { perPage, offset }: { readonly perPage: number; readonly offset: number },
+): Promise<{ artifacts: Artifact[]; more: boolean }> {
+  let query = db.selectFrom('artifacts');
+  if (name.exact.length > 0) query = query.where('name', 'in', name.exact);
+  if (name.prefix) query = query.where(beginsWith('artifacts.name', name.prefix));
+  if (description) query = query.where(likeAnywhere('artifacts.description', description));
+  const { exact, prefix } = deviceType;
+  if (exact.length > 0 || prefix)
+    query = query.where('id', 'in', (e) => {
+      const types = e.selectFrom('artifact_types').select('artifact_id');
+      return prefix ? types.where(beginsWith('device_type', prefix)) : types.where('device_type', 'in', exact);
+    });
+  const rows = await query
+    .selectAll()
+    .orderBy('name')
+    .orderBy('id')
+    .limit(perPage + 1)
+    .offset(offset)
+    .execute();
+  return { artifacts: rows.slice(0, perPage).map(artifactOf), more: rows.length > perPage };
 }
 
 /** What a deployment makes of an artifact: `active` while one is under way with it. */

@@ -29,7 +29,7 @@ export function abortDeployment(db: Db, id: string): Promise<void> {
 async function recount(trx: Queries, id: string): Promise<void> {
   const rows = await trx
     .selectFrom('device_deployments')
-    .select((e) => ['status', e.fn.countAll<number>().as('count')])
+    .select((e) => ['status', e.fn.countAll().as('count')])
     .where('deployment_id', '=', id)
     .where('asked', 'is not', null)
     .groupBy('status')

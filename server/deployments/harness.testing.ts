@@ -93,7 +93,7 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
         Authorization: `Bearer ${device === undefined ? 'user' : `device.${device}`}`,
         ...(json ? { 'Content-Type': 'application/json' } : {}),
       },
-      ...(body === undefined ? {} : { body: json ? JSON.stringify(body) : (body as FormData) }),
+      ...(body === undefined ? {} : { body: json ? JSON.stringify(body) : body }),
     });
     return answerOf(response);
   };

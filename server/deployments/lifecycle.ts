@@ -39,7 +39,7 @@ export function statusesOf(word: string): readonly DeviceDeploymentStatus[] | un
 /** All counters, those that are nowhere else being 0. */
 export function countersOf(rows: Iterable<{ readonly status: string; readonly count: number }>): Counters {
   const counters = Object.fromEntries(deviceDeploymentStatuses.map((status) => [status, 0])) as Counters;
-  for (const { status, count } of rows) counters[status as DeviceDeploymentStatus] = Number(count);
+  for (const { status, count } of rows) counters[status as DeviceDeploymentStatus] = count;
   return counters;
 }
 

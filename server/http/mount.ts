@@ -157,6 +157,10 @@ export function finish(app: Express, log: Log): void {
     if (!req.complete) res.set('Connection', 'close');
     res
       .status(status)
-      .json({ error: status >= 500 ? 'internal error' : messageOf(error), request_id: requestId, ...http?.extra });
+      .json({
+        error: status < 500 || http ? messageOf(error) : 'internal error',
+        request_id: requestId,
+        ...http?.extra,
+      });
   });
 }

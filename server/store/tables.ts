@@ -84,7 +84,8 @@ export interface Artifacts {
   update_type: string | null;
   /** The artifact as the API shows it, without id, description, size, modified. */
   document: string;
-  size: number;
+  /** Bytes. PostgreSQL gives a bigint as text. */
+  size: number | string;
   modified: string;
 }
 
@@ -121,7 +122,8 @@ export interface Deployments {
   force_installation: number;
   max_devices: number;
   device_count: number;
-  total_size: number;
+  /** Bytes. PostgreSQL gives a bigint as text. */
+  total_size: number | string;
   groups: string;
   filter: string | null;
   configuration: string | null;
@@ -180,6 +182,12 @@ export interface Audit {
   details: string | null;
 }
 
+/** Free settings that clients keep here: of everybody (owner `global`), or of one user. JSON text. */
+export interface Settings {
+  owner: string;
+  document: string;
+}
+
 /** Keys and secrets of the server itself. */
 export interface Secrets {
   name: string;
@@ -202,5 +210,6 @@ export interface Database {
   device_deployments: DeviceDeployments;
   deployment_logs: DeploymentLogs;
   audit: Audit;
+  settings: Settings;
   secrets: Secrets;
 }

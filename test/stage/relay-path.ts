@@ -34,7 +34,10 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
     authorizeUser: async (req) => ({ userId: who(req, 'user'), refuses: () => undefined }),
     onConnected: (id) => (presence.push(`+${id}`), happened()),
     onDisconnected: (id) => (presence.push(`-${id}`), happened()),
-    audit: async (event) => void (events.push(event), happened()),
+    audit: async (event) => {
+      events.push(event);
+      happened();
+    },
     ...options,
   });
   const server = createServer((_req, res) => void res.writeHead(404).end());
