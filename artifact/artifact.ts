@@ -18,6 +18,8 @@ export interface ArtifactHeader {
   /** The signature was checked with one of the caller's keys. */
   readonly verified: boolean;
   readonly augmented: boolean;
+  /** How header.tar is compressed, and in all artifacts of known tools the payload too. */
+  readonly compression?: 'none' | 'gzip' | 'lzma' | 'zstd';
 }
 
 /** A state script of the header: file name as `artifact-format.md` §6.4. */

@@ -2,6 +2,8 @@
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
   #rest: Uint8Array = new Uint8Array();
+  /** Bytes taken so far. */
+  position = 0;
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
@@ -16,6 +18,7 @@ export class ByteReader {
     }
     const taken = this.#rest.subarray(0, most);
     this.#rest = this.#rest.subarray(taken.length);
+    this.position += taken.length;
     return taken;
   }
 

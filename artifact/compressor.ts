@@ -5,14 +5,21 @@ import { CodedError, codeOf } from '#base/errors';
 import type { Compression } from './names.ts';
 
 /** Compresses a payload as it streams. What `source` throws comes out as it is. */
-export function compress(compression: Compression, source: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+export function compress(
+  compression: Compression,
+  source: AsyncIterable<Uint8Array>,
+  level = 3,
+): AsyncIterable<Uint8Array> {
   if (compression === 'gzip') return through(source, createGzip({ level: 6, chunkSize }));
-  if (compression === 'zstd') return through(source, createZstdCompress({ chunkSize, params: zstdParams }));
+  if (compression === 'zstd') return through(source, createZstdCompress({ chunkSize, params: zstdParams(level) }));
   return compression === 'lzma' ? xz(source) : source;
 }
 
 const chunkSize = 128 * 1024;
-const zstdParams = { [constants.ZSTD_c_compressionLevel]: 3, [constants.ZSTD_c_checksumFlag]: 1 };
+const zstdParams = (level: number) => ({
+  [constants.ZSTD_c_compressionLevel]: level,
+  [constants.ZSTD_c_checksumFlag]: 1,
+});
 
 async function* through(
   source: AsyncIterable<Uint8Array>,

@@ -1,5 +1,6 @@
 export type { ArtifactHeader, OpenArtifact, Payload, PayloadFile, StateScript } from './artifact.ts';
 export { ArtifactError, artifactErrorCodes, type ArtifactErrorCode } from './errors.ts';
+export { fileChunks } from './file-chunks.ts';
 export { defaultLimits, type Limits } from './limits.ts';
 export {
   compressions,
@@ -19,6 +20,7 @@ export {
   type DeviceView,
 } from './provides.ts';
 export { openArtifact, type ReadOptions } from './read.ts';
-export { keySigner, type Signer } from './signer.ts';
+export { signArtifact, type SignOptions } from './sign.ts';
+export { keySigner, rawSignature, signatureLength, type Signer } from './signer.ts';
 export { bytesSource, fileSource, type ArtifactSpec, type PayloadSource, type PayloadSpec } from './spec.ts';
 export { artifactBytes, writeArtifact, type WriteOptions, type Written } from './write.ts';

@@ -102,7 +102,8 @@ export class MemoryOutput implements Output {
   }
 
   append(chunk: Uint8Array): Promise<void> {
-    this.#chunks.push(chunk);
+    // A copy: sources may use their buffers again.
+    this.#chunks.push(Buffer.from(chunk));
     return Promise.resolve();
   }
 

@@ -70,6 +70,7 @@ class Opening {
     const manifest = Manifest.parse(manifestBytes);
     compare(versionBytes, 'version', manifest);
     const augmented = await this.#readAugmentManifest(manifest, version);
+    const { compression } = await this.#members.peekTar('header.tar');
     const archive = await this.#readHeader('header.tar', version === 2 ? 'v2' : 'v3', manifest);
     const rules: Rules = { limits, warn: this.#options.warn };
     const { payload, fileNames, ...said } =
@@ -89,6 +90,7 @@ class Opening {
       signed,
       verified: signed && this.#keys !== undefined,
       augmented,
+      compression,
     };
     const { headerInfo, typeInfo, metaData } = archive;
     const raw = { headerInfo, typeInfo, ...(metaData?.length ? { metaData } : {}) };

@@ -35,3 +35,22 @@ export function signatureLength(key: KeyObject): number {
     `only RSA and ECDSA P-256 keys can sign an artifact, not ${key.asymmetricKeyType} ${namedCurve ?? ''}`.trim(),
   );
 }
+
+/** A signature in the form that the format stores: an RSA signature as it is, an ECDSA one from ASN.1 DER to r||s. */
+export function rawSignature(made: Uint8Array, length: number): Uint8Array {
+  if (made.length === length) return made;
+  const bytes = Buffer.from(made);
+  const [sequence, , integer, first = 0] = bytes;
+  const second = 4 + first;
+  if (length !== 64 || sequence !== 0x30 || integer !== 2 || bytes[second] !== 2)
+    throw new CodedError(
+      'signature_unusable',
+      `a signature of ${made.length} bytes came where ${length} were expected`,
+    );
+  const part = (from: number, size: number) => {
+    const number = bytes.subarray(from, from + size);
+    const significant = number.subarray(Math.max(0, number.length - 32));
+    return Buffer.concat([Buffer.alloc(32 - significant.length), significant]);
+  };
+  return Buffer.concat([part(4, first), part(second + 2, bytes[second + 1] ?? 0)]);
+}

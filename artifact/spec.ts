@@ -1,8 +1,8 @@
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { CodedError } from '#base/errors';
 import type { ArtifactHeader, Payload, StateScript } from './artifact.ts';
+import { fileChunks } from './file-chunks.ts';
 import { isPayloadFileName, isScriptName, nameFault, payloadTypeFault, type Compression } from './names.ts';
 import type { Signer } from './signer.ts';
 
@@ -13,6 +13,8 @@ export interface PayloadSource {
   readonly size: number;
   /** Seconds since the epoch. */
   readonly modified: number;
+  /** Where the file is, if it is one of this machine. */
+  readonly path?: string;
   readonly content: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
@@ -34,6 +36,8 @@ export interface ArtifactSpec {
   readonly payload: PayloadSpec;
   /** Default gzip. */
   readonly compression?: Compression;
+  /** How hard zstd tries, 1 to 19. Default 3. */
+  readonly compressionLevel?: number;
   /** Seconds since the epoch: the time of everything inside. Default 0, and each payload file its own. */
   readonly timestamp?: number;
   readonly signer?: Signer;
@@ -47,8 +51,8 @@ export async function fileSource(path: string, name: string = basename(path)): P
     isFile: found.isFile(),
   }));
   if (!isFile) throw new CodedError('invalid_spec', `${path}: not a regular file`);
-  const content = () => createReadStream(path, { highWaterMark: 1024 * 1024 });
-  return { name, size, modified: Math.floor(mtimeMs / 1000), content };
+  const content = () => fileChunks(path);
+  return { name, size, modified: Math.floor(mtimeMs / 1000), path, content };
 }
 
 /** Bytes at hand as a payload file. */

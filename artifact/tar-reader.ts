@@ -18,6 +18,8 @@ export class TarReader {
   #content = 0;
   #padding = 0;
   #current = '';
+  /** Where the current entry begins, its extension headers included; bytes from the start of the archive. */
+  start = 0;
 
   /** `where` names the archive in errors; '' for the artifact itself. */
   constructor(bytes: ByteReader, where: string, limits: Limits) {
@@ -30,6 +32,7 @@ export class TarReader {
   async next(): Promise<TarHeader | undefined> {
     for await (const _ of this.content());
     await this.#skipPadding();
+    this.start = this.#bytes.position;
     let longName: string | undefined;
     let pax: ReadonlyMap<string, string> = new Map();
     for (let extensions = 0; extensions <= mostExtensions; extensions++) {
@@ -65,7 +68,8 @@ export class TarReader {
     const content = await this.#bytes.upTo(entry.size);
     this.#content -= content.length;
     if (this.#content) throw this.#truncated();
-    return content;
+    // A copy: the source may use its buffers again.
+    return Buffer.from(content);
   }
 
   #enter(header: TarHeader, longName: string | undefined, pax: ReadonlyMap<string, string>): TarHeader {

@@ -22,6 +22,9 @@ export interface Written {
 export interface WriteOptions {
   /** Told of payload bytes as they are read. */
   readonly progress?: (bytes: number) => void;
+  /** Bytes that the artifact may have at most; beyond, `artifact_too_large`. */
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -52,8 +55,9 @@ async function write(spec: ArtifactSpec, output: Output, options: WriteOptions):
     await output.open(front + blockSize);
     const files: { name: string; size: number; checksum: string }[] = [];
     let size = 0;
-    for await (const chunk of compress(compression, dataTar(spec, files, options))) {
+    for await (const chunk of compress(compression, dataTar(spec, files, options), spec.compressionLevel)) {
       size += chunk.length;
+      checkSize(front + size, options.limit);
       await output.append(chunk);
     }
     await output.append(Buffer.concat([tarPadding(size), tarEnd]));
@@ -66,6 +70,11 @@ async function write(spec: ArtifactSpec, output: Output, options: WriteOptions):
     await output.abandon();
     throw error;
   }
+}
+
+function checkSize(size: number, limit: number | undefined): void {
+  if (limit !== undefined && size > limit)
+    throw new CodedError('artifact_too_large', `the artifact is larger than ${limit} bytes`);
 }
 
 /** header.tar as it will be stored: its length is known before the checksum that goes into it. */
@@ -145,13 +154,14 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 async function* dataTar(
   spec: ArtifactSpec,
   files: { name: string; size: number; checksum: string }[],
-  { progress }: WriteOptions,
+  { progress, signal }: WriteOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   for (const { name, size, modified, content } of spec.payload.files) {
     yield tarHeader({ name, size, mode: 0o644, modified: spec.timestamp ?? modified });
     const hash = createHash('sha256');
     let had = 0;
     for await (const chunk of content()) {
+      signal?.throwIfAborted();
       had += chunk.length;
       hash.update(chunk);
       progress?.(chunk.length);

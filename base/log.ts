@@ -15,8 +15,8 @@ export interface Log {
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** One JSON object a line on standard error: `level` in words, `time` in RFC 3339, `msg` the event. */
-export function createLog(level: LogLevel, fields: Fields = {}): Log {
+/** One JSON object a line on standard error, or appended to `file`: `level` in words, `time` in RFC 3339, `msg` the event. */
+export function createLog(level: LogLevel, fields: Fields = {}, file?: string): Log {
   const logger = pino(
     {
       level,
@@ -25,7 +25,7 @@ export function createLog(level: LogLevel, fields: Fields = {}): Log {
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: ['token', 'password', 'authorization', '*.token', '*.password'], censor: '…' },
     },
-    pino.destination({ fd: 2, sync: true }),
+    pino.destination({ dest: file ?? 2, sync: true, append: true }),
   );
   return wrap(logger);
 }

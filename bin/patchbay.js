@@ -18,7 +18,7 @@ const programs = {
   restore: { room: 'server', word: true, summary: 'put a backup in place' },
   client: { room: 'client', word: false, summary: 'the update client of a device' },
   connect: { room: 'connect', word: false, summary: 'the daemon that joins a device to the server' },
-  device: { room: 'device', word: false, summary: 'client and connect in one process' },
+  device: { room: 'bin', word: false, summary: 'client and connect in one process' },
   artifact: { room: 'cli/artifact', word: false, summary: 'write, read, sign and check artifacts' },
 };
 
@@ -58,6 +58,7 @@ async function launch(args) {
     }
     if (word === 'help') return await launch([...rest, '--help']);
     const program = Object.hasOwn(programs, word) ? programs[word] : undefined;
+    if (word === 'device') return await device(rest);
     if (program) return await (await load(`${program.room}/main`)).main(program.word ? args : rest);
     const known = word.startsWith('-') ? {} : (await load('cli/commands')).commands;
     if (!word.startsWith('-') && !Object.hasOwn(known, word)) {
@@ -69,6 +70,11 @@ async function launch(args) {
     if (verbose) console.error(error);
     return fail(error instanceof Error ? error.message : String(error));
   }
+}
+
+async function device(args) {
+  const [both, client, connect] = await Promise.all([import('./device.js'), load('client/main'), load('connect/main')]);
+  return await both.main(args, { client: client.main, connect: connect.main });
 }
 
 /** The sources run as they stand; in the built package the same places hold JavaScript. */

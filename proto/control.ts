@@ -11,6 +11,9 @@ export const control = defineProtocol(ProtoType.Control, {
   ping: {},
   pong: {},
   close: {},
+  /** Ours, between our server and our device only: send no more for this session until `resume`. */
+  pause: {},
+  resume: {},
   error: {
     body: Type.Object({
       err: Type.String({ maxLength: 65536 }),
@@ -23,3 +26,17 @@ export const control = defineProtocol(ProtoType.Control, {
   },
 });
 export const controlVersion = 1;
+
+/**
+ * Header of the device's socket request and of the answer: which additions of ours each side understands, separated
+ * by commas. A stock peer neither sends nor minds it, and a proxy that drops it costs only the additions.
+ * `flow`: control messages `pause` and `resume`.
+ */
+export const extensionsHeader = 'patchbay-extensions';
+export const flowExtension = 'flow';
+/** Whether a header that may be there names an addition. */
+export const hasExtension = (header: string | string[] | undefined, name: string): boolean =>
+  [header ?? []]
+    .flat()
+    .flatMap((value) => value.split(','))
+    .some((value) => value.trim() === name);

@@ -1,4 +1,4 @@
 // The door of the words two programs say to each other. Safe in a browser: no Node, no DOM, no ajv (`#proto/validate`).
 export * from './envelope.ts';
 export * from './protocol.ts';
-export { control, controlVersion } from './control.ts';
+export * from './control.ts';

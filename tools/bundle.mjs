@@ -1,5 +1,5 @@
 // One file a program for devices: no type stripping, no directory of small files, nothing that only a server needs.
-import { cpSync, existsSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Loaded at run time if there at all: node-pty is native, the others are optional speed-ups that their users probe for. */
@@ -7,18 +7,17 @@ const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11'];
 
 /**
  * @param {string} root the checkout
- * @param {string} out where client.js and connect.js go
+ * @param {string} out where client.js, connect.js and device.js go
  */
 export async function bundleDevice(root, out) {
   const { rolldown } = await import('rolldown');
-  for (const program of ['client', 'connect']) {
-    if (!existsSync(join(root, program, 'main.ts'))) continue;
+  for (const [program, lines] of Object.entries(beginnings(root))) {
     const bundle = await rolldown({
-      input: `\0entry:${program}`,
+      input: `\0${program}`,
       cwd: root,
       platform: 'node',
       external,
-      plugins: [entry(root, program)],
+      plugins: [beginning(`\0${program}`, lines)],
       logLevel: 'warn',
     });
     await bundle.write({ file: join(out, `${program}.js`), format: 'esm', codeSplitting: false, minify: true });
@@ -27,21 +26,48 @@ export async function bundleDevice(root, out) {
   shipPty(root, join(out, 'node_modules', 'node-pty'));
 }
 
-/** The program's own beginning, which in the package is the launcher's work. */
-function entry(/** @type {string} */ root, /** @type {string} */ program) {
-  const id = `\0entry:${program}`;
+/** What each program begins with: in the package that is the launcher's work. */
+function beginnings(/** @type {string} */ root) {
+  const take = (/** @type {string} */ what, /** @type {string} */ file) =>
+    `import { ${what} } from ${JSON.stringify(join(root, file))};`;
+  const run = (/** @type {string} */ call) => `${call}.then((code) => process.exit(code), (error) => {
+    console.error(process.argv.includes('--verbose') ? error : \`patchbay: \${error.message}\`);
+    process.exit(1);
+  });`;
+  const client = take('main as client', 'client/main.ts');
+  const connect = `${take('main as connect', 'connect/main.ts')}\n${addOns(root)}`;
   return {
-    name: 'entry',
-    resolveId: (/** @type {string} */ source) => (source === id ? id : null),
-    load: (/** @type {string} */ source) =>
-      source === id
-        ? `import { main } from ${JSON.stringify(join(root, program, 'main.ts'))};
-           main(process.argv.slice(2)).then((code) => process.exit(code), (error) => {
-             console.error(process.argv.includes('--verbose') ? error : \`patchbay: \${error.message}\`);
-             process.exit(1);
-           });`
-        : null,
+    client: [client, run('client(process.argv.slice(2))')],
+    connect: [connect, run('connect(process.argv.slice(2), builtIn)')],
+    device: [
+      client,
+      connect,
+      take('main', 'bin/device.js'),
+      run('main(process.argv.slice(2), { client, connect: (args) => connect(args, builtIn) })'),
+    ],
   };
+}
+
+function beginning(/** @type {string} */ id, /** @type {string[]} */ lines) {
+  return {
+    name: 'beginning',
+    resolveId: (/** @type {string} */ source) => (source === id ? id : null),
+    load: (/** @type {string} */ source) => (source === id ? lines.join('\n') : null),
+  };
+}
+
+/** A bundler cannot follow the computed import by which connect loads an add-on, so it is given this table instead. */
+function addOns(/** @type {string} */ root) {
+  const parts = readdirSync(join(root, 'addons'))
+    .filter((name) => name !== 'contract')
+    .flatMap((name) =>
+      ['manifest', 'device'].map((part) => ({ name, part, file: join(root, 'addons', name, `${part}.ts`) })),
+    )
+    .filter(({ file }) => existsSync(file));
+  const rows = parts.map(({ name, part, file }) => `'${name}/${part}': () => import(${JSON.stringify(file)}),`);
+  return `const table = {\n${rows.join('\n')}\n};
+const builtIn = (name, part) =>
+  table[\`\${name}/\${part}\`]?.() ?? Promise.reject(new Error(\`there is no built-in add-on \${name}\`));`;
 }
 
 /** What node-pty needs to run: its JavaScript and the binary that was built for this machine. */

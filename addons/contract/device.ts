@@ -1,5 +1,6 @@
 import type { Static } from 'typebox';
 import type { MessageOf } from '#proto';
+import type { CodedError } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Manifest } from './manifest.ts';
 import type { Session } from './session.ts';
@@ -7,8 +8,18 @@ export type { Session } from './session.ts';
 
 /** What connect runs. Each promise is a lifetime: when it settles, that is over. */
 export interface DeviceHalf<M extends Manifest> {
-  /** One call a session; it ends with the promise. A rejection ends that session only. */
+  /**
+   * One call a session; it ends with the promise. A rejection ends that session only. A half without it is switched
+   * off: the device does not offer its protocol.
+   */
   serve?(session: Session<MessageOf<NonNullable<M['protocol']>>>): Promise<void>;
+  /**
+   * How this protocol says no to a message that is none of its own, has the wrong shape, or comes while the half is
+   * switched off. Without it the host answers with a control error.
+   */
+  refuse?(typ: string, why: CodedError): MessageOf<NonNullable<M['protocol']>>;
+  /** It watches its peer by messages of its own: the host's rule for silent sessions leaves it alone. */
+  readonly keepsAlive?: boolean;
   /** Work that no session asks for, such as a monitor. */
   run?(signal: AbortSignal): Promise<void>;
 }

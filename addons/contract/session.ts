@@ -3,10 +3,27 @@ export interface Session<M> extends AsyncIterable<M> {
   readonly sid: string;
   /** Who is at the other end: the user's id as the server stamped it; empty if no server did. */
   readonly userId: string;
-  /** Aborts when the session ends; a lost socket only suspends a session that may resume. */
+  /**
+   * Aborts when the session ends; its `reason` is an Error whose message a person can read. A lost socket only
+   * suspends a session that may resume.
+   */
   readonly signal: AbortSignal;
-  /** False: the socket is full or away, await `drained()` before the next. Messages after the end are dropped. */
+  /**
+   * Takes the message in any case, to be sent in order. False: the socket is full or away, await `drained()` before
+   * the next. Messages after the end are dropped.
+   */
   send(message: M): boolean;
   /** There is room, or the session is over; never rejects. */
   drained(): Promise<void>;
+}
+
+/** The person's end of a session, in a browser or a terminal: whoever opened it may end it. */
+export interface OperatorSession<M> extends Session<M> {
+  /** Ends the session. The host tells the device. */
+  close(): void;
+  /**
+   * Calls back with false when the link is lost and true when the session goes on over a new one; gives back how to
+   * stop listening. A session that cannot resume ends instead (`signal`).
+   */
+  onLink(listener: (up: boolean) => void): () => void;
 }

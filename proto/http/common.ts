@@ -23,6 +23,6 @@ export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Ty
 /** A list parameter of a query: given once or repeated. */
 export const Repeated = (maxItems = 100) => Type.Union([Text(4096), Type.Array(Text(4096), { maxItems })]);
 
-/** One of some words. */
+/** One of some words. Of a union of mapped literals, typebox could derive no type. */
 export const OneOf = <const T extends readonly string[]>(words: T) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: [...words] });

@@ -156,6 +156,7 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
           path: `${artifacts}/directupload${rest}`,
           access: 'releases:manage',
           summary: 'Upload past the server, straight to its storage: not with this storage',
+          audit: 'artifact_direct_upload',
           responses: { 404: { description: 'not enabled' } },
         },
         () => {

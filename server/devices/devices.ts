@@ -17,8 +17,8 @@ export interface AuthRequest {
 export interface DeviceEvents {
   /** Its tokens are void from now on: cached ones must be forgotten, its socket closed. */
   revoked(deviceId: string): void;
-  /** It is gone for good (`server-api.md` §3.6); runs inside the transaction that removes it. */
-  decommissioned(tx: Queries, deviceId: string): Promise<void>;
+  /** It goes for good (`server-api.md` §3.6): what else hangs on it is ended. May run again after a crash. */
+  decommissioned(deviceId: string): Promise<void>;
 }
 
 /** Devices, by which keys they prove themselves, and which of them may come in. */
@@ -105,7 +105,7 @@ export class Devices {
           .execute();
         await tx
           .insertInto('presence')
-          .values({ device_id: deviceId, status: 'disconnected', version: 0, created_ts: ts, updated_ts: ts })
+          .values({ device_id: deviceId, status: 'disconnected', connection: null, created_ts: ts, updated_ts: ts })
           .onConflict((c) => c.doNothing())
           .execute();
         await replaceScope(tx, deviceId, 'identity', identityValues(identity, status), ts);
@@ -212,19 +212,32 @@ export class Devices {
 
   /** Forgets a device and all that hangs on it (§3.6). It may come again, as a new one. */
   async decommission(deviceId: string): Promise<void> {
-    await this.#db.transaction().execute(async (tx) => {
-      const { numDeletedRows } = await this.#erase(tx, deviceId);
-      if (numDeletedRows === 0n) throw notFound('device not found');
-    });
+    const { numUpdatedRows } = await this.#db
+      .updateTable('devices')
+      .set({ decommissioning: 1 })
+      .where('id', '=', deviceId)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw notFound('device not found');
+    await this.#finishDecommission(deviceId);
+  }
+
+  /** Ends what a crash interrupted: devices that are flagged and still there. */
+  async resume(): Promise<void> {
+    const rows = await this.#db.selectFrom('devices').select('id').where('decommissioning', '=', 1).execute();
+    for (const { id } of rows) await this.#finishDecommission(id);
+  }
+
+  async #finishDecommission(deviceId: string): Promise<void> {
     this.#events.revoked(deviceId);
+    await this.#events.decommissioned(deviceId);
+    await this.#db.transaction().execute((tx) => this.#erase(tx, deviceId));
     this.#live.tell('device', { id: deviceId, status: 'gone' });
   }
 
-  async #erase(tx: Queries, deviceId: string): Promise<{ numDeletedRows: bigint }> {
-    await this.#events.decommissioned(tx, deviceId);
+  async #erase(tx: Queries, deviceId: string): Promise<void> {
     await tx.deleteFrom('attributes').where('device_id', '=', deviceId).execute();
     await tx.deleteFrom('presence').where('device_id', '=', deviceId).execute();
-    return tx.deleteFrom('devices').where('id', '=', deviceId).executeTakeFirst();
+    await tx.deleteFrom('devices').where('id', '=', deviceId).execute();
   }
 
   /** Voids the tokens of one set; the device has to ask again. */

@@ -26,7 +26,7 @@ const Members = Type.Array(Id, { minItems: 1, maxItems: 10_000 });
 const reserved = new Set(['page', 'per_page', 'sort', 'has_group', 'group']);
 
 /** `server-api.md` §1.6, §2.4 and §2.5. */
-export function inventoryRoutes(inventory: Inventory): Route[] {
+export function inventoryRoutes(inventory: Inventory, version: (deviceId: string) => Promise<string>): Route[] {
   const id = (context: Context): string => context.params['id'] ?? '';
   const report = (method: 'PUT' | 'PATCH', mode: 'replace' | 'merge'): Route =>
     route(
@@ -90,7 +90,7 @@ export function inventoryRoutes(inventory: Inventory): Route[] {
         summary: "One device's attributes",
         responses: { 200: { description: 'the device', body: InventoryDevice } },
       },
-      async (context) => json(200, await inventory.get(id(context))),
+      async (context) => json(200, await inventory.get(id(context)), { ETag: await version(id(context)) }),
     ),
     route(
       {

@@ -12,29 +12,24 @@ export class Presence {
     this.#live = live;
   }
 
-  /** A socket opened. The number names it: a late end of an older one must not hide a newer. */
-  async connected(deviceId: string): Promise<number> {
+  /** A socket opened; `connection` names it. */
+  async connected(deviceId: string, connection: string): Promise<void> {
     const ts = now();
-    const row = await this.#db
+    await this.#db
       .insertInto('presence')
-      .values({ device_id: deviceId, status: 'connected', version: 1, created_ts: ts, updated_ts: ts })
-      .onConflict((c) =>
-        c
-          .column('device_id')
-          .doUpdateSet((e) => ({ status: 'connected', version: e('presence.version', '+', 1), updated_ts: ts })),
-      )
-      .returning('version')
-      .executeTakeFirstOrThrow();
+      .values({ device_id: deviceId, status: 'connected', connection, created_ts: ts, updated_ts: ts })
+      .onConflict((c) => c.column('device_id').doUpdateSet({ status: 'connected', connection, updated_ts: ts }))
+      .execute();
     this.#live.tell('presence', { id: deviceId, connected: true });
-    return row.version;
   }
 
-  async disconnected(deviceId: string, version: number): Promise<void> {
+  /** A socket ended; nothing happens if the device has a newer one. */
+  async disconnected(deviceId: string, connection: string): Promise<void> {
     const { numUpdatedRows } = await this.#db
       .updateTable('presence')
       .set({ status: 'disconnected', updated_ts: now() })
       .where('device_id', '=', deviceId)
-      .where('version', '=', version)
+      .where('connection', '=', connection)
       .where('status', '=', 'connected')
       .executeTakeFirst();
     if (numUpdatedRows > 0n) this.#live.tell('presence', { id: deviceId, connected: false });

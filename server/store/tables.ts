@@ -47,8 +47,8 @@ export interface Attributes {
 export interface Presence {
   device_id: string;
   status: string;
-  /** Guards the end of an old socket against hiding a newer one. */
-  version: number;
+  /** Names the socket: the end of an old one must not hide a newer one. */
+  connection: string | null;
   created_ts: string;
   updated_ts: string;
 }
@@ -182,6 +182,12 @@ export interface Audit {
   details: string | null;
 }
 
+/** Free settings that clients keep here: of everybody (owner `global`), or of one user. JSON text. */
+export interface Settings {
+  owner: string;
+  document: string;
+}
+
 /** Keys and secrets of the server itself. */
 export interface Secrets {
   name: string;
@@ -204,5 +210,6 @@ export interface Database {
   device_deployments: DeviceDeployments;
   deployment_logs: DeploymentLogs;
   audit: Audit;
+  settings: Settings;
   secrets: Secrets;
 }

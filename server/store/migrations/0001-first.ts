@@ -51,7 +51,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .createTable('presence')
     .addColumn('device_id', 'text', (c) => c.primaryKey())
     .addColumn('status', 'text', (c) => c.notNull())
-    .addColumn('version', 'integer', (c) => c.notNull())
+    .addColumn('connection', 'text')
     .addColumn('created_ts', 'text', (c) => c.notNull())
     .addColumn('updated_ts', 'text', (c) => c.notNull())
     .execute();
@@ -202,6 +202,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await schema.createIndex('audit_object').on('audit').columns(['object_type', 'object_id', 'id']).execute();
   await schema.createIndex('audit_actor').on('audit').columns(['actor_id', 'id']).execute();
 
+  await schema
+    .createTable('settings')
+    .addColumn('owner', 'text', (c) => c.primaryKey())
+    .addColumn('document', 'text', (c) => c.notNull())
+    .execute();
   await schema
     .createTable('secrets')
     .addColumn('name', 'text', (c) => c.primaryKey())

@@ -1,0 +1,45 @@
+import type { Readable, Writable } from 'node:stream';
+import type { Command } from 'commander';
+import type { MessageOf } from '#proto';
+import type { Manifest } from './manifest.ts';
+import type { OperatorSession } from './session.ts';
+export type { OperatorSession } from './session.ts';
+
+export interface NamedDevice {
+  readonly id: string;
+  /** What people call it; the id if it has no name. */
+  readonly name: string;
+}
+
+/** Standard input as it may be: a keyboard has a raw mode. */
+export type Keyboard = Readable & { isTTY?: boolean; setRawMode?(raw: boolean): unknown };
+/** Standard output as it may be: a screen has a size and says when it changes (`resize`). */
+export type Screen = Writable & { isTTY?: boolean; columns?: number; rows?: number };
+
+/** What the operator's command lends the cli half of an add-on. All of it logs in by itself. */
+export interface CliHost<M extends Manifest = Manifest> {
+  readonly stdin: Keyboard;
+  readonly stdout: Screen;
+  readonly stderr: Writable;
+  /** Aborts when the person or the system stops the program. */
+  readonly signal: AbortSignal;
+  /** The device of an id, a name or a unique prefix of either; throws a CodedError that says what to do. */
+  resolveDevice(device: string): Promise<NamedDevice>;
+  /** A session with the device half of this add-on; throws a CodedError (device offline, not permitted). */
+  openSession(deviceId: string): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
+  /** An authenticated request; the path is below the server's root. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** The exit code of the program once the command's action is done; 0 if never called, 1 if the action throws. */
+  exit(code: number): void;
+}
+
+/** Fills in a command that the manifest lists: its arguments, its options, its action. */
+export type FillCommand<M extends Manifest = Manifest> = (command: Command, host: CliHost<M>) => void;
+
+/** Every command of the manifest, by name. */
+export type CliHalf<M extends Manifest = Manifest> = {
+  readonly [Name in keyof NonNullable<M['commands']>]: FillCommand<M>;
+};
+
+/** Default export of an add-on's `./cli`, which is loaded only when one of its commands is called. */
+export const defineCli = <M extends Manifest>(_: M, half: CliHalf<M>): CliHalf<M> => half;

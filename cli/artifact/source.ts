@@ -1,0 +1,32 @@
+import { stat } from 'node:fs/promises';
+import { fileChunks, openArtifact, type OpenArtifact, type ReadOptions } from '#artifact';
+import { exit, Failure } from './exit.ts';
+import { counted, progressBar, type Terminal } from './progress.ts';
+
+export interface OpenOptions extends ReadOptions {
+  readonly progress?: boolean;
+}
+
+/** Opens an artifact file as far as its payload, and takes all that the format allows. `done` ends the progress bar. */
+export async function openFile(
+  path: string,
+  terminal: Terminal,
+  title: string,
+  { progress: wanted = true, ...options }: OpenOptions,
+): Promise<OpenArtifact & { done(): void }> {
+  const { size } = await stat(path).catch((cause: unknown) => {
+    throw new Failure(exit.cannotOpen, `${path}: cannot be opened: no such file`, { cause });
+  });
+  const progress = progressBar(terminal, title, size, wanted);
+  try {
+    const artifact = await openArtifact(counted(fileChunks(path), progress), {
+      allowAugmented: true,
+      allowVersion2: true,
+      ...options,
+    });
+    return { header: artifact.header, raw: artifact.raw, files: () => artifact.files(), done: () => progress.done() };
+  } catch (error) {
+    progress.done();
+    throw error;
+  }
+}

@@ -1,0 +1,121 @@
+import type { Command } from 'commander';
+import type { ArtifactSpec, PayloadSpec } from '#artifact';
+import { compressionOf } from './compression-option.ts';
+import { exit, Failure } from './exit.ts';
+import { readMetaData, readScripts } from './inputs.ts';
+import { signerOf } from './keys.ts';
+import { addPackOptions, deviceTypes, pack, timestampOf, type PackOptions } from './packing.ts';
+import { list, pairs, wanted } from './pairs.ts';
+import { payloadInput } from './payload-input.ts';
+import type { Context } from './context.ts';
+import { withScratch } from './scratch.ts';
+import { addSoftwareOptions, softwareOf, type SoftwareOptions } from './software.ts';
+
+interface ScriptOptions {
+  readonly script?: readonly string[];
+}
+interface RootfsOptions extends PackOptions, SoftwareOptions, ScriptOptions {
+  readonly file: string;
+  readonly legacyRootfsImageChecksum?: boolean;
+  readonly checksumProvide: boolean;
+}
+interface ModuleOptions extends PackOptions, SoftwareOptions, ScriptOptions {
+  readonly type: string;
+  readonly file?: readonly string[];
+  readonly metaData?: string;
+}
+
+/** `write rootfs-image|module-image|bootstrap-artifact` (`artifact-format.md` §17.2). */
+export function addWriteCommands(write: Command, context: Context): void {
+  const script = ['-s, --script <path>', 'state script, or a folder of them; may be repeated', list] as const;
+
+  addSoftwareOptions(addPackOptions(write.command('rootfs-image').summary('an image of a root file system')))
+    .requiredOption('-f, --file <file>', 'the image; - is standard input')
+    .option(...script)
+    .option('--legacy-rootfs-image-checksum', 'provide the checksum as rootfs_image_checksum')
+    .option('--no-checksum-provide', 'do not provide the checksum')
+    .action((options: RootfsOptions) => writeRootfs(options, context));
+
+  addSoftwareOptions(addPackOptions(write.command('module-image').summary('files for an update module')))
+    .requiredOption('-T, --type <type>', 'payload type: the name of the update module')
+    .option('-f, --file <file>', 'payload file; may be repeated', list)
+    .option('-m, --meta-data <file>', 'JSON object for the update module')
+    .option(...script)
+    .action((options: ModuleOptions) => writeModule(options, context));
+
+  addPackOptions(write.command('bootstrap-artifact').summary('an empty payload that says what is on a device')).action(
+    (options: PackOptions) => writeBootstrap(options, context),
+  );
+}
+
+async function writeRootfs(options: RootfsOptions, context: Context): Promise<void> {
+  if (/\s/.test(options.artifactName))
+    throw new Failure(exit.failed, `artifact name '${options.artifactName}': spaces are not allowed`);
+  await withScratch(options.tmp, async (scratch) => {
+    const software = softwareOf(options, 'rootfs-image', undefined);
+    const checksumKey = options.legacyRootfsImageChecksum ? 'rootfs_image_checksum' : 'rootfs-image.checksum';
+    const payload: PayloadSpec = {
+      type: 'rootfs-image',
+      ...software,
+      depends: wanted('--depends', options.depends),
+      ...(options.checksumProvide ? { checksumKey } : {}),
+      files: [await payloadInput(options.file, scratch)],
+    };
+    await pack(await specOf(options, payload, context), options, context.terminal, context.signal);
+  });
+}
+
+async function writeModule(options: ModuleOptions, context: Context): Promise<void> {
+  await withScratch(options.tmp, async (scratch) => {
+    const files = [];
+    for (const path of options.file ?? []) files.push(await payloadInput(path, scratch));
+    const metaData = await readMetaData(options.metaData);
+    await packModule(options, { type: options.type, files, ...(metaData ? { metaData } : {}) }, context);
+  });
+}
+
+/** Writes an artifact for an update module, with the defaults of `module-image`. */
+export async function packModule(
+  options: PackOptions & SoftwareOptions & ScriptOptions,
+  payload: Pick<PayloadSpec, 'files' | 'metaData'> & { readonly type: string },
+  context: Context,
+): Promise<void> {
+  const software = softwareOf(options, 'rootfs-image', payload.type);
+  const whole: PayloadSpec = { ...payload, ...software, depends: wanted('--depends', options.depends) };
+  await pack(await specOf(options, whole, context), options, context.terminal, context.signal);
+}
+
+async function writeBootstrap(options: PackOptions, context: Context): Promise<void> {
+  const payload: PayloadSpec = {
+    type: null,
+    provides: pairs('--provides', options.provides),
+    depends: wanted('--depends', options.depends),
+    ...(options.clearsProvides ? { clears: options.clearsProvides } : {}),
+    files: [],
+  };
+  await pack(await specOf(options, payload, context), options, context.terminal, context.signal);
+}
+
+async function specOf(
+  options: PackOptions & ScriptOptions,
+  payload: PayloadSpec,
+  context: Context,
+): Promise<ArtifactSpec> {
+  if (options.version !== '3')
+    throw new Failure(exit.unsupportedVersion, `--version ${options.version}: only format 3 is written`);
+  const signer = await signerOf(options);
+  return {
+    name: options.artifactName,
+    ...(options.providesGroup === undefined ? {} : { group: options.providesGroup }),
+    depends: {
+      device_type: deviceTypes(options),
+      artifact_name: options.artifactNameDepends ?? [],
+      artifact_group: options.dependsGroups ?? [],
+    },
+    scripts: await readScripts(options.script),
+    payload,
+    ...compressionOf(options.compression),
+    ...timestampOf(options, context.environment),
+    ...(signer ? { signer } : {}),
+  };
+}

@@ -1,0 +1,29 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Replaces a file so that after a power cut it holds the old or the new content, whole: write, fsync, rename, fsync the folder. */
+export function writeDurably(file: string, content: string | Uint8Array, mode = 0o600): void {
+  const folder = dirname(file);
+  mkdirSync(folder, { recursive: true });
+  const next = `${file}.next`;
+  const handle = openSync(next, 'w', mode);
+  try {
+    const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+    for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+  renameSync(next, file);
+  flushFolder(folder);
+}
+
+/** Makes names in a folder survive a power cut. */
+export function flushFolder(folder: string): void {
+  const handle = openSync(folder, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,39 @@
+import { constants } from 'node:fs';
+import { open, rm, type FileHandle } from 'node:fs/promises';
+import { CodedError } from '#base/errors';
+import { runChild } from '../child.ts';
+
+/** Makes FIFOs; Node has no call for it. */
+export async function makeFifo(file: string): Promise<void> {
+  const ended = await runChild({ file: 'mkfifo', args: ['-m', '0600', file], timeout: 10_000 });
+  if (ended.code !== 0)
+    throw new CodedError('fifo', `cannot make FIFO ${file}: ${ended.error?.message ?? ended.output}`);
+}
+
+/**
+ * Opens a FIFO for writing as soon as somebody reads it. Undefined once `gone` settles first: nobody will ever read.
+ * The wait is a blocked open in Node's thread pool, of which there is at most one at a time.
+ */
+export async function openForReader(file: string, gone: Promise<unknown>): Promise<FileHandle | undefined> {
+  let over = false;
+  const opening = open(file, constants.O_WRONLY);
+  const release = gone.then(async () => {
+    over = true;
+    // A reader of our own lets the blocked open go.
+    const reader = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
+    await opening.catch(() => undefined);
+    await reader?.close();
+  });
+  const handle = await opening;
+  if (!over) return handle;
+  await release;
+  await handle.close();
+  return undefined;
+}
+
+/** Writes all of it, waiting for the reader. Rejects with EPIPE when that has gone. */
+export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
+}
+
+export const removeFifo = (file: string): Promise<void> => rm(file, { force: true });

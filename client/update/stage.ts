@@ -1,0 +1,125 @@
+import { CodedError, codeOf, messageOf } from '#base/errors';
+import type { Log } from '#base/log';
+import type { Access } from '../auth/access.ts';
+import type { Config } from '../config.ts';
+import type { Deployments } from '../deployments.ts';
+import type { Places } from '../places.ts';
+import { paths } from '../places.ts';
+import type { Clock } from '../retries.ts';
+import type { Transport } from '../transport.ts';
+import { storedForm, type Deployment } from './deployment.ts';
+import type { Journal, StoredRecord } from './journal.ts';
+import type { DeploymentLog } from './log.ts';
+import { UpdateModule } from './module.ts';
+import type { Group, StateScripts } from './scripts.ts';
+import { storedNames, storesAllowed } from './table.ts';
+
+/** What the actions of a deployment work with. */
+export interface Bench {
+  readonly config: Config;
+  readonly places: Places;
+  readonly clock: Clock;
+  readonly transport: Transport;
+  readonly access: Access;
+  readonly deployments: Deployments;
+  readonly journal: Journal;
+  readonly scripts: StateScripts;
+  readonly deviceType: () => string;
+  /** PEM texts of `ArtifactVerifyKeys`; read for each update. */
+  readonly verifyKeys: () => readonly string[];
+  /** This deployment's. */
+  readonly log: DeploymentLog;
+}
+
+/** Stores where a deployment is, with `change` to the rest of the record in the same step. Throws `update_loop`. */
+export function store(
+  bench: Bench,
+  deployment: Deployment,
+  name: string,
+  change: (record: StoredRecord) => StoredRecord = (record) => record,
+): void {
+  if (deployment.stores >= storesAllowed)
+    throw new CodedError('update_loop', `the update was stored ${deployment.stores} times and does not end`);
+  deployment.stores += 1;
+  bench.journal.write((record) => ({ ...change(record), deployment: storedForm(deployment, name) }));
+}
+
+type Act<E> = (deployment: Deployment, signal: AbortSignal) => Promise<E>;
+type Failing<E> = (deployment: Deployment, signal: AbortSignal) => Promise<E | 'failed'>;
+type Stored<E> = (deployment: Deployment, signal: AbortSignal) => Promise<E | 'looped'>;
+
+/** An action whose error is the event `failed`, told to the outcome, after the Error scripts of its state. */
+export function failing<E>(bench: Bench, errorScripts: Group | undefined, act: Act<E>): Failing<E> {
+  return async (deployment, signal) => {
+    try {
+      return await act(deployment, signal);
+    } catch (error) {
+      if (signal.aborted || codeOf(error) === 'update_loop') throw error;
+      bench.log.error('update step failed', { error: messageOf(error) });
+      deployment.outcome.failure();
+      if (errorScripts) await bench.scripts.run(errorScripts, bench.log, signal);
+      return 'failed';
+    }
+  };
+}
+
+/** An action that may store: when it does so too often, that is the event `looped`. */
+export function stored<E>(bench: Bench, act: Act<E>): Stored<E> {
+  return async (deployment, signal) => {
+    try {
+      return await act(deployment, signal);
+    } catch (error) {
+      if (codeOf(error) !== 'update_loop') throw error;
+      bench.log.error('update gives up', { error: messageOf(error) });
+      return 'looped';
+    }
+  };
+}
+
+/** Stored first, then done; an error in either is `failed` after the Error scripts. */
+export const step = <E>(bench: Bench, state: keyof typeof storedNames, errorScripts: Group | undefined, act: Act<E>) =>
+  stored(
+    bench,
+    failing(bench, errorScripts, async (deployment, signal) => {
+      store(bench, deployment, storedNames[state]);
+      return act(deployment, signal);
+    }),
+  );
+
+/** One step of a way that is gone to its end whatever fails: the failure is told to the outcome. True: it went well. */
+export async function attempt(
+  bench: Bench,
+  deployment: Deployment,
+  signal: AbortSignal,
+  act: () => Promise<void> | void,
+): Promise<boolean> {
+  try {
+    await act();
+    return true;
+  } catch (error) {
+    if (signal.aborted || codeOf(error) === 'update_loop') throw error;
+    bench.log.error('update step failed, going on', { error: messageOf(error) });
+    deployment.outcome.failure();
+    return false;
+  }
+}
+
+/** The module of a deployment, for its payload type. Throws `module` when the deployment has none. */
+export function moduleOf(
+  bench: Pick<Bench, 'config' | 'places' | 'clock'> & { readonly log: Log },
+  type: string | undefined,
+): UpdateModule {
+  if (type === undefined) throw new CodedError('module', 'the artifact has no payload, and so no update module');
+  const { config, places, clock, log } = bench;
+  return new UpdateModule({
+    folder: paths.modules(places),
+    type,
+    tree: paths.tree(places),
+    timeout: config.ModuleTimeoutSeconds * clock.second,
+    grace: 10 * clock.second,
+    log,
+  });
+}
+
+export const moduleFor = (bench: Bench, deployment: Deployment): UpdateModule =>
+  moduleOf(bench, deployment.artifact?.PayloadTypes[0]);

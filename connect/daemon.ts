@@ -1,0 +1,108 @@
+import { Backoff, pause } from '#base/backoff';
+import { messageOf } from '#base/errors';
+import type { Log } from '#base/log';
+import { decode } from '#proto';
+import { addonLoader, loadAddons, type LoadedAddon, type LoadModule } from './addons.ts';
+import type { ConnectConfig } from './config.ts';
+import { Link, type LinkOptions, type LinkTimes } from './link.ts';
+import { Sessions, type SessionTimes } from './sessions.ts';
+import { Token } from './token.ts';
+
+export interface ConnectOptions {
+  readonly config: ConnectConfig;
+  readonly log: Log;
+  /** Default: the system bus. */
+  readonly busAddress?: string;
+  /** The add-ons of a bundle, which has them in a table. */
+  readonly builtIn?: LoadModule;
+  readonly client?: LinkOptions['client'];
+  readonly times?: Partial<LinkTimes & SessionTimes & ReconnectTimes>;
+}
+
+export interface ReconnectTimes {
+  /** Ceilings of the first and of any later wait, ms. */
+  readonly first: number;
+  readonly ceiling: number;
+  /** A link that held for this long was a good one: the next loss starts over with the first wait, ms. */
+  readonly proven: number;
+}
+
+const defaults: ReconnectTimes = { first: 1000, ceiling: 60_000, proven: 10_000 };
+
+/** For add-ons to put away their things at the end, ms: shells that do not hang up are killed by then. */
+const farewell = 2500;
+
+/** Joins the device to its server, and people to its add-ons, until the signal aborts. */
+export async function runConnect(options: ConnectOptions, signal: AbortSignal): Promise<void> {
+  const { config, log, times } = options;
+  const token = new Token({ log, ...(options.busAddress === undefined ? {} : { busAddress: options.busAddress }) });
+  const device = { fetch: (path: string, init?: RequestInit) => authorizedFetch(token, path, init) };
+  const load = addonLoader(config.file, options.builtIn);
+  const addons = await loadAddons(config.Addons, load, { settings: config.settings, device, log });
+  log.info('add-ons loaded', { addons: addons.map(({ id }) => id) });
+  const link: Link = new Link({
+    receive: (frame) => sessions.receive(decode(frame)),
+    changed: () => sessions.room(),
+    log,
+    ...(times ? { times } : {}),
+    ...(options.client ? { client: options.client } : {}),
+  });
+  const sessions = new Sessions(addons, link, log, times);
+  const working = runAddons(addons, log, signal);
+  try {
+    await Promise.all([token.run(signal), stayConnected(token, link, sessions, { ...defaults, ...times }, signal)]);
+  } finally {
+    sessions.endAll('the device stops its Connect daemon');
+    const late = new AbortController();
+    await Promise.race([Promise.all([sessions.settled(), working]), pause(farewell, late.signal)]);
+    late.abort();
+  }
+}
+
+async function stayConnected(
+  token: Token,
+  link: Link,
+  sessions: Sessions,
+  times: ReconnectTimes,
+  signal: AbortSignal,
+): Promise<void> {
+  const backoff = new Backoff({ first: times.first, ceiling: times.ceiling, jitter: 1 });
+  while (!signal.aborted) {
+    await token.refresh();
+    const { current, changed } = token;
+    if (!current) {
+      sessions.endAll('the device is not authorized any more');
+      await aborted(AbortSignal.any([signal, changed]));
+      continue;
+    }
+    const { upFor, retryAfter } = await link.hold(current, AbortSignal.any([signal, changed]));
+    if (upFor >= times.proven || changed.aborted) backoff.reset();
+    if (changed.aborted) continue;
+    await pause(Math.max(backoff.next(), (retryAfter ?? 0) * 1000), AbortSignal.any([signal, changed]));
+  }
+}
+
+/** An add-on that fails at its work stops alone. */
+async function runAddons(addons: readonly LoadedAddon[], log: Log, signal: AbortSignal): Promise<void> {
+  const work = async ({ id, half }: LoadedAddon): Promise<void> => {
+    try {
+      await half.run?.(signal);
+    } catch (error) {
+      log.error('add-on stopped', { addon: id, error: messageOf(error) });
+    }
+  };
+  await Promise.all(addons.map(work));
+}
+
+async function authorizedFetch(token: Token, path: string, init?: RequestInit): Promise<Response> {
+  const { current } = token;
+  if (!current) throw new Error('the device is not authorized');
+  const headers = new Headers(init?.headers);
+  headers.set('Authorization', `Bearer ${current.token}`);
+  return await fetch(new URL(path, current.serverUrl), { ...init, headers });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

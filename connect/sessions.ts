@@ -1,0 +1,296 @@
+import { CodedError, codeOf, messageOf } from '#base/errors';
+import type { Log } from '#base/log';
+import { control, controlVersion, encode, ProtoType, toFrame, unpack, type LooseMessage, type ProtoMsg } from '#proto';
+import { parser } from '#proto/validate';
+import type { LoadedAddon } from './addons.ts';
+import { AddonSession, type SessionHost } from './session.ts';
+
+/** What sessions need of the link to the server. */
+export interface Wire {
+  readonly ready: boolean;
+  /** The server can pause one session, so the whole socket need not be. */
+  readonly flow: boolean;
+  send(frame: Uint8Array): boolean;
+  pause(): void;
+  resume(): void;
+}
+
+export interface SessionTimes {
+  /** Silence of a peer, ms, after which it is asked, and after which the session ends (C-29). */
+  readonly ask: number;
+  readonly end: number;
+  /** How long one session that takes nothing may stop the others, ms, where it cannot be paused alone. */
+  readonly stall: number;
+}
+
+const defaults: SessionTimes = { ask: 48_000, end: 60_000, stall: 2000 };
+
+/** Session ids at a time: more than people and add-ons need, less than memory has. */
+const sessionLimit = 1024;
+
+/** All that one session id stands for: an add-on each protocol, made by its first message. */
+interface Entry {
+  readonly sid: string;
+  readonly members: Map<number, AddonSession>;
+  /** Its peer knows the control protocol, or should: it is asked when it is silent. */
+  watched: boolean;
+  heard: number;
+  asked: boolean;
+  timer: NodeJS.Timeout | undefined;
+}
+
+const openBody = parser(control.messages.open.body);
+const errorBody = parser(control.messages.error.body);
+
+/**
+ * The sessions of this device: gives each message to the add-on that speaks its protocol, answers the control
+ * protocol, ends what is silent (`connect-protocol.md` §3.2). It names no add-on.
+ */
+export class Sessions implements SessionHost {
+  readonly #addons: ReadonlyMap<number, LoadedAddon>;
+  readonly #wire: Wire;
+  readonly #log: Log;
+  readonly #times: SessionTimes;
+  readonly #entries = new Map<string, Entry>();
+  readonly #serving = new Set<Promise<void>>();
+  /** Sessions for which the socket stands still, each with the moment at which that is over. */
+  readonly #stalling = new Map<AddonSession, NodeJS.Timeout>();
+
+  constructor(addons: readonly LoadedAddon[], wire: Wire, log: Log, times: Partial<SessionTimes> = {}) {
+    this.#addons = new Map(addons.flatMap((addon) => (addon.speaks ? [[addon.speaks.protocol.number, addon]] : [])));
+    this.#wire = wire;
+    this.#log = log;
+    this.#times = { ...defaults, ...times };
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get ready(): boolean {
+    return this.#wire.ready;
+  }
+
+  write(frame: Uint8Array): boolean {
+    return this.#wire.send(frame);
+  }
+
+  /** The link came, went, or has room again. */
+  room(): void {
+    for (const entry of this.#entries.values()) for (const session of entry.members.values()) session.room();
+  }
+
+  /** Ends all of them: the device has lost its authorization, or the daemon stops. */
+  endAll(why: string): void {
+    for (const entry of this.#entries.values()) this.#end(entry, new CodedError('ended', why));
+  }
+
+  /** Resolves when every add-on has put away what its sessions had. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#serving);
+  }
+
+  receive(frame: ProtoMsg): void {
+    const sid = frame.hdr.sid ?? '';
+    const known = this.#entries.get(sid);
+    if (known) this.#heard(known);
+    if (frame.hdr.proto === ProtoType.Control) return this.#control(frame, sid, known);
+    const addon = this.#addons.get(frame.hdr.proto);
+    if (!addon?.speaks || (!addon.half.serve && !addon.half.refuse)) {
+      const err = `no handler registered for protocol: 0x${frame.hdr.proto.toString(16).toUpperCase().padStart(4, '0')}`;
+      this.#entry(sid, known);
+      return this.#error(frame, err);
+    }
+    let message: LooseMessage;
+    try {
+      if (!addon.half.serve) throw new CodedError('disabled', `${addon.id} is disabled on this device`);
+      message = addon.speaks.parse(frame);
+    } catch (error) {
+      return this.#refuse(addon, frame, error);
+    }
+    const entry = this.#entry(sid, known, !addon.half.keepsAlive);
+    if (!entry) return this.#error(frame, `too many sessions, at most ${sessionLimit}`);
+    const session = entry.members.get(frame.hdr.proto) ?? this.#serve(entry, addon, frame);
+    session.push(message, (frame.body?.length ?? 0) + 64);
+  }
+
+  #refuse(addon: LoadedAddon, frame: ProtoMsg, error: unknown): void {
+    const why = error instanceof CodedError ? error : new CodedError('invalid_message', messageOf(error));
+    this.#log.warn('message refused', { addon: addon.id, code: codeOf(why), error: why.message, sid: frame.hdr.sid });
+    const answer = addon.half.refuse?.(frame.hdr.typ ?? '', why);
+    if (!answer) return this.#error(frame, why.message);
+    this.#wire.send(encode(toFrame(addon.speaks!.protocol, answer, frame.hdr.sid)));
+  }
+
+  #serve(entry: Entry, addon: LoadedAddon, { hdr }: ProtoMsg): AddonSession {
+    const user = hdr.props?.['user_id'];
+    const session = new AddonSession(this, addon.speaks!.protocol, entry.sid, typeof user === 'string' ? user : '');
+    entry.members.set(hdr.proto, session);
+    this.#log.info('session opened', { sid: entry.sid, addon: addon.id, user: session.userId });
+    session.signal.addEventListener('abort', () => {
+      entry.members.delete(hdr.proto);
+      this.#settle(entry);
+    });
+    const served = Promise.resolve().then(() => addon.half.serve!(session));
+    const settled = served.then(
+      () => session.end(new CodedError('done', 'the add-on has ended the session')),
+      (error: unknown) => {
+        this.#log.error('add-on failed', { sid: entry.sid, addon: addon.id, error: messageOf(error) });
+        if (session.signal.aborted) return;
+        this.#say(entry.sid, { err: 'internal error', close: true });
+        this.#end(entry, new CodedError('internal', 'internal error'));
+      },
+    );
+    this.#serving.add(settled);
+    void settled.finally(() => this.#serving.delete(settled));
+    this.#arm(entry);
+    return session;
+  }
+
+  #control(frame: ProtoMsg, sid: string, known: Entry | undefined): void {
+    switch (frame.hdr.typ) {
+      case 'open':
+        return this.#open(frame, sid, known);
+      case 'ping':
+        this.#entry(sid, known);
+        this.#wire.send(encode(toFrame(control, { typ: 'pong' }, sid)));
+        return;
+      case 'accept':
+      case 'pong':
+        return;
+      case 'close':
+        if (known) this.#end(known, new CodedError('closed', 'closed by the peer'));
+        return;
+      case 'pause':
+      case 'resume':
+        for (const session of known?.members.values() ?? []) session.paused = frame.hdr.typ === 'pause';
+        return;
+      case 'error':
+        return this.#peerError(frame, known);
+      default:
+        this.#entry(sid, known);
+        return this.#error(frame, `session: control type message not understood: '${frame.hdr.typ ?? ''}'`);
+    }
+  }
+
+  #open(frame: ProtoMsg, sid: string, known: Entry | undefined): void {
+    let versions: readonly number[];
+    try {
+      versions = openBody(frame.body && unpack(frame.body)).versions.map(Number);
+    } catch (error) {
+      this.#say(sid, { err: `failed to decode handshake request: ${messageOf(error)}`, close: true });
+      if (known) this.#end(known, new CodedError('handshake', 'the handshake failed'));
+      return;
+    }
+    if (!versions.includes(controlVersion)) {
+      this.#say(sid, { err: `handshake rejected: require version ${controlVersion}`, close: true });
+      if (known) this.#end(known, new CodedError('handshake', 'the handshake failed'));
+      return;
+    }
+    this.#entry(sid, known);
+    const protocols = [...this.#addons].flatMap(([number, { half }]) => (half.serve ? [number] : []));
+    this.#wire.send(encode(toFrame(control, { typ: 'accept', body: { version: controlVersion, protocols } }, sid)));
+  }
+
+  #peerError(frame: ProtoMsg, known: Entry | undefined): void {
+    try {
+      const { err, close } = errorBody(frame.body && unpack(frame.body));
+      this.#log.warn('error from the peer', { sid: frame.hdr.sid, error: err });
+      if (close && known) this.#end(known, new CodedError('peer_error', err));
+    } catch (error) {
+      this.#log.warn('error from the peer, not understood', { sid: frame.hdr.sid, error: messageOf(error) });
+    }
+  }
+
+  /** The entry of a session id, made if there is room for it. */
+  #entry(sid: string, known: Entry | undefined, watched = true): Entry | undefined {
+    if (known) {
+      known.watched ||= watched;
+      return known;
+    }
+    if (this.#entries.size >= sessionLimit) return undefined;
+    const entry: Entry = { sid, members: new Map(), watched, heard: performance.now(), asked: false, timer: undefined };
+    this.#entries.set(sid, entry);
+    this.#arm(entry);
+    return entry;
+  }
+
+  #heard(entry: Entry): void {
+    entry.heard = performance.now();
+    entry.asked = false;
+  }
+
+  /** One timer an entry, which looks at the clock when it fires: a message costs no timer. */
+  #arm(entry: Entry): void {
+    clearTimeout(entry.timer);
+    const { ask, end } = this.#times;
+    const due = entry.heard + (entry.asked ? end : ask) - performance.now();
+    entry.timer = setTimeout(() => this.#look(entry), Math.max(due, 1));
+  }
+
+  #look(entry: Entry): void {
+    const silence = performance.now() - entry.heard;
+    const { ask, end } = this.#times;
+    const own = [...entry.members.keys()].some((number) => this.#addons.get(number)?.half.keepsAlive);
+    if (own) entry.heard = performance.now();
+    else if (silence >= end - 1) {
+      this.#say(entry.sid, { err: 'session timeout', close: true });
+      return this.#end(entry, new CodedError('timeout', 'session timeout'));
+    } else if (silence >= ask - 1 && !entry.asked) {
+      entry.asked = true;
+      this.#wire.send(encode(toFrame(control, { typ: 'ping' }, entry.sid)));
+    }
+    this.#arm(entry);
+  }
+
+  /** An add-on is through with an entry. With the last of those that watch their peers themselves it is over. */
+  #settle(entry: Entry): void {
+    if (entry.members.size > 0 || this.#entries.get(entry.sid) !== entry) return;
+    if (!entry.watched) return this.#end(entry, new CodedError('done', 'the add-on has ended the session'));
+    this.#heard(entry);
+    this.#arm(entry);
+  }
+
+  #end(entry: Entry, reason: CodedError): void {
+    clearTimeout(entry.timer);
+    this.#entries.delete(entry.sid);
+    for (const session of entry.members.values()) session.end(reason);
+    this.#log.info('session ended', { sid: entry.sid, reason: reason.message });
+  }
+
+  congested(session: AddonSession, yes: boolean): void {
+    if (this.#wire.flow) {
+      this.#wire.send(encode(toFrame(control, { typ: yes ? 'pause' : 'resume' }, session.sid)));
+      return;
+    }
+    clearTimeout(this.#stalling.get(session));
+    this.#stalling.delete(session);
+    if (yes) {
+      const stalled = setTimeout(() => this.#stalled(session), this.#times.stall);
+      this.#stalling.set(session, stalled);
+      this.#wire.pause();
+    } else if (this.#stalling.size === 0) this.#wire.resume();
+  }
+
+  #stalled(session: AddonSession): void {
+    const entry = this.#entries.get(session.sid);
+    this.#say(session.sid, { err: 'the device does not take the input', close: true });
+    if (entry) this.#end(entry, new CodedError('stalled', 'input was not taken'));
+    else session.end(new CodedError('stalled', 'input was not taken'));
+  }
+
+  #error({ hdr }: ProtoMsg, err: string): void {
+    const id = hdr.props?.['msgid'];
+    this.#say(hdr.sid ?? '', {
+      err,
+      close: false,
+      msgproto: hdr.proto,
+      ...(hdr.typ ? { msgtype: hdr.typ } : {}),
+      ...(typeof id === 'string' ? { msgid: id } : {}),
+    });
+  }
+
+  #say(sid: string, body: Record<string, unknown>): void {
+    this.#wire.send(encode(toFrame(control, { typ: 'error', body }, sid)));
+  }
+}

@@ -1,0 +1,40 @@
+import { Command } from 'commander';
+import { CodedError, messageOf } from '#base/errors';
+import { createLog } from '#base/log';
+import { configOf, serverOptions } from './config.ts';
+
+/** `patchbay server`: runs until SIGTERM or SIGINT. `patchbay user …` is in `users/command.ts`. */
+export async function main(args: string[]): Promise<number> {
+  if (args[0] === 'user') return (await import('./users/command.ts')).userCommand(args.slice(1));
+  const command = serverOptions(new Command('patchbay server').description('the Patchbay server: one process'));
+  command.exitOverride().configureOutput({ outputError: (text, write) => write(text) });
+  try {
+    command.parse(args, { from: 'user' });
+    const config = configOf(command);
+    const log = createLog(config.logLevel);
+    const stop = new AbortController();
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+    const { startServer } = await import('./server.ts');
+    const server = await startServer(config, log);
+    const url =
+      config.publicUrl ??
+      `${config.tls ? 'https' : 'http'}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${server.port}`;
+    log.info('server ready', { url, data: config.data });
+    await new Promise<void>((resolve) =>
+      stop.signal.aborted ? resolve() : stop.signal.addEventListener('abort', () => resolve()),
+    );
+    log.info('server stopping');
+    await server.close();
+    return 0;
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** One line on standard error; 2 for wrong usage, 1 for the rest, 0 after `--help`. */
+function failed(error: unknown): number {
+  const commander = error as { code?: string; exitCode?: number };
+  if (commander.code?.startsWith('commander.')) return commander.exitCode === 0 ? 0 : 2;
+  process.stderr.write(`patchbay server: ${messageOf(error)}\n`);
+  return error instanceof CodedError && error.code === 'usage' ? 2 : 1;
+}

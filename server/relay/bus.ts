@@ -1,0 +1,90 @@
+import type { ProtoMsg } from '#proto';
+
+/** A device's socket, as sessions see it. On another node it is a stand-in with the same duties. */
+export interface DeviceEnd {
+  readonly deviceId: string;
+  /** This socket among all that the device ever had. */
+  readonly connection: string;
+  /** From here on the session gets the device's frames of its id, and is told when the device is lost. */
+  join(session: SessionEnd): void;
+  leave(session: SessionEnd): void;
+  /** Takes the frame in any case; false: await `drained()` before the next. */
+  deliver(frame: Uint8Array): boolean;
+  /** There is room, or the socket is gone; never rejects. */
+  drained(): Promise<void>;
+  /** The person's end of a session falls behind, or has caught up: the device is to wait with that session. */
+  hold(session: SessionEnd, yes: boolean): void;
+  /** Closes the socket; `reason` is said to the device and, as the device's loss, to its sessions. */
+  close(code: number, reason: string): void;
+}
+
+/** The person's end of one session, as its device sees it. */
+export interface SessionEnd {
+  readonly sid: string;
+  readonly deviceId: string;
+  readonly userId: string;
+  /** A frame of the device, decoded and as it came. Never blocks the device: who falls too far behind is ended. */
+  deliver(message: ProtoMsg, frame: Uint8Array): void;
+  /** The device asks for a pause of this session's input, or for more. */
+  pause(yes: boolean): void;
+  /** The device is gone. */
+  deviceLost(): void;
+  /** Ends it from the server's side; both ends are told. */
+  end(reason: string): void;
+}
+
+/**
+ * Where the two ends of a session find one another. In one process it is this registry and every delivery a function
+ * call; between nodes it is one that gives out stand-ins. Each send says at once whether there is room for the next.
+ */
+export interface RelayBus {
+  /** A device's newest socket; gives back the one that it replaces. */
+  joinDevice(end: DeviceEnd): DeviceEnd | undefined;
+  /** False: it had been replaced already, so the device is not gone. */
+  leaveDevice(end: DeviceEnd): boolean;
+  device(deviceId: string): DeviceEnd | undefined;
+  devices(): Iterable<DeviceEnd>;
+  joinSession(end: SessionEnd): void;
+  leaveSession(end: SessionEnd): void;
+  session(sid: string): SessionEnd | undefined;
+  sessions(): Iterable<SessionEnd>;
+}
+
+export class LocalBus implements RelayBus {
+  readonly #devices = new Map<string, DeviceEnd>();
+  readonly #sessions = new Map<string, SessionEnd>();
+
+  joinDevice(end: DeviceEnd): DeviceEnd | undefined {
+    const before = this.#devices.get(end.deviceId);
+    this.#devices.set(end.deviceId, end);
+    return before;
+  }
+
+  leaveDevice(end: DeviceEnd): boolean {
+    return this.#devices.get(end.deviceId) === end && this.#devices.delete(end.deviceId);
+  }
+
+  device(deviceId: string): DeviceEnd | undefined {
+    return this.#devices.get(deviceId);
+  }
+
+  devices(): Iterable<DeviceEnd> {
+    return this.#devices.values();
+  }
+
+  joinSession(end: SessionEnd): void {
+    this.#sessions.set(end.sid, end);
+  }
+
+  leaveSession(end: SessionEnd): void {
+    this.#sessions.delete(end.sid);
+  }
+
+  session(sid: string): SessionEnd | undefined {
+    return this.#sessions.get(sid);
+  }
+
+  sessions(): Iterable<SessionEnd> {
+    return this.#sessions.values();
+  }
+}

@@ -1,0 +1,148 @@
+import { join } from 'node:path';
+import type { Route } from './http/route.ts';
+import { messageOf } from '#base/errors';
+import type { Log } from '#base/log';
+import { livePath } from '#proto/http/live';
+import type { ServerConfig } from './config.ts';
+import { createApp, healthRoute } from './app.ts';
+import { artifactRoutes } from './artifacts/routes.ts';
+import { AuditLog } from './audit/audit.ts';
+import { sessionEntry } from './audit/session.ts';
+import { auditRoutes } from './audit/routes.ts';
+import { openFolder } from './blobs/folder.ts';
+import { decommissionDevice } from './deployments/abort.ts';
+import type { DeploymentDeps } from './deployments/deps.ts';
+import { deploymentRoutes } from './deployments/routes.ts';
+import { Devices } from './devices/devices.ts';
+import { deviceRoutes } from './devices/routes.ts';
+import { DeviceTokens } from './devices/tokens.ts';
+import type { TokenVerifier } from './http/guard.ts';
+import { webFolder } from './http/pages.ts';
+import { Inventory } from './inventory/inventory.ts';
+import { inventoryRoutes } from './inventory/routes.ts';
+import { tagRoutes, tagVersion } from './inventory/tags.ts';
+import { liveSockets } from './live/socket.ts';
+import { listen, makeServer } from './listen.ts';
+import { Presence } from './presence/presence.ts';
+import { presenceRoutes } from './presence/routes.ts';
+import { LocalBus } from './relay/bus.ts';
+import { deviceOf, personOf } from './relay/people.ts';
+import { createRelay } from './relay/relay.ts';
+import { sessionRoutes } from './relay/routes.ts';
+import { referenceRoutes } from './reference/routes.ts';
+import { openStore } from './store/store.ts';
+import { loadKeys } from './tokens/keys.ts';
+import { AccessTokens } from './users/access-tokens.ts';
+import { ownRoutes } from './users/own-routes.ts';
+import { Settings } from './users/settings.ts';
+import { userRoutes } from './users/routes.ts';
+import { Users } from './users/users.ts';
+
+export interface RunningServer {
+  readonly port: number;
+  /** All that it answers to. */
+  readonly routes: readonly Route[];
+  /** Ends sessions and requests in order; what does not end by itself is cut after a few seconds. */
+  close(): Promise<void>;
+}
+
+const graceMs = 5000;
+/** Of the API's description; the package's own version says what is installed. */
+const version = '1';
+
+/** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
+export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
+  const server = makeServer(config.tls);
+  const db = await openStore(config.data);
+  try {
+    const keys = await loadKeys(db);
+    const verify: TokenVerifier = { user: (token) => users.verify(token), device: (token) => tokens.verify(token) };
+    const live = liveSockets(server, verify);
+    const audit = new AuditLog(db);
+    const tokens = new DeviceTokens(db, keys);
+    const presence = new Presence(db, live);
+    const inventory = new Inventory(db, live);
+    const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
+    const relay = createRelay({
+      bus: new LocalBus(),
+      log,
+      authenticateDevice: (req) => deviceOf(req, verify),
+      authorizeUser: (req, deviceId) => personOf(req, deviceId, verify, db),
+      onConnected: (id, connection) => void presence.connected(id, connection).catch(failed('presence not written')),
+      onDisconnected: (id, connection) =>
+        void presence.disconnected(id, connection).catch(failed('presence not written')),
+      async audit(event) {
+        await audit.append(sessionEntry(event));
+        live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
+      },
+    });
+    const users = new Users(db, keys, (userId) => {
+      live.disconnectUser(userId);
+      relay.disconnectUser(userId, 'your login has ended or your rights have changed');
+    });
+    const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
+    const devices = new Devices(db, live, {
+      revoked(deviceId) {
+        tokens.forget(deviceId);
+        relay.disconnectDevice(deviceId, 'no longer accepted');
+      },
+      decommissioned: (deviceId) => decommissionDevice({ db, live }, deviceId),
+    });
+    await presence.reset();
+    await devices.resume();
+    const deployments: DeploymentDeps = {
+      db,
+      blobs: await openFolder(join(config.data, 'artifacts')),
+      live,
+      log,
+      linkSecret: keys.linkSecret,
+      publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.get('host') ?? ''}`,
+      limits: { artifactSize: config.artifactLimit },
+      acceptedDevices: () => devices.accepted(),
+      devicesOfGroup: (group) => inventory.acceptedMembers(group),
+    };
+
+    const routes: Route[] = [
+      healthRoute(db),
+      ...userRoutes(users),
+      ...ownRoutes(users, new Settings(db), accessTokens),
+      ...auditRoutes(audit),
+      ...deviceRoutes(devices, tokens),
+      ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
+      ...tagRoutes(db, live),
+      ...presenceRoutes(presence, relay),
+      ...sessionRoutes(relay),
+      ...artifactRoutes(deployments),
+      ...deploymentRoutes(deployments),
+      ...referenceRoutes(() => routes, version),
+    ];
+    const app = createApp(routes, { verify, log, audit: (record) => audit.record(record) }, log, {
+      trustedProxies: config.trustedProxies,
+      webFolder: webFolder(),
+    });
+    server.on('request', (req, res) => void app(req, res));
+    server.on('upgrade', (req, socket, head) => {
+      // socket.io takes its own path; whatever is neither's is closed.
+      if (!relay.handleUpgrade(req, socket, head) && !req.url?.startsWith(livePath)) socket.destroy();
+    });
+    const port = await listen(server, config.host, config.port);
+    if ((await users.count()) === 0)
+      log.warn('nobody can log in yet: make a user with "patchbay user add"', { data: config.data });
+    return {
+      port,
+      routes,
+      async close() {
+        const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+        relay.close();
+        await live.close();
+        server.closeIdleConnections();
+        await new Promise<void>((resolve) => void server.close(() => resolve()));
+        clearTimeout(cut);
+        await db.destroy();
+      },
+    };
+  } catch (error) {
+    await db.destroy();
+    throw error;
+  }
+}

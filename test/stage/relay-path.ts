@@ -1,0 +1,171 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { silentLog, type Log } from '#base/log';
+import type { OperatorSession } from '#addon/cli';
+import type { MessageOf } from '#proto';
+import manifest from '#addons/terminal/manifest';
+import type { shell } from '#addons/terminal/protocol';
+import { PrivateBus, TokenService } from '../../connect/bus.testing.ts';
+import { runConnect, type ConnectConfig, type ConnectOptions } from '../../connect/main.ts';
+import { openSession } from '../../cli/session.ts';
+import { unauthorized } from '../../server/errors.ts';
+import { bearerOf } from '../../server/http/guard.ts';
+import { LocalBus } from '../../server/relay/bus.ts';
+import { createRelay, type RelayOptions, type SessionEvent } from '../../server/relay/relay.ts';
+
+type Shell = MessageOf<typeof shell>;
+
+/** The relay on a real server, where `device-ID` and `user-ID` are the tokens of everybody. */
+export async function startRelay(options: Partial<RelayOptions> = {}) {
+  const events: SessionEvent[] = [];
+  const presence: string[] = [];
+  const waiting: (() => void)[] = [];
+  const happened = (): void => waiting.splice(0).forEach((resolve) => resolve());
+  const who = (req: IncomingMessage, kind: string): string => {
+    const token = bearerOf(req)?.token ?? '';
+    if (!token.startsWith(`${kind}-`)) throw unauthorized('unauthorized');
+    return token.slice(kind.length + 1);
+  };
+  const relay = createRelay({
+    bus: new LocalBus(),
+    log: silentLog,
+    authenticateDevice: async (req) => ({ deviceId: who(req, 'device') }),
+    authorizeUser: async (req) => ({ userId: who(req, 'user'), refuses: () => undefined }),
+    onConnected: (id) => (presence.push(`+${id}`), happened()),
+    onDisconnected: (id) => (presence.push(`-${id}`), happened()),
+    audit: async (event) => {
+      events.push(event);
+      happened();
+    },
+    ...options,
+  });
+  const server = createServer((_req, res) => void res.writeHead(404).end());
+  server.on('upgrade', (req, socket, head) => void (relay.handleUpgrade(req, socket, head) || socket.destroy()));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    relay,
+    url: `http://127.0.0.1:${port}`,
+    port,
+    events,
+    presence,
+    /** Waits until a condition on the above holds. */
+    async until(what: string, holds: () => boolean): Promise<void> {
+      const late = setTimeout(() => (waiting.splice(0), fail()), 15_000);
+      const { promise, reject } = Promise.withResolvers<never>();
+      const fail = (): void => reject(new Error(`never: ${what}; presence ${presence.join(' ')}`));
+      while (!holds()) await Promise.race([promise, new Promise<void>((resolve) => waiting.push(resolve))]);
+      clearTimeout(late);
+    },
+    open: (deviceId: string, user = 'ann'): Promise<OperatorSession<Shell>> =>
+      openSession<Shell>({
+        server: `http://127.0.0.1:${port}`,
+        token: `user-${user}`,
+        deviceId,
+        protocol: manifest.protocol!,
+      }),
+    async [Symbol.asyncDispose]() {
+      relay.close();
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** A real Connect daemon in this process, with a bus and a token service of its own. */
+export async function startDevice(
+  id: string,
+  serverUrl: string,
+  options: Partial<Omit<ConnectOptions, 'config'>> & { settings?: Record<string, unknown>; log?: Log } = {},
+) {
+  const bus = await PrivateBus.start();
+  const service = await TokenService.start(bus.address, `device-${id}`, serverUrl);
+  const stop = new AbortController();
+  const settings = { User: 'root', ShellCommand: '/bin/bash', ShellArguments: [], ...options.settings };
+  const config: ConnectConfig = {
+    User: settings.User,
+    ShellCommand: settings.ShellCommand,
+    Addons: ['terminal'],
+    settings,
+    file: '/nowhere/mender-connect.conf',
+  };
+  const done = runConnect({ log: silentLog, ...options, config, busAddress: bus.address }, stop.signal);
+  return {
+    bus,
+    service,
+    stop: async (): Promise<void> => {
+      stop.abort();
+      await done;
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await done;
+      service[Symbol.dispose]();
+      await bus[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** What a person sees of a shell, and a way to wait for it. */
+export class Reader {
+  readonly session: OperatorSession<Shell>;
+  output = Buffer.alloc(0);
+  readonly messages: Shell[] = [];
+  ended = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(session: OperatorSession<Shell>) {
+    this.session = session;
+    void this.#read();
+  }
+
+  async #read(): Promise<void> {
+    for await (const message of this.session) {
+      if (message.typ === 'shell') this.output = Buffer.concat([this.output, message.body]);
+      else this.messages.push(message);
+      if (message.typ === 'ping') this.session.send({ typ: 'pong', props: {} });
+      this.#wake();
+    }
+    this.ended = true;
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  type(text: string | Uint8Array): boolean {
+    return this.session.send({ typ: 'shell', props: {}, body: Buffer.from(text) });
+  }
+
+  async until(what: string, holds: () => boolean, ms = 15_000): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      () => late.reject(new Error(`never: ${what}; got ${JSON.stringify(this.output.toString().slice(-500))}`)),
+      ms,
+    );
+    while (!holds()) await Promise.race([late.promise, new Promise<void>((resolve) => this.#waiting.push(resolve))]);
+    clearTimeout(timer);
+  }
+
+  shows(text: string): Promise<void> {
+    return this.until(text, () => this.output.includes(text));
+  }
+
+  async answer(typ: 'new' | 'stop' | 'shell'): Promise<{ status: number | undefined; body: string; props: object }> {
+    const found = () => this.messages.findIndex((message) => message.typ === typ);
+    await this.until(`answer ${typ}`, () => found() >= 0);
+    const [message] = this.messages.splice(found(), 1);
+    const { props, body } = message as Extract<Shell, { typ: 'new' }>;
+    return { status: props.status, body: Buffer.from(body).toString(), props };
+  }
+
+  async start(size: { terminal_width?: number; terminal_height?: number } = {}): Promise<this> {
+    this.session.send({ typ: 'new', props: size, body: new Uint8Array() });
+    const { status, body } = await this.answer('new');
+    if (status !== 1) throw new Error(body);
+    return this;
+  }
+}

@@ -1,0 +1,95 @@
+import type { QueryClient, QueryKey } from '@tanstack/react-query';
+import { io } from 'socket.io-client';
+import { livePath, type LiveEvents } from '#proto/http/live';
+import { auditKeys } from './api/audit.ts';
+import { deploymentKeys } from './api/deployments.ts';
+import { deviceKeys } from './api/devices.ts';
+import { inventoryKeys } from './api/inventory.ts';
+import { presenceKeys } from './api/presence.ts';
+import { releaseKeys } from './api/releases.ts';
+import { readToken } from './api/token.ts';
+
+export type LiveState = 'connecting' | 'live' | 'lost';
+
+/** Answers that one burst of events makes stale are asked for once, this many ms after its first. */
+const gather = 200;
+
+interface Live {
+  readonly state: LiveState;
+  subscribe(listener: () => void): () => void;
+  close(): void;
+}
+
+/**
+ * Joins the server's events to the kept answers: an event names what changed, and what a page shows of it is asked for
+ * again. Whatever was missed while the link was down is made good by asking for all of it once it is back.
+ */
+export function connectLive(client: QueryClient): Live {
+  let state: LiveState = 'connecting';
+  const listeners = new Set<() => void>();
+  const become = (next: LiveState) => {
+    state = next;
+    for (const listener of listeners) listener();
+  };
+
+  const stale = new Map<string, QueryKey>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const spoil = (...keys: QueryKey[]) => {
+    for (const key of keys) stale.set(JSON.stringify(key), key);
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      const now = [...stale.values()];
+      stale.clear();
+      for (const queryKey of now) void client.invalidateQueries({ queryKey });
+    }, gather);
+  };
+
+  const socket = io({
+    path: livePath,
+    transports: ['websocket', 'polling'],
+    auth: (give) => give({ token: readToken() }),
+    reconnectionDelay: 500,
+    reconnectionDelayMax: 10_000,
+  });
+  let wasLost = false;
+  socket.on('connect', () => {
+    become('live');
+    if (wasLost) void client.invalidateQueries();
+    wasLost = false;
+  });
+  socket.on('disconnect', () => {
+    wasLost = true;
+    become('lost');
+  });
+  socket.on('connect_error', () => become('lost'));
+
+  const on: { [E in keyof LiveEvents]: LiveEvents[E] } = {
+    device: ({ id }) => spoil(deviceKeys.lists, deviceKeys.counts, deviceKeys.one(id), inventoryKeys.all),
+    presence: ({ id, connected }) =>
+      client.setQueryData(presenceKeys.one(id), connected ? 'connected' : 'disconnected'),
+    inventory: ({ id }) => spoil(inventoryKeys.lists, inventoryKeys.one(id)),
+    deployment: ({ id, device }) => {
+      spoil(deploymentKeys.lists, deploymentKeys.one(id), deploymentKeys.devices(id));
+      if (device) spoil(deploymentKeys.ofDevice(device));
+      else spoil(deploymentKeys.ofDevices);
+    },
+    release: () => spoil(releaseKeys.all),
+    session: () => spoil(auditKeys.all),
+  };
+  for (const [event, listener] of Object.entries(on)) socket.on(event, listener as (event: unknown) => void);
+
+  return {
+    get state() {
+      return state;
+    },
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close() {
+      clearTimeout(timer);
+      listeners.clear();
+      socket.close();
+    },
+  };
+}

@@ -1,0 +1,251 @@
+import { Badge, Button, CloseButton, Group, Tabs, Text, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconCheck, IconDevices, IconRocket, IconSearch, IconX } from '../parts/icons.ts';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useEffect, useMemo, useState } from 'react';
+import type { Device } from '#proto/http/devices';
+import { useDeviceCount, useDevices, useVerdict } from '../api/devices.ts';
+import { useInventories } from '../api/inventory.ts';
+import { usePresences } from '../api/presence.ts';
+import { counted } from '../format.ts';
+import { deviceColumns, type DeviceRow } from '../parts/device-columns.tsx';
+import { Empty } from '../parts/empty.tsx';
+import { GuardedButton } from '../parts/guard.tsx';
+import { Listing, Pager, type Chosen } from '../parts/listing.tsx';
+import { Page } from '../parts/page.tsx';
+import { complain, Problem, tell } from '../parts/problem.tsx';
+
+const perPage = 20;
+const none: readonly string[] = [];
+const tabs = [
+  ['accepted', 'Accepted'],
+  ['pending', 'Pending'],
+  ['rejected', 'Rejected'],
+] as const;
+type Status = (typeof tabs)[number][0];
+
+export function DevicesPage() {
+  const search = useSearch({ from: '/inside/devices' });
+  const navigate = useNavigate({ from: '/devices' });
+  const status: Status = search.status ?? 'accepted';
+  const page = search.page ?? 1;
+  const [text, setText] = useState(search.q ?? '');
+  const find = useDebouncedCallback((q: string) => {
+    void navigate({ search: ({ page: _, q: __, ...rest }) => (q ? { ...rest, q } : rest), replace: true });
+  }, 250);
+  const go = (status: Status) =>
+    navigate({ search: { ...(status === 'accepted' ? {} : { status }), ...(search.q ? { q: search.q } : {}) } });
+
+  const devices = useDevices({ status, page, perPage, ...(search.q ? { text: search.q } : {}) });
+  const ids = useMemo(() => devices.data?.items.map(({ id }) => id) ?? [], [devices.data]);
+  const inventories = useInventories(ids).data;
+  // Only an accepted device may open a socket.
+  const presences = usePresences(status === 'accepted' ? ids : none);
+  const rows = useMemo(
+    () =>
+      devices.data?.items.map((device): DeviceRow => ({
+        device,
+        inventory: inventories?.get(device.id),
+        presence: presences.get(device.id),
+      })),
+    [devices.data, inventories, presences],
+  );
+
+  const [chosen, choose] = useState<Chosen>({});
+  useEffect(() => choose({}), [status, page, search.q]);
+  const picked = (rows ?? []).filter(({ device }) => chosen[device.id]);
+
+  const verdict = useVerdict();
+  const judge = (list: readonly Device[], to: 'accepted' | 'rejected') => {
+    choose({});
+    verdict.mutate(
+      { devices: list, status: to },
+      {
+        onSuccess: () => tell(`${counted(list.length, 'device')} ${to}`),
+        onError: (error) => complain(`Not every device could be ${to}`, error),
+      },
+    );
+  };
+  const columns = useMemo(() => deviceColumns(status, (device, to) => judge([device], to)), [status]);
+
+  return (
+    <Page
+      title="Devices"
+      actions={
+        <TextInput
+          aria-label="Search devices"
+          placeholder="Search name, identity, inventory"
+          leftSection={<IconSearch size={16} />}
+          w={{ base: 220, sm: 300 }}
+          value={text}
+          onChange={(event) => {
+            setText(event.currentTarget.value);
+            find(event.currentTarget.value.trim());
+          }}
+          rightSection={
+            text ? (
+              <CloseButton
+                size="sm"
+                aria-label="Clear the search"
+                onClick={() => {
+                  setText('');
+                  find('');
+                }}
+              />
+            ) : null
+          }
+        />
+      }
+    >
+      <Tabs value={status} onChange={(value) => void go(value as Status)}>
+        <Tabs.List>
+          {tabs.map(([value, label]) => (
+            <StatusTab key={value} value={value} label={label} />
+          ))}
+        </Tabs.List>
+      </Tabs>
+      {devices.error && !devices.data ? (
+        <Problem what="The devices could not be listed" error={devices.error} retry={devices.refetch} />
+      ) : (
+        <>
+          {picked.length > 0 && (
+            <Group className="bar" role="toolbar" aria-label="Chosen devices">
+              <Text size="sm" fw={550} className="num">
+                {counted(picked.length, 'device')} chosen
+              </Text>
+              {status !== 'accepted' && (
+                <GuardedButton
+                  needs="devices:manage"
+                  size="compact-sm"
+                  leftSection={<IconCheck size={15} />}
+                  onClick={() =>
+                    judge(
+                      picked.map(({ device }) => device),
+                      'accepted',
+                    )
+                  }
+                >
+                  Accept
+                </GuardedButton>
+              )}
+              {status !== 'rejected' && (
+                <GuardedButton
+                  needs="devices:manage"
+                  size="compact-sm"
+                  variant="default"
+                  leftSection={<IconX size={15} />}
+                  onClick={() =>
+                    judge(
+                      picked.map(({ device }) => device),
+                      'rejected',
+                    )
+                  }
+                >
+                  Reject
+                </GuardedButton>
+              )}
+              {status === 'accepted' && (
+                <GuardedButton
+                  needs="deployments:manage"
+                  size="compact-sm"
+                  variant="default"
+                  leftSection={<IconRocket size={15} />}
+                  onClick={() =>
+                    void navigate({
+                      to: '/deployments',
+                      search: { new: picked.map(({ device }) => device.id).join(',') },
+                    })
+                  }
+                >
+                  Deploy to these
+                </GuardedButton>
+              )}
+              <Button size="compact-sm" variant="subtle" color="gray" onClick={() => choose({})}>
+                Clear
+              </Button>
+            </Group>
+          )}
+          <Listing
+            label={`${status} devices`}
+            columns={columns}
+            rows={rows}
+            rowId={({ device }) => device.id}
+            rowName={({ device }) => device.id}
+            chosen={chosen}
+            choose={choose}
+            open={({ device }) => void navigate({ to: '/devices/$deviceId', params: { deviceId: device.id } })}
+            empty={<NoDevices status={status} text={search.q} />}
+            foot={
+              devices.data && (
+                <Pager
+                  page={page}
+                  perPage={perPage}
+                  shown={devices.data.items.length}
+                  total={devices.data.total}
+                  more={devices.data.more}
+                  go={(to) =>
+                    void navigate({ search: ({ page: _, ...rest }) => (to > 1 ? { ...rest, page: to } : rest) })
+                  }
+                />
+              )
+            }
+          />
+        </>
+      )}
+    </Page>
+  );
+}
+
+function StatusTab({ value, label }: { readonly value: Status; readonly label: string }) {
+  const count = useDeviceCount(value).data;
+  return (
+    <Tabs.Tab
+      value={value}
+      rightSection={
+        <Badge
+          size="sm"
+          color={value === 'pending' && count ? 'amber' : 'gray'}
+          className="num"
+          miw={28}
+          aria-label={`${count ?? 0} devices`}
+        >
+          {count === undefined ? '·' : count.toLocaleString('en')}
+        </Badge>
+      }
+    >
+      {label}
+    </Tabs.Tab>
+  );
+}
+
+function NoDevices({ status, text }: { readonly status: Status; readonly text: string | undefined }) {
+  const icon = <IconDevices size={34} stroke={1.4} />;
+  if (text)
+    return (
+      <Empty icon={icon} title={`No ${status} device matches “${text}”`}>
+        The search looks at ids, identities and inventory. Try part of a name, or another tab.
+      </Empty>
+    );
+  if (status === 'pending')
+    return (
+      <Empty icon={icon} title="No device waits for acceptance">
+        A device shows up here when it first asks to join. Set <code>ServerURL</code> in its{' '}
+        <code>/etc/mender/mender.conf</code> to <code>{location.origin}</code> and start its client.
+      </Empty>
+    );
+  if (status === 'rejected')
+    return (
+      <Empty icon={icon} title="No device is rejected">
+        A rejected device is kept out until you accept it.
+      </Empty>
+    );
+  return (
+    <Empty icon={icon} title="No device is accepted yet">
+      Devices that ask to join wait under{' '}
+      <Link to="/devices" search={{ status: 'pending' }}>
+        Pending
+      </Link>{' '}
+      until you accept them.
+    </Empty>
+  );
+}

@@ -1,0 +1,97 @@
+import { Box } from '@mantine/core';
+import { IconClipboardList, IconDeviceDesktopAnalytics, IconPackage, IconRocket } from './icons.ts';
+import { useQueryClient } from '@tanstack/react-query';
+import { Link, Outlet } from '@tanstack/react-router';
+import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
+import { useDeviceCount } from '../api/devices.ts';
+import { useDenied } from '../api/users.ts';
+import { connectLive, type LiveState } from '../live.ts';
+import { Mark } from './brand.tsx';
+import { UserMenu } from './user-menu.tsx';
+
+const links = [
+  { to: '/devices', label: 'Devices', icon: IconDeviceDesktopAnalytics },
+  { to: '/releases', label: 'Releases', icon: IconPackage },
+  { to: '/deployments', label: 'Deployments', icon: IconRocket },
+] as const;
+
+const liveWords: Record<LiveState, string> = {
+  connecting: 'Connecting…',
+  live: 'Live',
+  lost: 'Not live: reconnecting…',
+};
+
+/** The events of the server, while one is signed in. */
+function useLive(): LiveState {
+  const client = useQueryClient();
+  const [live, setLive] = useState<ReturnType<typeof connectLive>>();
+  useEffect(() => {
+    const made = connectLive(client);
+    setLive(made);
+    return () => made.close();
+  }, [client]);
+  return useSyncExternalStore(
+    (listener) => live?.subscribe(listener) ?? (() => undefined),
+    () => live?.state ?? 'connecting',
+  );
+}
+
+function RackLink(props: {
+  readonly to: string;
+  readonly label: string;
+  readonly children: ReactNode;
+  readonly count?: number;
+}) {
+  return (
+    <Link to={props.to} className="rack-link">
+      {props.children}
+      <span className="label">{props.label}</span>
+      {props.count ? (
+        <span className="rack-count" title={`${props.count} waiting for acceptance`}>
+          {props.count}
+        </span>
+      ) : null}
+      <i className="jack" aria-hidden />
+    </Link>
+  );
+}
+
+/** Around every page of someone signed in: the rack of pages at the side. */
+export function Frame() {
+  const live = useLive();
+  const pending = useDeviceCount('pending').data ?? 0;
+  const noAudit = useDenied('audit:read');
+  return (
+    <div className="frame">
+      <a href="#page" className="skip">
+        Skip to the page
+      </a>
+      <nav className="rack" aria-label="Main">
+        <Link to="/devices" className="rack-brand" aria-label="Patchbay, to the devices">
+          <Mark />
+          <span>Patchbay</span>
+        </Link>
+        <div className="rack-nav">
+          {links.map(({ to, label, icon: Icon }) => (
+            <RackLink key={to} to={to} label={label} {...(to === '/devices' ? { count: pending } : {})}>
+              <Icon size={19} stroke={1.6} aria-hidden />
+            </RackLink>
+          ))}
+          {!noAudit && (
+            <RackLink to="/audit" label="Audit log">
+              <IconClipboardList size={19} stroke={1.6} aria-hidden />
+            </RackLink>
+          )}
+        </div>
+        <UserMenu />
+        <div className="rack-foot" role="status" title={liveWords[live]}>
+          <i className="live" data-state={live} aria-hidden />
+          <span>{liveWords[live]}</span>
+        </div>
+      </nav>
+      <Box component="main" id="page" tabIndex={-1}>
+        <Outlet />
+      </Box>
+    </div>
+  );
+}

@@ -1,0 +1,41 @@
+// What a page keeps in its address. An address comes from outside: each value is checked, what is not understood is left.
+type Raw = Record<string, unknown>;
+
+const word = <W extends string>(value: unknown, words: readonly W[]): W | undefined =>
+  words.find((each) => each === value);
+const text = (value: unknown): string | undefined =>
+  typeof value === 'string' && value ? value.slice(0, 256) : typeof value === 'number' ? String(value) : undefined;
+const list = (value: unknown): string | undefined =>
+  typeof value === 'string' && value.length <= 40_000 ? value : undefined;
+const page = (value: unknown): number | undefined => {
+  const number = Number(value);
+  return Number.isInteger(number) && number > 1 && number < 1e6 ? number : undefined;
+};
+const some = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
+
+export const devicesSearch = (raw: Raw) =>
+  some({ status: word(raw['status'], ['pending', 'rejected']), page: page(raw['page']), q: text(raw['q']) });
+export const deviceSearch = (raw: Raw) => some({ tab: text(raw['tab']), page: page(raw['page']) });
+export const releasesSearch = (raw: Raw) => some({ page: page(raw['page']), q: text(raw['q']) });
+export const deploymentsSearch = (raw: Raw) =>
+  some({
+    status: word(raw['status'], ['pending', 'inprogress', 'finished']),
+    page: page(raw['page']),
+    q: text(raw['q']),
+    /** The dialog for a new one is open, for this release and these devices (or none chosen yet). */
+    new: raw['new'] === true || raw['new'] === '' ? '' : list(raw['new']),
+    release: text(raw['release']),
+  });
+export const deploymentSearch = (raw: Raw) =>
+  some({ page: page(raw['page']), show: word(raw['show'], ['active', 'success', 'failure']), log: text(raw['log']) });
+export const pagedSearch = (raw: Raw) => some({ page: page(raw['page']) });
+
+/** Where to go on after login: a path of ours only, never another host's. */
+export const loginSearch = (raw: Raw) => {
+  const from = text(raw['from']);
+  return some({
+    from: from && /^\/(?![/\\])/.test(from) ? from : undefined,
+    expired: raw['expired'] === true ? true : undefined,
+  });
+};
