@@ -39,7 +39,7 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         responses: done,
       },
       async (context) => {
-        await inventory.report(callerId(context), context.body as Parameters<Inventory['report']>[1], mode);
+        await inventory.report(callerId(context), context.body, mode);
         return empty(200);
       },
     );
@@ -260,7 +260,7 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         });
         const { devices, total } = await inventory.search(
           {
-            filters: (body.filters ?? []) as FilterTerm[],
+            filters: body.filters ?? [],
             sort: body.sort ?? [],
             ...(body.device_ids && body.device_ids.length > 0 ? { ids: body.device_ids } : {}),
             ...(body.text ? { text: body.text } : {}),
