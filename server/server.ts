@@ -5,6 +5,7 @@ import type { Log } from '#base/log';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
 import { createApp, healthRoute } from './app.ts';
+import { removeOrphans } from './artifacts/removal.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
 import { AuditLog } from './audit/audit.ts';
 import { sessionEntry } from './audit/session.ts';
@@ -93,9 +94,12 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     });
     await presence.reset();
     await devices.resume();
+    const blobs = await openFolder(join(config.data, 'artifacts'));
+    const orphans = await removeOrphans(db, blobs);
+    if (orphans > 0) log.info('artifacts without an owner removed', { count: orphans });
     const deployments: DeploymentDeps = {
       db,
-      blobs: await openFolder(join(config.data, 'artifacts')),
+      blobs,
       live,
       log,
       linkSecret: keys.linkSecret,
