@@ -119,7 +119,7 @@ class SocketSession implements OperatorSession<LooseMessage> {
     if (hdr.typ !== 'error') return;
     const { err, close, msgproto } = errorBody(body && unpack(body));
     // What is said of our own protocol (it is off on the device, it is not ours to use) no message of it will answer.
-    if (close || msgproto === this.#protocol.number) this.#end(new CodedError('device', err));
+    if (close || msgproto === this.#protocol.number) this.#end(new CodedError(close ? 'device' : 'refused', err));
   }
 
   readonly #written = (): void => {
