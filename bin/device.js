@@ -26,21 +26,23 @@ export async function main(args, { client, connect }) {
     console[asked ? 'log' : 'error'](usage);
     return asked ? 0 : 2;
   }
-  const codes = await Promise.all([
-    untilEnd(client([...forClient, 'daemon'])),
-    untilEnd(connect([...forConnect, 'daemon'])),
-  ]);
+  const running = [client([...forClient, 'daemon']), connect([...forConnect, 'daemon'])].map(exitCode);
+  await Promise.race(running);
+  // Each has its own way to stop on SIGTERM; the other may still be starting and not listen yet.
+  const stop = setInterval(() => {
+    if (process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM');
+  }, 50);
+  const codes = await Promise.all(running);
+  clearInterval(stop);
   return Math.max(...codes);
 }
 
-/** Whichever ends takes the other along: each has its own way to stop on SIGTERM. */
-async function untilEnd(/** @type {Promise<number>} */ running) {
+/** @param {Promise<number>} program */
+async function exitCode(program) {
   try {
-    return await running;
+    return await program;
   } catch (error) {
     console.error(`patchbay: ${error instanceof Error ? error.message : String(error)}`);
     return 1;
-  } finally {
-    if (process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM');
   }
 }

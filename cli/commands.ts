@@ -1,21 +1,36 @@
 import type { Command } from 'commander';
+import { addonCommands } from './addon-commands.ts';
+import { addonCommand } from './addon-host.ts';
 import type { Context } from './context.ts';
 
 /** Fills a command in: its options, arguments, subcommands and action. The default export of a command's module. */
 export type Fill = (command: Command, context: Context) => void | Promise<void>;
 
-interface Row {
+/** A command: a module of ours or of an add-on, loaded when the command is called, not before. */
+export interface Row {
   readonly summary: string;
   readonly load: () => Promise<{ default: Fill }>;
 }
 
-/** The operator's commands. A module is loaded when its command is called, not before. */
+const ofAddons = Object.fromEntries(
+  Object.entries(addonCommands).map(([name, { addon, summary }]): [string, Row] => [
+    name,
+    { summary, load: addonCommand(addon, name) },
+  ]),
+);
+
+/** The operator's commands, in the order in which `patchbay --help` lists them. */
 export const commands: Readonly<Record<string, Row>> = {
+  demo: {
+    summary: 'try Patchbay: a server and virtual devices on this machine',
+    load: () => import('./commands/demo.ts'),
+  },
   login: { summary: 'log in to a server', load: () => import('./commands/login.ts') },
   logout: { summary: 'log out and forget the login', load: () => import('./commands/logout.ts') },
   whoami: { summary: 'who is logged in, and what that user may do', load: () => import('./commands/whoami.ts') },
   devices: { summary: 'list, accept, reject and remove devices', load: () => import('./commands/devices.ts') },
   inventory: { summary: 'show what a device reported', load: () => import('./commands/inventory.ts') },
+  ...ofAddons,
   releases: { summary: 'list, upload, download and delete releases', load: () => import('./commands/releases.ts') },
   deploy: { summary: 'bring a release to devices and see it through', load: () => import('./commands/deploy.ts') },
   deployments: {

@@ -12,6 +12,8 @@ export interface Environment {
   readonly token?: string | undefined;
   /** Folder of our own files: `$XDG_CONFIG_HOME/patchbay`. */
   readonly configFolder: string;
+  /** All of it, for processes that we start. */
+  readonly inherited: Readonly<Record<string, string | undefined>>;
 }
 
 /** Options that every command takes. */
@@ -30,6 +32,8 @@ export class Context {
   readonly env: Environment;
   readonly signal: AbortSignal;
   readonly profiles: Profiles;
+  /** Of the command, if it is done without an error. */
+  exitCode = 0;
   readonly #options: () => GlobalOptions;
   constructor(io: Io, env: Environment, signal: AbortSignal, options: () => GlobalOptions) {
     this.io = io;

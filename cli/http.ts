@@ -83,6 +83,14 @@ export class Http {
     return readText(await this.request(method, path, request));
   }
 
+  /** The answer whatever its status is. */
+  async fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    const { server, token, signal } = this.options;
+    const headers = new Headers(init.headers);
+    if (token && !headers.has('authorization')) headers.set('authorization', `Bearer ${token}`);
+    return await this.#send(new URL(server + path), { ...init, headers }, 0, signal);
+  }
+
   /** A GET of an absolute address that the server gave us; the token goes along only to the server itself. */
   async get(address: string): Promise<Response> {
     const { server, signal } = this.options;

@@ -27,14 +27,10 @@ export async function run(args: readonly string[], io: Io, env: Environment, sig
       getErrHasColors: () => false,
     })
     .exitOverride();
-  for (const [name, row] of Object.entries(commands)) program.command(name).summary(row.summary);
-  program.hook('preSubcommand', async (_, command) => {
-    const row = commands[command.name()];
-    if (row) await (await row.load()).default(command.description(row.summary), context);
-  });
   try {
+    await furnish(program, args, context);
     await program.parseAsync(args, { from: 'user' });
-    return signal.aborted ? exit.failed : exit.done;
+    return context.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) {
       // commander has told the person already.
@@ -44,5 +40,15 @@ export async function run(args: readonly string[], io: Io, env: Environment, sig
       io.err.write(report(error, context.options.verbose ?? false));
     }
     return exitCodeOf(error);
+  }
+}
+
+/** Only the command that is called is filled in; of the others there is the name, for the help. */
+async function furnish(program: Command, args: readonly string[], context: Context): Promise<void> {
+  const [first, second] = program.parseOptions([...args]).operands;
+  const called = first === 'help' ? second : first;
+  for (const [name, row] of Object.entries(commands)) {
+    const command = program.command(name).summary(row.summary);
+    if (name === called) await (await row.load()).default(command.description(row.summary), context);
   }
 }

@@ -5,6 +5,7 @@ import { createLog, type Log, type LogLevel } from '#base/log';
 import { loadConfig } from './config.ts';
 import { defaultPlaces, paths, type Places } from './places.ts';
 import type { ClientOptions } from './daemon.ts';
+import type { StandaloneOptions } from './standalone/commands.ts';
 import { Nudges } from './nudges.ts';
 import { version } from './version.ts';
 
@@ -34,13 +35,13 @@ interface GlobalOptions {
 
 /** The update client's command; the exit code is its result. */
 export async function main(args: string[]): Promise<number> {
-  const program = build((code) => {
-    result = code;
+  let code = 0;
+  const program = build((ended) => {
+    code = ended;
   });
-  let result = 0;
   try {
     await program.parseAsync(args, { from: 'user' });
-    return result;
+    return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
     process.stderr.write(`Could not fulfill request: ${messageOf(error)}\n`);
@@ -104,8 +105,62 @@ function build(end: (code: number) => void): Command {
         const { signalDaemon } = await import('./running.ts');
         signalDaemon(paths.process(places(program.opts<GlobalOptions>())), signal);
       });
-  void end;
+  addStandalone(program, options, end);
   return program;
+}
+
+/** Updates by hand, without a server (`update-client.md` §6). */
+function addStandalone(
+  program: Command,
+  options: (level: LogLevel) => ClientOptions,
+  end: (code: number) => void,
+): void {
+  interface Given {
+    readonly rebootExitCode?: boolean;
+    readonly stopBefore?: string[];
+  }
+  const perform = async (given: Given, act: (options: StandaloneOptions, signal: AbortSignal) => Promise<number>) => {
+    const stop = new AbortController();
+    const onStop = () => stop.abort();
+    process.on('SIGTERM', onStop).on('SIGINT', onStop);
+    try {
+      const say = (line: string) => void process.stdout.write(`${line}\n`);
+      const { rebootExitCode = false, stopBefore = [] } = given;
+      end(await act({ client: options('warn'), say, rebootExitCode, stopBefore }, stop.signal));
+    } finally {
+      process.off('SIGTERM', onStop).off('SIGINT', onStop);
+    }
+  };
+  const stopOption = () =>
+    new Option('--stop-before <state>', 'wait there for resume, commit or rollback').argParser(
+      (value: string, all: string[] | undefined) => [...(all ?? []), value],
+    );
+  program
+    .command('install')
+    .argument('<artifact>', 'file, http(s) address, or - for standard input')
+    .description('install an artifact; waits for commit or rollback')
+    .option('--reboot-exit-code', 'exit with 4 when a reboot is required')
+    .addOption(stopOption())
+    .action((artifact: string, given: Given) =>
+      perform(given, async (standalone, signal) => {
+        const { install } = await import('./standalone/commands.ts');
+        return install(artifact, standalone, signal);
+      }),
+    );
+  for (const [name, does] of [
+    ['commit', 'make the installed artifact final'],
+    ['rollback', 'go back to what was before'],
+    ['resume', 'carry on an update that was stopped or cut'],
+  ] as const) {
+    const command = program.command(name).description(does).addOption(stopOption());
+    if (name === 'resume') command.option('--reboot-exit-code', 'exit with 4 when a reboot is required');
+    command.action((given: Given) =>
+      perform(given, async (standalone, signal) => {
+        const { continueWith } = await import('./standalone/commands.ts');
+        return continueWith(name, standalone, signal);
+      }),
+    );
+  }
 }
 
 function places(given: GlobalOptions): Places {

@@ -35,10 +35,10 @@ export class PrivateBus implements AsyncDisposable {
   async up(): Promise<void> {
     const file = join(this.#folder, 'bus.conf');
     const daemon = spawn('dbus-daemon', [`--config-file=${file}`, '--nofork', '--print-address'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+      stdio: ['ignore', 'pipe', 'ignore'],
     });
     this.#daemon = daemon;
-    await once(daemon.stdout!, 'data');
+    await once(daemon.stdout, 'data');
   }
 
   async down(): Promise<void> {

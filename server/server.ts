@@ -1,19 +1,29 @@
+import { join } from 'node:path';
 import type { Route } from './http/route.ts';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
 import { createApp, healthRoute } from './app.ts';
+import { removeOrphans } from './artifacts/removal.ts';
+import { artifactRoutes } from './artifacts/routes.ts';
 import { AuditLog } from './audit/audit.ts';
 import { sessionEntry } from './audit/session.ts';
 import { auditRoutes } from './audit/routes.ts';
+import { openFolder } from './blobs/folder.ts';
+import { decommissionDevice } from './deployments/abort.ts';
+import type { DeploymentDeps } from './deployments/deps.ts';
+import { deploymentRoutes } from './deployments/routes.ts';
 import { Devices } from './devices/devices.ts';
+import { Register } from './devices/register.ts';
 import { deviceRoutes } from './devices/routes.ts';
 import { DeviceTokens } from './devices/tokens.ts';
 import type { TokenVerifier } from './http/guard.ts';
 import { webFolder } from './http/pages.ts';
+import { groupRoutes } from './inventory/group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
+import { tagRoutes, tagVersion } from './inventory/tags.ts';
 import { liveSockets } from './live/socket.ts';
 import { listen, makeServer } from './listen.ts';
 import { Presence } from './presence/presence.ts';
@@ -22,8 +32,12 @@ import { LocalBus } from './relay/bus.ts';
 import { deviceOf, personOf } from './relay/people.ts';
 import { createRelay } from './relay/relay.ts';
 import { sessionRoutes } from './relay/routes.ts';
+import { referenceRoutes } from './reference/routes.ts';
 import { openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
+import { AccessTokens } from './users/access-tokens.ts';
+import { ownRoutes } from './users/own-routes.ts';
+import { Settings } from './users/settings.ts';
 import { userRoutes } from './users/routes.ts';
 import { Users } from './users/users.ts';
 
@@ -36,6 +50,8 @@ export interface RunningServer {
 }
 
 const graceMs = 5000;
+/** Of the API's description; the package's own version says what is installed. */
+const version = '1';
 
 /** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
 export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
@@ -63,27 +79,50 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
       },
     });
-    const users = new Users(db, keys, (userId) => {
+    const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
-      relay.disconnectUser(userId, 'your login has ended or your rights have changed');
+      relay.disconnectUser(userId, 'your login has ended or your rights have changed', tokenId);
     });
+    const register = new Register(db);
+    const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
     const devices = new Devices(db, live, {
       revoked(deviceId) {
         tokens.forget(deviceId);
         relay.disconnectDevice(deviceId, 'no longer accepted');
       },
-      decommissioned: async () => {},
+      decommissioned: (deviceId) => decommissionDevice({ db, live }, deviceId),
     });
     await presence.reset();
+    await devices.resume();
+    const blobs = await openFolder(join(config.data, 'artifacts'));
+    const orphans = await removeOrphans(db, blobs);
+    if (orphans > 0) log.info('artifacts without an owner removed', { count: orphans });
+    const deployments: DeploymentDeps = {
+      db,
+      blobs,
+      live,
+      log,
+      linkSecret: keys.linkSecret,
+      publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.get('host') ?? ''}`,
+      limits: { artifactSize: config.artifactLimit },
+      acceptedDevices: () => register.accepted(),
+      devicesOfGroup: (group) => inventory.acceptedMembers(group),
+    };
 
-    const routes = [
+    const routes: Route[] = [
       healthRoute(db),
       ...userRoutes(users),
+      ...ownRoutes(users, new Settings(db), accessTokens),
       ...auditRoutes(audit),
-      ...deviceRoutes(devices, tokens),
-      ...inventoryRoutes(inventory),
+      ...deviceRoutes(devices, register, tokens),
+      ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
+      ...groupRoutes(inventory),
+      ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),
+      ...artifactRoutes(deployments),
+      ...deploymentRoutes(deployments),
+      ...referenceRoutes(() => routes, version),
     ];
     const app = createApp(routes, { verify, log, audit: (record) => audit.record(record) }, log, {
       trustedProxies: config.trustedProxies,

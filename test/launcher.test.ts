@@ -62,7 +62,7 @@ describe('patchbay', () => {
   });
 
   it('says so in one line when a room cannot do what was asked, and shows no stack', async () => {
-    const { code, err } = await patchbay(['server', '--data', '/proc/nowhere', '--listen', '127.0.0.1:0']);
+    const { code, err } = await patchbay(['server', '--data', '/dev/null/data', '--listen', '127.0.0.1:0']);
     expect(code).toBe(1);
     expect(err).not.toMatch(/^\s+at /m);
     expect(err.trim().split('\n')).toHaveLength(1);

@@ -114,6 +114,7 @@ export function buildWeb({ always = false } = {}) {
     {
       cwd: root,
       encoding: 'utf8',
+      env: { ...process.env, NO_COLOR: '1' },
     },
   );
   if (vite.status !== 0) fail(`the web pages do not build:\n${`${vite.stdout}${vite.stderr}`.trim()}`);

@@ -12,7 +12,6 @@ export function bytes(count: number): string {
 }
 
 const steps: readonly (readonly [limit: number, size: number, unit: Intl.RelativeTimeFormatUnit])[] = [
-  [60, 1, 'second'],
   [3600, 60, 'minute'],
   [86_400, 3600, 'hour'],
   [30 * 86_400, 86_400, 'day'],
@@ -21,12 +20,12 @@ const steps: readonly (readonly [limit: number, size: number, unit: Intl.Relativ
 ];
 const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 
-/** `5 minutes ago`; under half a minute it is `just now`. `never` for what has no time. */
+/** `5 minutes ago`; under a minute it is `just now`. `never` for what has no time. */
 export function ago(time: string | undefined, now: number): string {
   const at = Date.parse(time ?? '');
   if (Number.isNaN(at) || at <= 0) return 'never';
   const seconds = (at - now) / 1000;
-  if (Math.abs(seconds) < 30) return 'just now';
+  if (Math.abs(seconds) < 60) return 'just now';
   for (const [limit, size, unit] of steps)
     if (Math.abs(seconds) < limit) return relative.format(Math.round(seconds / size), unit);
   return 'never';

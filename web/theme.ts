@@ -35,8 +35,8 @@ const petrol: MantineColorsTuple = [
   '#2d8e99',
   '#1c7884',
   '#0f6570',
-  '#06535d',
-  '#00424b',
+  '#0a5a65',
+  '#0a4d57',
 ];
 const amber: MantineColorsTuple = [
   '#fff5e1',
@@ -51,8 +51,33 @@ const amber: MantineColorsTuple = [
   '#6b3f00',
 ];
 
+const pine: MantineColorsTuple = [
+  '#e9f5ee',
+  '#d6ebdf',
+  '#abd6bf',
+  '#7dbf9c',
+  '#57ac7f',
+  '#3f9f6c',
+  '#2f8a5b',
+  '#23704a',
+  '#1d6b45',
+  '#185a3a',
+];
+const brick: MantineColorsTuple = [
+  '#fdeeec',
+  '#fbe5e2',
+  '#efb1aa',
+  '#e5867c',
+  '#dd6156',
+  '#d44a3e',
+  '#c03a2f',
+  '#a32e25',
+  '#8a2921',
+  '#73221b',
+];
+
 export const theme = createTheme({
-  colors: { gray: stone, dark: ink, petrol, amber },
+  colors: { gray: stone, dark: ink, petrol, amber, green: pine, red: brick },
   primaryColor: 'petrol',
   primaryShade: { light: 7, dark: 5 },
   autoContrast: true,
@@ -76,7 +101,7 @@ export const theme = createTheme({
         },
       },
     },
-    Modal: { defaultProps: { overlayProps: { backgroundOpacity: 0.45, blur: 1 }, centered: true } },
+    Modal: { defaultProps: { overlayProps: { backgroundOpacity: 0.45, blur: 1 }, centered: true, lockScroll: false } },
     Button: { defaultProps: { size: 'sm' } },
     Badge: { defaultProps: { variant: 'light', radius: 'sm', tt: 'none', fw: 550 } },
     Anchor: { defaultProps: { underline: 'hover' } },
@@ -99,6 +124,10 @@ export const variables: CSSVariablesResolver = () => ({
     '--pb-line': '#e7e7e2',
     '--pb-hover': '#f5f5f1',
     '--pb-chosen': '#e9f3f4',
+    '--pb-good': '#3d9a63',
+    '--pb-bad': '#d1453b',
+    '--pb-idle': '#b4b5ae',
+    '--pb-work': '#2d8e99',
   },
   dark: {
     '--mantine-color-body': '#12171b',
@@ -106,5 +135,9 @@ export const variables: CSSVariablesResolver = () => ({
     '--pb-line': '#2a333a',
     '--pb-hover': '#1f262c',
     '--pb-chosen': '#17302f',
+    '--pb-good': '#4aa873',
+    '--pb-bad': '#d9574e',
+    '--pb-idle': '#5f6b73',
+    '--pb-work': '#2d8e99',
   },
 });

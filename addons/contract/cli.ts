@@ -1,4 +1,4 @@
-import type { ReadStream, WriteStream } from 'node:tty';
+import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import type { MessageOf } from '#proto';
 import type { Manifest } from './manifest.ts';
@@ -11,12 +11,17 @@ export interface NamedDevice {
   readonly name: string;
 }
 
+/** Standard input as it may be: a keyboard has a raw mode. */
+export type Keyboard = Readable & { isTTY?: boolean; setRawMode?(raw: boolean): unknown };
+/** Standard output as it may be: a screen has a size and says when it changes (`resize`). */
+export type Screen = Writable & { isTTY?: boolean; columns?: number; rows?: number };
+
 /** What the operator's command lends the cli half of an add-on. All of it logs in by itself. */
 export interface CliHost<M extends Manifest = Manifest> {
-  readonly stdin: ReadStream;
-  readonly stdout: WriteStream;
-  readonly stderr: NodeJS.WritableStream;
-  /** Aborts at SIGTERM, and at SIGINT unless the terminal is in raw mode. */
+  readonly stdin: Keyboard;
+  readonly stdout: Screen;
+  readonly stderr: Writable;
+  /** Aborts when the person or the system stops the program. */
   readonly signal: AbortSignal;
   /** The device of an id, a name or a unique prefix of either; throws a CodedError that says what to do. */
   resolveDevice(device: string): Promise<NamedDevice>;
@@ -28,8 +33,13 @@ export interface CliHost<M extends Manifest = Manifest> {
   exit(code: number): void;
 }
 
-/** Adds commands to the program. Called for every run: import what is heavy inside the action. */
-export type CliEntry<M extends Manifest = Manifest> = (program: Command, host: CliHost<M>) => void;
+/** Fills in a command that the manifest lists: its arguments, its options, its action. */
+export type FillCommand<M extends Manifest = Manifest> = (command: Command, host: CliHost<M>) => void;
 
-/** Default export of an add-on's `./cli`. */
-export const defineCli = <M extends Manifest>(_: M, entry: CliEntry<M>): CliEntry<M> => entry;
+/** Every command of the manifest, by name. */
+export type CliHalf<M extends Manifest = Manifest> = {
+  readonly [Name in keyof NonNullable<M['commands']>]: FillCommand<M>;
+};
+
+/** Default export of an add-on's `./cli`, which is loaded only when one of its commands is called. */
+export const defineCli = <M extends Manifest>(_: M, half: CliHalf<M>): CliHalf<M> => half;

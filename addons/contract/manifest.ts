@@ -4,7 +4,11 @@ import type { Protocol } from '#proto';
 export type Half = 'device' | 'server' | 'web' | 'cli';
 
 /** What an add-on is. Data only: a host reads it before it loads any half. */
-export interface Manifest<P extends Protocol = Protocol, C extends TSchema = TSchema> {
+export interface Manifest<
+  P extends Protocol = Protocol,
+  C extends TSchema = TSchema,
+  N extends Readonly<Record<string, string>> = Readonly<Record<string, string>>,
+> {
   /** Version of this contract. */
   readonly api: 1;
   /** `terminal`: configuration section, URL segment, log scope. Lower case, digits and dashes. */
@@ -15,8 +19,14 @@ export interface Manifest<P extends Protocol = Protocol, C extends TSchema = TSc
   readonly protocol?: P;
   /** JSON Schema of its section; the host checks it and fills the defaults. */
   readonly config: C;
+  /** Commands of its cli half, each with the line that `--help` shows, which loads no half. */
+  readonly commands?: N;
 }
 
-export const defineManifest = <const P extends Protocol, const C extends TSchema>(
-  manifest: Manifest<P, C>,
-): Manifest<P, C> => manifest;
+export const defineManifest = <
+  const P extends Protocol,
+  const C extends TSchema,
+  const N extends Readonly<Record<string, string>>,
+>(
+  manifest: Manifest<P, C, N>,
+): Manifest<P, C, N> => manifest;

@@ -38,8 +38,7 @@ export default function deploy(command: Command, context: Context): void {
     .option('--group <name>', 'to the devices of a group')
     .option('--name <name>', "the deployment's name; else that of the release")
     .option('--force', 'install even where the release is installed already')
-    // The default is given: commander sets that of a --no- option before our options are there (`program.ts`).
-    .option('--no-wait', 'do not wait until it is finished', true)
+    .option('--no-wait', 'do not wait until it is finished')
     .option('--timeout <s>', 'stop waiting after this many seconds; the deployment goes on', count)
     .addHelpText('after', '\nExit code: 0 if every device has the release, 1 if one has not, 2 for wrong usage.')
     .action((release: string, options: Options) => start(context, release, options));

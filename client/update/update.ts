@@ -54,6 +54,7 @@ async function perform(bench: Bench, state: State, deployment: Deployment, signa
   } catch (error) {
     if (!signal.aborted) throw error;
   }
+  bench.log.debug('deployment closed', { id: deployment.id });
 }
 
 function benchFor(workshop: Workshop, id: string): Bench & Disposable {

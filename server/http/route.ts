@@ -60,7 +60,7 @@ export interface Context<Q extends TObject = TObject, B extends TSchema = TSchem
   /** The address of the caller, behind trusted proxies the one that they name. */
   readonly address: string;
   /** Names the object of this request in the audit log (routes with `audit`). */
-  note(note: AuditNote): void;
+  readonly note: (note: AuditNote) => void;
 }
 
 /** What a handler answers. `streamed`: it has written the answer itself. */

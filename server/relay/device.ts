@@ -37,7 +37,15 @@ export class DeviceSocket implements DeviceEnd {
     this.deviceId = options.deviceId;
     this.#socket = socket;
     this.#options = options;
-    socket.on('message', (data) => this.#receive(data as Buffer));
+    socket.on('message', (data) => {
+      try {
+        this.#receive(data as Buffer);
+      } catch (error) {
+        // A fault of ours costs this socket, never the process with everybody else's.
+        options.log.error('frame not relayed', { device: this.deviceId, error: String((error as Error).stack) });
+        this.close(1011, 'internal error');
+      }
+    });
     socket.on('error', (error) => options.log.debug('device socket failed', { error: messageOf(error) }));
     socket.once('close', () => this.#closed());
   }

@@ -32,6 +32,7 @@ export interface SessionFacts {
 
 export interface UserSocketOptions {
   readonly userId: string;
+  readonly tokenId: string;
   readonly device: DeviceEnd;
   readonly bus: RelayBus;
   readonly log: Log;
@@ -67,7 +68,16 @@ export class UserSocket implements SessionEnd {
     this.#options = options;
     options.bus.joinSession(this);
     options.device.join(this);
-    socket.on('message', (data) => this.#receive(data as Buffer));
+    socket.on('message', (data) => {
+      try {
+        this.#receive(data as Buffer);
+      } catch (error) {
+        // A fault of ours costs this session, never the process with everybody else's.
+        options.log.error('message not relayed', { sid: this.sid, error: String((error as Error).stack) });
+        this.#finish('internal error');
+        closeSoon(socket, 1011, 'internal error');
+      }
+    });
     socket.on('error', (error) => options.log.debug('user socket failed', { sid: this.sid, error: messageOf(error) }));
     socket.once('close', () => this.#finish('user disconnected'));
   }
@@ -78,6 +88,10 @@ export class UserSocket implements SessionEnd {
 
   get userId(): string {
     return this.#options.userId;
+  }
+
+  get tokenId(): string {
+    return this.#options.tokenId;
   }
 
   get facts(): SessionFacts {

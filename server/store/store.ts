@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { mkdir } from 'node:fs/promises';
 import SQLite from 'better-sqlite3';
 import { Kysely, SqliteDialect, type Transaction } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { CodedError, codeOf, messageOf } from '#base/errors';
+import { makeFolder } from '#base/folder';
 import { regexp } from './regexp.ts';
 import { up as first } from './migrations/0001-first.ts';
 import type { Database } from './tables.ts';
@@ -18,7 +18,7 @@ const migrations: Readonly<Record<string, Migration>> = { '0001-first': { up: fi
 /** Opens (and makes or migrates) the SQLite database in a data folder. Throws `data_unusable` in words for a person. */
 export async function openStore(data: string): Promise<Db> {
   try {
-    await mkdir(data, { recursive: true, mode: 0o700 });
+    await makeFolder(data, 0o700);
     const sqlite = new SQLite(join(data, 'patchbay.db'), { timeout: 5000 });
     sqlite.pragma('journal_mode = WAL');
     sqlite.pragma('synchronous = FULL');
@@ -32,6 +32,7 @@ export async function openStore(data: string): Promise<Db> {
     const why =
       codeOf(error) === 'EACCES' ||
       codeOf(error) === 'EROFS' ||
+      codeOf(error) === 'ENOENT' ||
       codeOf(error) === 'SQLITE_CANTOPEN' ||
       codeOf(error) === 'SQLITE_READONLY';
     throw new CodedError(

@@ -80,9 +80,12 @@ export interface Artifacts {
   description: string;
   /** Canonical text of all depends: unique together with the name. */
   depends_key: string;
+  /** The update module that takes it; null: an empty payload. */
+  update_type: string | null;
   /** The artifact as the API shows it, without id, description, size, modified. */
   document: string;
-  size: number;
+  /** Bytes. PostgreSQL gives a bigint as text. */
+  size: number | string;
   modified: string;
 }
 
@@ -95,13 +98,21 @@ export interface Releases {
   name: string;
   modified: string;
   notes: string;
+  /** JSON list, sorted; `release_tags` has the same a row a tag, to be found by. */
   tags: string;
+}
+
+export interface ReleaseTags {
+  tag: string;
+  release_name: string;
 }
 
 export interface Deployments {
   id: string;
   name: string;
   artifact_name: string;
+  /** JSON list of ids: all artifacts of that name; grows until the deployment is finished. */
+  artifacts: string;
   type: string;
   status: string;
   /** 1 until it is finished or aborted. */
@@ -111,7 +122,8 @@ export interface Deployments {
   force_installation: number;
   max_devices: number;
   device_count: number;
-  total_size: number;
+  /** Bytes. PostgreSQL gives a bigint as text. */
+  total_size: number | string;
   groups: string;
   filter: string | null;
   configuration: string | null;
@@ -170,6 +182,12 @@ export interface Audit {
   details: string | null;
 }
 
+/** Free settings that clients keep here: of everybody (owner `global`), or of one user. JSON text. */
+export interface Settings {
+  owner: string;
+  document: string;
+}
+
 /** Keys and secrets of the server itself. */
 export interface Secrets {
   name: string;
@@ -186,10 +204,12 @@ export interface Database {
   artifacts: Artifacts;
   artifact_types: ArtifactTypes;
   releases: Releases;
+  release_tags: ReleaseTags;
   deployments: Deployments;
   deployment_counters: DeploymentCounters;
   device_deployments: DeviceDeployments;
   deployment_logs: DeploymentLogs;
   audit: Audit;
+  settings: Settings;
   secrets: Secrets;
 }

@@ -114,7 +114,7 @@ export class Users {
     const row = await this.#db
       .selectFrom('user_tokens')
       .innerJoin('users', 'users.id', 'user_tokens.user_id')
-      .select(['users.id', 'users.email', 'users.roles', 'user_tokens.expires_ts'])
+      .select(['users.id', 'users.email', 'users.roles', 'user_tokens.expires_ts', 'user_tokens.kind'])
       .where('user_tokens.id', '=', claims.jti)
       .where('users.id', '=', claims.sub)
       .executeTakeFirst();
@@ -128,6 +128,9 @@ export class Users {
     };
     const end = row.expires_ts === null ? Number.MAX_SAFE_INTEGER : Date.parse(row.expires_ts);
     if (end <= Date.now()) return undefined;
+    // The cache ends each five minutes: that is how exact `last_used` is.
+    if (row.kind === 'access')
+      await this.#db.updateTable('user_tokens').set({ last_used_ts: now() }).where('id', '=', claims.jti).execute();
     this.#cache.set(token, row.id, caller, Math.min(end, Date.now() + 300_000));
     return caller;
   }
@@ -136,6 +139,12 @@ export class Users {
     await this.#db.deleteFrom('user_tokens').where('id', '=', caller.tokenId).execute();
     this.#cache.forget(caller.id);
     this.#onRevoked(caller.id, caller.tokenId);
+  }
+
+  /** One of his tokens is gone: those that are cached are looked up again, and what stands on it ends. */
+  tokenRevoked(userId: string, tokenId: string): void {
+    this.#cache.forget(userId);
+    this.#onRevoked(userId, tokenId);
   }
 
   async list(filter: { ids: readonly string[]; emails: readonly string[] }): Promise<User[]> {

@@ -77,6 +77,11 @@ export class Operator {
     );
   }
 
+  /** Sessions that are open on the server now. */
+  async sessions(): Promise<{ id: string; device_id: string }[]> {
+    return await this.get('/v1/patchbay/sessions');
+  }
+
   async upload(path: string): Promise<void> {
     const form = new FormData();
     form.append('artifact', await openAsBlob(path), basename(path));

@@ -43,6 +43,24 @@ export const useInventories = (ids: readonly string[]) =>
     },
   });
 
+/** Accepted devices that a text finds, or the first ones: the choice of a dialog. */
+export const useAcceptedDevices = (text: string) =>
+  useQuery({
+    queryKey: [...inventoryKeys.lists, 'accepted', text] as const,
+    placeholderData: keepPreviousData,
+    queryFn: async ({ signal }) =>
+      (
+        await searchInventory(
+          {
+            per_page: 50,
+            filters: [{ scope: 'identity', attribute: 'status', type: '$eq', value: 'accepted' }],
+            ...(text ? { text } : {}),
+          },
+          signal,
+        )
+      ).items,
+  });
+
 /** A device's inventory; one that never reported has none. */
 export const useInventory = (id: string) =>
   useQuery({

@@ -25,7 +25,7 @@ const presenceQuery = (id: string, enabled = true) => ({
 });
 
 /** Whether the device's socket is open now. Live events keep it true. */
-export const usePresence = (id: string) => useQuery(presenceQuery(id)).data;
+export const usePresence = (id: string, enabled = true) => useQuery(presenceQuery(id, enabled)).data;
 
 export const usePresences = (ids: readonly string[]): ReadonlyMap<string, Presence> =>
   useQueries({

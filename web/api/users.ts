@@ -46,10 +46,10 @@ const words: Partial<Record<Permission, string>> = {
 };
 
 /** Undefined: the user may. Else why not, for a person. */
-export function useDenied(permission: Permission): string | undefined {
+export function useDenied(permission: Permission | undefined): string | undefined {
   const me = useQueryClient().getQueryData<Me>(userKeys.me) ?? undefined;
   const { data = me } = useMe();
-  if (!data || data.permissions.includes(permission)) return undefined;
+  if (!data || !permission || data.permissions.includes(permission)) return undefined;
   const role = data.roles.length > 0 ? `Your role (${data.roles.join(', ')})` : 'Your account, which has no role,';
   return `${role} may not ${words[permission] ?? permission}. An administrator can change that.`;
 }

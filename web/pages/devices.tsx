@@ -1,6 +1,6 @@
 import { Badge, Button, CloseButton, Group, Tabs, Text, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
-import { IconCheck, IconDevices, IconRocket, IconSearch, IconX } from '@tabler/icons-react';
+import { IconCheck, IconDevices, IconRocket, IconSearch, IconX } from '../parts/icons.ts';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useMemo, useState } from 'react';
 import type { Device } from '#proto/http/devices';

@@ -1,5 +1,5 @@
 import { ActionIcon, Group, Text, Tooltip } from '@mantine/core';
-import { IconCheck, IconX } from '@tabler/icons-react';
+import { IconCheck, IconX } from './icons.ts';
 import { Link } from '@tanstack/react-router';
 import type { Device, InventoryDevice } from '#proto/http/devices';
 import { attributeOf } from '../api/inventory.ts';

@@ -1,5 +1,5 @@
 import { Anchor, Button, Code, Skeleton, Stack } from '@mantine/core';
-import { IconMapOff, IconPlugConnectedX } from '@tabler/icons-react';
+import { IconMapOff, IconPlugConnectedX } from './icons.ts';
 import { Link } from '@tanstack/react-router';
 import { messageOf } from '#base/errors';
 import { Empty } from './empty.tsx';

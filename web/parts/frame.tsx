@@ -1,5 +1,5 @@
 import { Box } from '@mantine/core';
-import { IconClipboardList, IconDeviceDesktopAnalytics, IconPackage, IconRocket } from '@tabler/icons-react';
+import { IconClipboardList, IconDeviceDesktopAnalytics, IconPackage, IconRocket } from './icons.ts';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet } from '@tanstack/react-router';
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';

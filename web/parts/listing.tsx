@@ -1,5 +1,5 @@
 import { ActionIcon, Checkbox, Group, Skeleton } from '@mantine/core';
-import { IconChevronLeft, IconChevronRight } from '@tabler/icons-react';
+import { IconChevronLeft, IconChevronRight } from './icons.ts';
 import {
   createColumnHelper,
   rowSelectionFeature,

@@ -1,6 +1,6 @@
 import { Alert, Anchor, Button, Code, Group, Text } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
-import { IconAlertTriangle } from '@tabler/icons-react';
+import { IconAlertTriangle } from './icons.ts';
 import { useState } from 'react';
 import { messageOf } from '#base/errors';
 import { ApiFailure } from '../api/http.ts';

@@ -84,6 +84,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('name', 'text', (c) => c.notNull())
     .addColumn('description', 'text', (c) => c.notNull())
     .addColumn('depends_key', 'text', (c) => c.notNull())
+    .addColumn('update_type', 'text')
     .addColumn('document', 'text', (c) => c.notNull())
     .addColumn('size', 'bigint', (c) => c.notNull())
     .addColumn('modified', 'text', (c) => c.notNull())
@@ -102,12 +103,20 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     .addColumn('notes', 'text', (c) => c.notNull())
     .addColumn('tags', 'text', (c) => c.notNull())
     .execute();
+  await schema
+    .createTable('release_tags')
+    .addColumn('tag', 'text', (c) => c.notNull())
+    .addColumn('release_name', 'text', (c) => c.notNull().references('releases.name').onDelete('cascade'))
+    .addPrimaryKeyConstraint('release_tags_key', ['tag', 'release_name'])
+    .execute();
+  await schema.createIndex('release_tags_release').on('release_tags').column('release_name').execute();
 
   await schema
     .createTable('deployments')
     .addColumn('id', 'text', (c) => c.primaryKey())
     .addColumn('name', 'text', (c) => c.notNull())
     .addColumn('artifact_name', 'text', (c) => c.notNull())
+    .addColumn('artifacts', 'text', (c) => c.notNull())
     .addColumn('type', 'text', (c) => c.notNull())
     .addColumn('status', 'text', (c) => c.notNull())
     .addColumn('active', 'integer', (c) => c.notNull())
@@ -193,6 +202,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await schema.createIndex('audit_object').on('audit').columns(['object_type', 'object_id', 'id']).execute();
   await schema.createIndex('audit_actor').on('audit').columns(['actor_id', 'id']).execute();
 
+  await schema
+    .createTable('settings')
+    .addColumn('owner', 'text', (c) => c.primaryKey())
+    .addColumn('document', 'text', (c) => c.notNull())
+    .execute();
   await schema
     .createTable('secrets')
     .addColumn('name', 'text', (c) => c.primaryKey())

@@ -1,0 +1,180 @@
+import { once } from 'node:events';
+import { CodedError } from '#base/errors';
+import { defineCli, type CliHost, type NamedDevice, type Screen } from '#addon/cli';
+import type { MessageOf } from '#proto';
+import manifest from './manifest.ts';
+import { ShellStatus, type shell as protocol } from './protocol.ts';
+
+type Message = MessageOf<typeof protocol>;
+type Host = CliHost<typeof manifest>;
+
+const none = new Uint8Array();
+const utf8 = new TextDecoder();
+/** Ctrl-]: leaves, as in mender-cli and telnet. */
+const leaveKey = 0x1d;
+/** Ctrl-D: how a terminal says that the input is over. */
+const endOfInput = Uint8Array.of(4);
+/** A read that is longer was pasted or piped, and a Ctrl-] in it is data. */
+const typedAtMost = 16;
+
+/** How a session ended: the program's exit code, and a line if it was not the shell that ended it. */
+interface Outcome {
+  readonly code: number;
+  readonly say?: string;
+}
+
+export default defineCli(manifest, {
+  terminal(command, host) {
+    command
+      .argument('<device>', 'id, name or a unique prefix of it')
+      .addHelpText('after', '\nCtrl-] leaves. The exit code is that of the shell.')
+      .action(async (wanted: string) => {
+        const device = await host.resolveDevice(wanted);
+        const { code, say } = await converse(host, device);
+        if (say !== undefined) host.stderr.write(`${say}\n`);
+        host.exit(code);
+      });
+  },
+});
+
+/** From the opening of the shell to its end, with the keyboard and the screen given back whatever happens. */
+async function converse(host: Host, device: NamedDevice): Promise<Outcome> {
+  const { stdin, stdout, stderr } = host;
+  const session = await host.openSession(device.id);
+  const screen = new Modes(stdout);
+  const watch = new Health(() => left.resolve({ code: 1, say: 'the device does not answer any more' }));
+  const left = Promise.withResolvers<Outcome>();
+  const resize = (): void => {
+    const { columns, rows } = stdout;
+    if (columns && rows) session.send({ typ: 'resize', props: { terminal_width: columns, terminal_height: rows } });
+  };
+  const stopped = (): void => left.resolve({ code: 1 });
+  host.signal.addEventListener('abort', stopped);
+  let typing: Promise<void> | undefined;
+  let outcome: Outcome = { code: 1 };
+  try {
+    const { columns, rows } = stdout;
+    const size = columns && rows ? { terminal_width: columns, terminal_height: rows } : {};
+    session.send({ typ: 'new', props: size, body: none });
+    outcome = await Promise.race([receive(), left.promise]);
+    return outcome;
+  } finally {
+    host.signal.removeEventListener('abort', stopped);
+    stdout.off('resize', resize);
+    watch.stop();
+    session.send({ typ: 'stop', props: {}, body: none });
+    session.close();
+    stdin.setRawMode?.(false);
+    stdin.destroy();
+    await typing;
+    if (typing && stdout.isTTY) screen.restore();
+  }
+
+  async function receive(): Promise<Outcome> {
+    for await (const message of session) {
+      switch (message.typ) {
+        case 'new':
+          started(message);
+          break;
+        case 'shell':
+          if (message.props.status === ShellStatus.Error) throw refused(utf8.decode(message.body));
+          screen.seen(message.body);
+          if (!stdout.write(message.body)) await once(stdout, 'drain');
+          break;
+        case 'stop':
+          return endOf(message);
+        case 'ping':
+          watch.expect(message.props.timeout ?? 0);
+          session.send({ typ: 'pong', props: {} });
+          break;
+        case 'resize':
+        case 'pong':
+          break;
+      }
+    }
+    const reason: unknown = session.signal.reason;
+    return { code: 1, say: reason instanceof Error ? reason.message : 'connection lost' };
+  }
+
+  function started({ props, body }: Extract<Message, { typ: 'new' }>): void {
+    if (props.status === ShellStatus.Error) throw refused(utf8.decode(body));
+    if (typing) return;
+    if (stdin.isTTY) {
+      stderr.write(`Connected to ${device.name}. Ctrl-] leaves.\r\n`);
+      stdin.setRawMode?.(true);
+    }
+    stdout.on('resize', resize);
+    typing = type();
+  }
+
+  /** Keys to the device, until the person leaves. A full link stops the reading, and so whoever fills the pipe. */
+  async function type(): Promise<void> {
+    try {
+      for await (const chunk of stdin as AsyncIterable<Buffer>) {
+        const leave = chunk.length <= typedAtMost && stdin.isTTY ? chunk.indexOf(leaveKey) : -1;
+        const body = leave < 0 ? chunk : chunk.subarray(0, leave);
+        if (body.length > 0 && !session.send({ typ: 'shell', props: {}, body })) await session.drained();
+        if (leave >= 0) return left.resolve({ code: 0, say: '\r\nleft, the shell is closed' });
+      }
+      if (!session.signal.aborted) session.send({ typ: 'shell', props: {}, body: endOfInput });
+    } catch {
+      // The keyboard is gone, or was given back at the end.
+    }
+  }
+
+  function refused(why: string): CodedError {
+    return new CodedError('refused', `no shell on ${device.name}: ${why}`);
+  }
+}
+
+/** Ours says the exit code; a stock device says that its terminal cannot be read any more; a server says why. */
+function endOf({ props, body }: Extract<Message, { typ: 'stop' }>): Outcome {
+  if (props.exit_code !== undefined) return { code: Math.min(props.exit_code, 255) };
+  const why = utf8.decode(body);
+  return why === '' || why.includes('input/output error')
+    ? { code: 0 }
+    : { code: 1, say: `\r\nconnection lost: ${why}` };
+}
+
+/** The device asks for a sign of life and says until when it will ask again; when it does not, it is gone. */
+class Health {
+  readonly #lost: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  constructor(lost: () => void) {
+    this.#lost = lost;
+  }
+  expect(seconds: number): void {
+    clearTimeout(this.#timer);
+    if (seconds > 0) this.#timer = setTimeout(this.#lost, seconds * 1000);
+  }
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+// oxlint-disable-next-line no-control-regex
+const privateModes = /\x1b\[\?([\d;]+)([hl])/g;
+
+/** A program on the device may have changed how the person's own terminal works, and died without changing it back. */
+class Modes {
+  readonly #screen: Screen;
+  readonly #on = new Set<string>();
+  constructor(screen: Screen) {
+    this.#screen = screen;
+  }
+  seen(output: Uint8Array): void {
+    if (!output.includes(0x1b)) return;
+    const text = Buffer.from(output).toString('latin1');
+    for (const [, modes = '', set] of text.matchAll(privateModes))
+      for (const mode of modes.split(';')) {
+        // The cursor is the one that is on by itself.
+        if ((set === 'h') === (mode !== '25')) this.#on.add(mode);
+        else this.#on.delete(mode);
+      }
+  }
+  restore(): void {
+    if (this.#on.size === 0) return;
+    const back = [...this.#on].map((mode) => `\x1b[?${mode}${mode === '25' ? 'h' : 'l'}`);
+    this.#screen.write(`${back.join('')}\x1b[0m\r\n`);
+  }
+}

@@ -1,0 +1,134 @@
+import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { writeArtifact } from '#artifact';
+import { startBus } from './bus.ts';
+import type { Programs } from './places.ts';
+import type { DemoProcess, Processes } from './processes.ts';
+
+/** What all virtual devices are, to the server and to artifacts. */
+export const demoType = 'demo-device';
+/** The update module that spoils what is installed and then fails; only virtual devices have it. */
+export const brokenModule = 'demo-broken';
+
+/** A device that is three processes and a folder. */
+export interface VirtualDevice {
+  readonly name: string;
+  /** What the server knows it by. */
+  readonly mac: string;
+  readonly folder: string;
+  /** What stands for its root file system: where artifacts are installed to. */
+  readonly root: string;
+  readonly client: DemoProcess;
+  readonly connect: DemoProcess;
+}
+
+export interface DeviceOptions {
+  readonly number: number;
+  /** Folder of the demo. */
+  readonly folder: string;
+  readonly serverUrl: string;
+  readonly busDaemon: string;
+  /** Seconds between two looks for a deployment. */
+  readonly pollInterval: number;
+}
+
+/** Makes a device's folder and starts its bus, its update client and its Connect daemon. */
+export async function startDevice(
+  programs: Programs,
+  processes: Processes,
+  options: DeviceOptions,
+): Promise<VirtualDevice> {
+  const name = `device-${options.number}`;
+  const folder = join(options.folder, name);
+  const places = await furnish(programs, name, folder, options);
+  const address = await startBus(`${name}-bus`, options.busDaemon, folder, processes);
+  const environment = { cwd: folder, env: { ...programs.environment, DBUS_SYSTEM_BUS_ADDRESS: address } };
+  const { node } = programs;
+  const clientArgs = ['--conf-dir', places.conf, '--data-dir', places.share, '--datastore', places.store, 'daemon'];
+  const client = await processes.start(`${name}-client`, node, [...programs.client, ...clientArgs], environment);
+  const connectArgs = ['--config', places.connect, '--fallback-config', join(places.store, 'mender-connect.conf')];
+  const connect = await processes.start(
+    `${name}-connect`,
+    node,
+    [...programs.connect, ...connectArgs, '--bus', address, 'daemon'],
+    environment,
+  );
+  return { name, mac: macOf(options.number), folder, root: places.root, client, connect };
+}
+
+/** A locally administered address, as a real interface may have it too. */
+const macOf = (number: number) =>
+  `02:00:5e:${[number >> 16, number >> 8, number].map((byte) => (byte & 255).toString(16).padStart(2, '0')).join(':')}`;
+
+async function furnish(programs: Programs, name: string, folder: string, options: DeviceOptions) {
+  const places = {
+    conf: join(folder, 'etc'),
+    share: join(folder, 'share'),
+    store: join(folder, 'var'),
+    root: join(folder, 'root'),
+    connect: join(folder, 'etc', 'mender-connect.conf'),
+  };
+  const from = join(programs.root, 'client', 'share', 'modules', 'v3');
+  const modules = join(places.share, 'modules', 'v3');
+  for (const place of [places.conf, places.store, places.root, modules]) await mkdir(place, { recursive: true });
+  for (const place of ['identity', 'inventory']) await mkdir(join(places.share, place), { recursive: true });
+  await cp(from, modules, { recursive: true });
+  const script = (path: string, text: string) => writeFile(join(places.share, path), text, { mode: 0o755 });
+  await script('identity/mender-device-identity', `#!/bin/sh\necho mac=${macOf(options.number)}\n`);
+  await script('inventory/mender-inventory-demo', inventoryScript(name));
+  await script(`modules/v3/${brokenModule}`, spoiler(places.root));
+  const intervals = {
+    UpdatePollIntervalSeconds: options.pollInterval,
+    InventoryPollIntervalSeconds: 30,
+    RetryPollIntervalSeconds: 1,
+  };
+  await writeFile(join(places.conf, 'mender.conf'), JSON.stringify({ ServerURL: options.serverUrl, ...intervals }));
+  const login = { User: userInfo().username, ShellCommand: shell() };
+  await writeFile(places.connect, JSON.stringify(login));
+  await writeFile(join(places.store, 'device_type'), `device_type=${demoType}\n`);
+  // What a flashed image brings: without it the device would not know what it runs.
+  await writeArtifact(
+    {
+      name: 'demo-0',
+      depends: { device_type: [demoType] },
+      payload: { type: null, provides: {}, depends: {}, files: [] },
+    },
+    join(places.store, 'bootstrap.mender'),
+  );
+  return places;
+}
+
+/** bash where it may be used as a login shell: a demo is nicer with line editing. */
+function shell(): string {
+  const list = existsSync('/etc/shells') ? readFileSync('/etc/shells', 'utf8').split('\n') : [];
+  return list.includes('/bin/bash') && existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh';
+}
+
+const inventoryScript = (name: string) => `#!/bin/sh
+echo hostname=${name}
+echo kernel="$(uname -sr)"
+echo arch="$(uname -m)"
+sed -n 's/^MemTotal:[[:space:]]*\\([0-9]*\\) kB$/mem_total_kB=\\1/p' /proc/meminfo
+[ -r /etc/os-release ] && . /etc/os-release && echo os="$PRETTY_NAME"
+exit 0
+`;
+
+const spoiler = (root: string) => `#!/bin/sh
+# Update module of the demo: spoils the greeting, fails, and can undo what it did.
+set -eu
+greeting='${root.replaceAll("'", `'\\''`)}/greeting.txt'
+case $1 in
+    SupportsRollback) echo Yes ;;
+    NeedsArtifactReboot) echo No ;;
+    ArtifactInstall)
+        cp -p "$greeting" "$2/tmp/greeting"
+        echo spoiled >"$greeting"
+        echo 'demo-broken: the new greeting cannot be read' >&2
+        exit 1
+        ;;
+    ArtifactRollback) cp -p "$2/tmp/greeting" "$greeting" ;;
+esac
+exit 0
+`;

@@ -1,0 +1,191 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { makeArtifact, type Recipe } from '../rig/artifact.ts';
+import { RigDevice, type Behaviour } from '../rig/device.ts';
+import { ScriptedServer } from '../rig/server.ts';
+import { continueWith, install, type StandaloneOptions } from './commands.ts';
+
+let device: RigDevice;
+let said: string[];
+beforeEach(() => {
+  device = new RigDevice({});
+  device.installed('release-1', { old: '1' });
+});
+afterEach(() => device[Symbol.dispose]());
+
+const signal = new AbortController().signal;
+function options(more: Partial<StandaloneOptions> = {}): StandaloneOptions {
+  said = [];
+  return { client: device.options(), say: (line) => said.push(line), ...more };
+}
+function artifact(recipe: Recipe = {}): string {
+  const file = join(device.root, 'update.mender');
+  const groups = ['Install', 'Commit', 'Rollback', 'Failure'].flatMap((state) =>
+    ['Enter', 'Leave', 'Error'].map((phase) => `Artifact${state}_${phase}`),
+  );
+  const scripts = Object.fromEntries(groups.map((group) => [`${group}_00`, device.script(group)]));
+  device.write(file, makeArtifact({ scripts, ...recipe }));
+  return file;
+}
+const run = (behaviour: Behaviour, recipe: Recipe = {}, more: Partial<StandaloneOptions> = {}) => {
+  device.module(behaviour);
+  return install(artifact(recipe), options(more), signal);
+};
+const go = (command: 'resume' | 'commit' | 'rollback', more: Partial<StandaloneOptions> = {}) =>
+  continueWith(command, options(more), signal);
+
+const waits = ['Installed, but not committed.', "Use 'commit' to update, or 'rollback' to roll back the update."];
+
+describe('standalone', () => {
+  it('UC-97 install waits, commit makes it final', async () => {
+    expect(await run({}, { provides: { a: '1' } })).toBe(0);
+    expect(said).toEqual(['Installing artifact...', ...waits]);
+    expect(device.record().artifactName).toBe('release-1');
+    expect(await go('commit')).toBe(0);
+    expect(said).toEqual(['Committed.']);
+    expect(device.record()).toMatchObject({ artifactName: 'release-2', provides: { a: '1' } });
+    expect(device.record().standalone).toBeUndefined();
+    expect(device.calls()).toEqual([
+      'ProvidePayloadFileSizes',
+      'Download',
+      'ArtifactInstall_Enter',
+      'ArtifactInstall',
+      'ArtifactInstall_Leave',
+      'NeedsArtifactReboot',
+      'SupportsRollback',
+      'ArtifactCommit_Enter',
+      'ArtifactCommit',
+      'ArtifactCommit_Leave',
+      'Cleanup',
+    ]);
+  });
+
+  it('UC-97 rollback by the user is no failure: old name, no failure scripts', async () => {
+    await run({});
+    expect(await go('rollback')).toBe(0);
+    expect(said).toEqual(['Rolled back.']);
+    expect(device.record()).toMatchObject({ artifactName: 'release-1', provides: { old: '1' } });
+    expect(device.calls()).not.toContain('ArtifactFailure');
+  });
+
+  it('UC-97 a module without rollback commits at once', async () => {
+    expect(await run({ supportsRollback: 'No' })).toBe(0);
+    expect(said).toEqual([
+      'Installing artifact...',
+      "Update Module doesn't support rollback. Committing immediately.",
+      'Installed and committed.',
+    ]);
+    expect(device.record().artifactName).toBe('release-2');
+  });
+
+  it('UC-97 exit code 4 only when asked for', async () => {
+    const reboot = 'At least one payload requested a reboot of the device it updated.';
+    expect(await run({ needsReboot: 'Yes' }, {}, { rebootExitCode: true })).toBe(4);
+    expect(said.at(-1)).toBe(reboot);
+    await go('rollback');
+    expect(await run({ needsReboot: 'Automatic' })).toBe(0);
+    expect(said.at(-1)).toBe(reboot);
+  });
+
+  it('UC-97 commit without an update: exit 2', async () => {
+    for (const command of ['commit', 'rollback', 'resume'] as const) {
+      expect(await go(command)).toBe(2);
+      expect(said).toEqual(['No update in progress.']);
+    }
+  });
+
+  it('UC-99 a second install is refused, the first unharmed', async () => {
+    await run({});
+    await expect(install(artifact(), options(), signal)).rejects.toThrow('Update already in progress');
+    expect(await go('commit')).toBe(0);
+  });
+
+  it('UC-59 a failing install is rolled back: exit 1, old name', async () => {
+    expect(await run({ fails: ['ArtifactInstall'] })).toBe(1);
+    expect(said).toEqual(['Installing artifact...', 'Installation failed.', 'Rolled back.']);
+    expect(device.calls().slice(3)).toEqual([
+      'ArtifactInstall',
+      'ArtifactInstall_Error',
+      'SupportsRollback',
+      'ArtifactRollback_Enter',
+      'ArtifactRollback',
+      'ArtifactRollback_Leave',
+      'ArtifactFailure_Enter',
+      'ArtifactFailure',
+      'ArtifactFailure_Leave',
+      'Cleanup',
+    ]);
+    expect(device.record().artifactName).toBe('release-1');
+  });
+
+  it('UC-59 a failing install without rollback: inconsistent', async () => {
+    expect(await run({ fails: ['ArtifactInstall'], supportsRollback: 'No' })).toBe(1);
+    expect(said.at(-1)).toBe('Update Module does not support rollback. System may be in an inconsistent state.');
+    expect(device.record().artifactName).toBe('release-2_INCONSISTENT');
+  });
+
+  it('UC-98 stops where it is told to, and resumes', async () => {
+    expect(await run({}, {}, { stopBefore: ['ArtifactInstall_Enter', 'ArtifactCommit_Leave', 'Cleanup'] })).toBe(0);
+    expect(said.at(-1)).toBe('Streamed to storage, but not installed/enabled.');
+    await expect(go('commit')).rejects.toThrow('cannot commit now');
+    expect(await go('resume')).toBe(0);
+    expect(said).toEqual(waits);
+    expect(await go('commit', { stopBefore: ['ArtifactCommit_Leave', 'Cleanup'] })).toBe(0);
+    expect(said).toEqual(['Committed.']);
+    expect(await go('resume', { stopBefore: ['Cleanup'] })).toBe(0);
+    await expect(go('rollback')).rejects.toThrow('cannot rollback now');
+    expect(await go('resume')).toBe(0);
+    expect(said).toEqual(['Cleaned up.']);
+    expect(device.record().artifactName).toBe('release-2');
+  });
+
+  it('UC-100 from an address: 404 and a cut transfer leave the system as it is', async () => {
+    const server = await ScriptedServer.open();
+    try {
+      server.override = (call) => (call.path === '/artifact' ? { status: 404 } : undefined);
+      device.module({});
+      expect(await install(`${server.url}/artifact`, options(), signal)).toBe(1);
+      expect(said).toEqual(['Installing artifact...', 'Streaming failed.', 'System not modified.']);
+      server.override = undefined;
+      server.deployment = { id: 'x', artifact: makeArtifact({ files: { big: 'x'.repeat(100_000) } }) };
+      server.download = (_, response, bytes) => {
+        response.writeHead(200, { 'Content-Length': bytes.length });
+        response.write(bytes.subarray(0, bytes.length / 2), () => response.destroy());
+      };
+      expect(await install(`${server.url}/artifact`, options(), signal)).toBe(1);
+      expect(said).toEqual(['Installing artifact...', 'Streaming failed.', 'System not modified.']);
+      server.download = undefined;
+      expect(await install(`${server.url}/artifact`, options(), signal)).toBe(0);
+    } finally {
+      server.close();
+    }
+  });
+
+  it('UC-89 with a key set, unsigned and wrongly signed artifacts are refused', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const file = join(device.root, 'verify.pem');
+    device.write(file, publicKey.export({ type: 'spki', format: 'pem' }));
+    device.write(join(device.places.conf, 'mender.conf'), JSON.stringify({ ArtifactVerifyKey: file }));
+    expect(await run({})).toBe(1);
+    expect(await run({}, { key: other.privateKey })).toBe(1);
+    expect(device.calls()).toEqual([]);
+    expect(await run({}, { key: privateKey })).toBe(0);
+  });
+
+  it('UC-97 the program prints texts on standard output and errors on standard error', async () => {
+    device.module({});
+    const installed = await device.command('install', artifact());
+    expect(installed).toMatchObject({ code: 0, stdout: `Installing artifact...\n${waits.join('\n')}\n` });
+    const again = await device.command('install', artifact());
+    expect(again.code).toBe(1);
+    expect(again.stderr).toContain(
+      'Could not fulfill request: Update already in progress. Please commit or roll back first',
+    );
+    expect(await device.command('commit')).toMatchObject({ code: 0, stdout: 'Committed.\n' });
+    expect(await device.command('show-artifact')).toMatchObject({ code: 0, stdout: 'release-2\n' });
+    expect(await device.command('show-provides')).toMatchObject({ code: 0, stdout: 'artifact_name=release-2\n' });
+    expect(await device.command('no-such-command')).toMatchObject({ code: 1 });
+  }, 180_000);
+});

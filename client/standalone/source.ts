@@ -1,0 +1,82 @@
+import { createReadStream } from 'node:fs';
+import { dependsMismatch, openArtifact } from '#artifact';
+import { CodedError, messageOf } from '#base/errors';
+import { artifactOf } from '../update/deployment.ts';
+import { artifactNameOf } from '../update/journal.ts';
+import { storedProvides, withArtifact } from '../update/provides.ts';
+import { moduleOf } from '../update/stage.ts';
+import { streamPayload } from '../update/stream.ts';
+import { makeTree } from '../update/tree.ts';
+import type { Parts } from './actions.ts';
+import type { Installation } from './installation.ts';
+
+/** Where an artifact comes from: a path, `-` for standard input, or an http(s) address. */
+export type Source = string;
+
+async function* bytesOf(
+  source: Source,
+  parts: Parts,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (source === '-') return yield* process.stdin as AsyncIterable<Uint8Array>;
+  if (!/^https?:\/\//.test(source)) return yield* createReadStream(source) as AsyncIterable<Uint8Array>;
+  const reply = await parts.transport.request(source, { signal });
+  try {
+    if (reply.status !== 200) throw new CodedError('download', `${source}: server answers ${reply.status}`);
+    yield* reply.body as AsyncIterable<Uint8Array>;
+  } finally {
+    reply.body.destroy();
+  }
+}
+
+/** Streams an artifact into its module; header and depends are checked before any script runs (§6.2). */
+export async function receive(
+  parts: Parts,
+  installation: Installation,
+  source: Source | undefined,
+  signal: AbortSignal,
+): Promise<'done' | 'empty'> {
+  if (source === undefined) throw new CodedError('usage', 'no artifact named');
+  const { journal, scripts, log, deviceType } = parts;
+  const keys = parts.verifyKeys();
+  const bytes = bytesOf(source, parts, signal);
+  installation.say('Installing artifact...');
+  try {
+    const artifact = await openArtifact(bytes, keys.length > 0 ? { keys } : {});
+    const { header } = artifact;
+    const record = journal.read();
+    const type = deviceType();
+    const mismatch = dependsMismatch(header, { device_type: type, provides: storedProvides(record) });
+    if (mismatch) throw new CodedError('depends', `artifact ${header.name} ${mismatch}`);
+    scripts.store(header.scripts);
+    if (header.payload.type === null) {
+      for await (const file of artifact.files()) throw new CodedError('artifact', `unexpected file ${file.name}`);
+      journal.write((before) => withArtifact(before, artifactOf(header)));
+      installation.say('Artifact with empty payload. Committing immediately.');
+      return 'empty';
+    }
+    const module = moduleOf(parts, header.payload.type);
+    module.check();
+    installation.artifact = artifactOf(header);
+    makeTree(module.tree, artifact, {
+      name: artifactNameOf(record),
+      group: record.artifactGroup ?? '',
+      deviceType: type,
+    });
+    try {
+      await scripts.run('Download_Enter', log, signal);
+      await streamPayload(module, artifact.files(), signal);
+      await scripts.run('Download_Leave', log, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      await scripts.run('Download_Error', log, signal);
+      throw error;
+    }
+    return 'done';
+  } catch (error) {
+    process.stderr.write(`${messageOf(error)}\n`);
+    throw error;
+  } finally {
+    await bytes.return();
+  }
+}

@@ -1,0 +1,56 @@
+import { machine } from '#base/machine';
+
+/** A standalone update (`update-client.md` §6.2). `stop` is a place where the user takes over. */
+export const standalone = machine({
+  download: { done: 'beforeInstall', empty: 'end', failed: 'discard' },
+  beforeInstall: { go: 'install', stop: 'end' },
+  install: { done: 'askModule', failed: 'checkRollback' },
+  askModule: { rollbackSupported: 'beforeCommit', rollbackUnsupported: 'commit', failed: 'checkRollback' },
+  beforeCommit: { stop: 'end' },
+  commit: { done: 'beforeCommitLeave', failed: 'checkRollback' },
+  beforeCommitLeave: { go: 'commitLeave', stop: 'end' },
+  commitLeave: { done: 'beforeCleanup', failed: 'beforeCleanup' },
+
+  checkRollback: { supported: 'beforeRollback', unsupported: 'beforeFailure', failed: 'beforeFailure' },
+  beforeRollback: { go: 'rollback', stop: 'end' },
+  rollback: { wished: 'beforeCleanup', done: 'beforeFailure', failed: 'beforeFailure' },
+  beforeFailure: { go: 'failure', stop: 'end' },
+  failure: { done: 'beforeCleanup' },
+
+  beforeCleanup: { go: 'cleanup', stop: 'end' },
+  cleanup: { done: 'end' },
+  discard: { done: 'end' },
+  end: {},
+});
+export type State = keyof typeof standalone;
+
+/** Where `--stop-before` can stop. */
+export const stops = [
+  'ArtifactInstall_Enter',
+  'ArtifactCommit_Enter',
+  'ArtifactCommit_Leave',
+  'ArtifactRollback_Enter',
+  'ArtifactFailure_Enter',
+  'Cleanup',
+] as const;
+export type Stop = (typeof stops)[number];
+
+/** What each command does with what it finds stored (§6.3); nothing: it refuses. */
+interface Commands {
+  readonly resume: State;
+  readonly commit?: State;
+  readonly rollback?: State;
+}
+
+/** `Before_` is stored where the update waits, the bare name once work has begun. */
+export const storedStates: Readonly<Record<string, Commands>> = {
+  Before_ArtifactInstall_Enter: { resume: 'install', rollback: 'rollback' },
+  ArtifactInstall_Enter: { resume: 'checkRollback', rollback: 'rollback' },
+  Before_ArtifactCommit_Enter: { resume: 'commit', commit: 'commit', rollback: 'rollback' },
+  ArtifactCommit_Enter: { resume: 'checkRollback', commit: 'checkRollback', rollback: 'rollback' },
+  Before_ArtifactCommit_Leave: { resume: 'commitLeave', rollback: 'rollback' },
+  ArtifactCommit_Leave: { resume: 'commitLeave' },
+  ArtifactRollback_Enter: { resume: 'rollback', rollback: 'rollback' },
+  ArtifactFailure_Enter: { resume: 'failure' },
+  Cleanup: { resume: 'cleanup' },
+};

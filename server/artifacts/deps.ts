@@ -1,0 +1,21 @@
+import type { Request } from 'express';
+import type { Log } from '#base/log';
+import type { Blobs } from '../blobs/blobs.ts';
+import type { Live } from '../live/live.ts';
+import type { Db } from '../store/store.ts';
+
+/** What the artifacts slice is given. */
+export interface ArtifactDeps {
+  readonly db: Db;
+  readonly blobs: Blobs;
+  readonly live: Live;
+  readonly log: Log;
+  /** Signs download links. */
+  readonly linkSecret: Buffer;
+  /** The origin that the caller of a request uses for this server, with its path prefix if there is one. */
+  readonly publicUrl: (req: Request) => string;
+  readonly limits: {
+    /** Largest artifact, bytes. */
+    readonly artifactSize: number;
+  };
+}

@@ -1,0 +1,44 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { badRequest, forbidden } from '../errors.ts';
+
+/** Where artifacts are downloaded; the rest of a link proves that we gave it out (`server-api.md` §1.5). */
+export const artifactDownloadPath = '/api/devices/v1/deployments/download/artifact';
+
+/** Lifetimes of links, ms. */
+export const linkLife = { device: 24 * 3_600_000, user: 15 * 60_000 } as const;
+
+export interface SignedLink {
+  readonly uri: string;
+  readonly expire: string;
+  readonly method: 'GET';
+}
+
+/** A link to a path of ours that needs no token until it expires. `origin`: as the caller reaches us. */
+export function signLink(secret: Buffer, origin: string, path: string, life: number, now = Date.now()): SignedLink {
+  const expire = new Date(now + life).toISOString();
+  const query = new URLSearchParams({ expire, signature: signatureOf(secret, path, expire).toString('base64url') });
+  return { uri: `${origin}${path}?${query.toString()}`, expire, method: 'GET' };
+}
+
+/**
+ * Refuses a link that we did not give out, or too long ago. `path` is spelt by the route, not taken from the request: a
+ * proxy may have put the server under a prefix.
+ */
+export function checkLink(
+  secret: Buffer,
+  path: string,
+  link: { readonly expire?: string | undefined; readonly signature?: string | undefined },
+  now = Date.now(),
+): void {
+  if (!link.expire || !link.signature)
+    throw badRequest(`the link lacks its parameter "${link.expire ? 'signature' : 'expire'}"`);
+  const given = Buffer.from(link.signature, 'base64url');
+  const right = signatureOf(secret, path, link.expire);
+  if (given.length !== right.length || !timingSafeEqual(given, right)) throw forbidden('signature invalid');
+  // Not a date: never signed by us, so this is only reached with one.
+  if (!(Date.parse(link.expire) > now)) throw forbidden('URL expired');
+}
+
+// HEAD is allowed with a link that was signed for GET: it tells less.
+const signatureOf = (secret: Buffer, path: string, expire: string): Buffer =>
+  createHmac('sha256', secret).update(`GET\n${path}\nexpire=${expire}\n`).digest();

@@ -1,0 +1,100 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
+import { badRequest, conflict, unprocessable } from '../errors.ts';
+import { type Db, isDuplicate, now, type Queries } from '../store/store.ts';
+import { insertCounters } from './store.ts';
+
+/** What a deployment is made of; its devices are settled by then and never change (`server-api.md` §3.1). */
+export interface Plan {
+  readonly name: string;
+  readonly artifactName: string;
+  readonly devices: readonly string[];
+  readonly groups: readonly string[];
+  readonly force: boolean;
+  /** What was asked for, in words of its own: two active deployments may not share it. */
+  readonly asked: unknown;
+}
+
+/** Rows inserted by one statement: their values stay under SQLite's limit of parameters. */
+const portion = 1000;
+
+/**
+ * Makes a deployment with a row for each device, all or nothing. Throws 400 without devices, 422 without an artifact, 409
+ * if an active deployment is the same. Returns its id.
+ */
+export async function createDeployment(db: Db, plan: Plan): Promise<string> {
+  const devices = [...new Set(plan.devices)];
+  if (devices.length === 0) throw badRequest('no devices: none of the accepted devices is meant by this deployment');
+  const id = randomUUID();
+  const hash = createHash('sha256').update(JSON.stringify(plan.asked)).digest('hex');
+  try {
+    await db.transaction().execute(async (trx) => {
+      const artifacts = await trx
+        .selectFrom('artifacts')
+        .select('id')
+        .where('name', '=', plan.artifactName)
+        .orderBy('id')
+        .execute();
+      if (artifacts.length === 0) throw unprocessable('No artifact for the deployment');
+      const created = await nextTime(trx);
+      await trx
+        .insertInto('deployments')
+        .values({
+          id,
+          name: plan.name,
+          artifact_name: plan.artifactName,
+          artifacts: JSON.stringify(artifacts.map((artifact) => artifact.id)),
+          type: 'software',
+          status: 'pending',
+          active: 1,
+          created,
+          finished: null,
+          force_installation: plan.force ? 1 : 0,
+          max_devices: devices.length,
+          device_count: 0,
+          total_size: 0,
+          groups: JSON.stringify(plan.groups),
+          filter: null,
+          configuration: null,
+          constructor_hash: hash,
+        })
+        .execute();
+      await insertCounters(trx, id, devices.length);
+      await insertTargets(trx, id, created, devices);
+    });
+  } catch (error) {
+    if (!isDuplicate(error)) throw error;
+    const same = await db
+      .selectFrom('deployments')
+      .select('id')
+      .where('constructor_hash', '=', hash)
+      .where(sql<boolean>`active = 1`)
+      .executeTakeFirst();
+    throw conflict(`an identical deployment is active: ${same?.id ?? 'finished just now'}`);
+  }
+  return id;
+}
+
+/** Now, and later than every other deployment's: they are served in this order (`server-api.md` §3.3). */
+async function nextTime(trx: Queries): Promise<string> {
+  const { last } = await trx
+    .selectFrom('deployments')
+    .select((e) => e.fn.max('created').as('last'))
+    .executeTakeFirstOrThrow();
+  const time = now();
+  return last === null || last < time ? time : new Date(Date.parse(last) + 1).toISOString();
+}
+
+async function insertTargets(
+  trx: Queries,
+  deployment_id: string,
+  created: string,
+  devices: readonly string[],
+): Promise<void> {
+  const target = { deployment_id, status: 'pending', active: 1, created, log: 0 };
+  for (let at = 0; at < devices.length; at += portion)
+    await trx
+      .insertInto('device_deployments')
+      .values(devices.slice(at, at + portion).map((device_id) => ({ ...target, device_id })))
+      .execute();
+}

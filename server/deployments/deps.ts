@@ -1,0 +1,9 @@
+import type { ArtifactDeps } from '../artifacts/deps.ts';
+
+/** What the deployments slice is given. */
+export interface DeploymentDeps extends ArtifactDeps {
+  /** Ids of all accepted devices. */
+  readonly acceptedDevices: () => Promise<string[]>;
+  /** Ids of the accepted devices of a group; none if there is no such group. */
+  readonly devicesOfGroup: (name: string) => Promise<string[]>;
+}

@@ -1,0 +1,53 @@
+import type { Artifact, Deployment, DeploymentDevice, DeviceDeploymentStatus } from '#proto/http/deployments';
+import { findArtifacts } from '../artifacts/store.ts';
+import type { Queries } from '../store/store.ts';
+import type { Deployments, DeviceDeployments } from '../store/tables.ts';
+import { countersOf } from './lifecycle.ts';
+import { countersOfDeployments } from './store.ts';
+
+/** Deployments as the API shows them. */
+export async function deploymentsOf(db: Queries, rows: readonly Deployments[]): Promise<Deployment[]> {
+  const counters = await countersOfDeployments(
+    db,
+    rows.map(({ id }) => id),
+  );
+  return rows.map((row) => {
+    const groups = JSON.parse(row.groups) as string[];
+    return {
+      id: row.id,
+      name: row.name,
+      artifact_name: row.artifact_name,
+      created: row.created,
+      ...(row.finished === null ? {} : { finished: row.finished }),
+      status: row.status as Deployment['status'],
+      type: row.type as Deployment['type'],
+      device_count: row.device_count,
+      max_devices: row.max_devices,
+      artifacts: JSON.parse(row.artifacts) as string[],
+      ...(groups.length > 0 ? { groups } : {}),
+      ...(row.force_installation === 1 ? { force_installation: true } : {}),
+      statistics: { status: counters.get(row.id) ?? countersOf([]), total_size: Number(row.total_size) },
+    };
+  });
+}
+
+/** Devices' parts as the API shows them, each with the artifact that it was given. */
+export async function deviceEntriesOf(db: Queries, rows: readonly DeviceDeployments[]): Promise<DeploymentDevice[]> {
+  const ids = new Set(rows.flatMap(({ artifact_id }) => (artifact_id === null ? [] : [artifact_id])));
+  const artifacts = await findArtifacts(db, [...ids]);
+  return rows.map((row) => entryOf(row, row.artifact_id === null ? undefined : artifacts.get(row.artifact_id)));
+}
+
+function entryOf(row: DeviceDeployments, image: Artifact | undefined): DeploymentDevice {
+  return {
+    id: row.device_id,
+    status: row.status as DeviceDeploymentStatus,
+    created: row.created,
+    ...(row.started === null ? {} : { started: row.started }),
+    ...(row.finished === null ? {} : { finished: row.finished }),
+    ...(row.deleted === null ? {} : { deleted: row.deleted }),
+    log: row.log === 1,
+    ...(row.substate === null ? {} : { substate: row.substate }),
+    ...(image ? { image } : {}),
+  };
+}

@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { Program } from './program.ts';
+
+export const launcher = join(import.meta.dirname, '..', '..', 'bin', 'patchbay.js');
+
+const user = 'admin@example.com';
+const password = 'correct horse battery';
+
+/** A running `patchbay server` with one administrator. */
+export class Server {
+  readonly data: string;
+  readonly url: string;
+  readonly user = user;
+  readonly password = password;
+  program: Program;
+
+  constructor(data: string, url: string, program: Program) {
+    this.data = data;
+    this.url = url;
+    this.program = program;
+  }
+
+  async stop(): Promise<number | null> {
+    return await this.program.stop();
+  }
+
+  /** Ends it and starts it again on the same port and data. */
+  async restart(): Promise<void> {
+    await this.stop();
+    ({ program: this.program } = await launch(this.data, new URL(this.url).host));
+  }
+}
+
+/** Starts the server on a free port, with its data below `folder`. */
+export async function startServer(folder: string, options: readonly string[] = []): Promise<Server> {
+  const data = join(folder, 'server');
+  await addUser(data);
+  const { program, url } = await launch(data, '127.0.0.1:0', options);
+  return new Server(data, url, program);
+}
+
+async function launch(data: string, listen: string, options: readonly string[] = []) {
+  const args = [launcher, 'server', '--data', data, '--listen', listen, ...options];
+  const program = new Program('patchbay server', process.execPath, args);
+  const [, url = ''] = await program.said(/"url":"(http[^"]+)".*"msg":"server ready"/, 60_000);
+  return { program, url };
+}
+
+async function addUser(data: string): Promise<void> {
+  const args = [launcher, 'user', 'add', user, '--data', data, '--password-stdin'];
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const child = execFile(process.execPath, args, (error, _, stderr) =>
+    error ? reject(new Error(stderr || error.message)) : resolve(),
+  );
+  child.stdin?.end(`${password}\n`);
+  await promise;
+}

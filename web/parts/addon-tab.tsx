@@ -1,0 +1,110 @@
+import { useComputedColorScheme } from '@mantine/core';
+import { IconLock, IconPlugConnectedX } from './icons.ts';
+import { useEffect, useRef, useState } from 'react';
+import type { Theme, WebHost } from '#addon/web';
+import type { Device } from '#proto/http/devices';
+import type { WebAddon } from '../addons.ts';
+import { fetchAsUser } from '../api/http.ts';
+import type { Presence } from '../api/presence.ts';
+import { connectDevice } from '../api/sessions.ts';
+import { useDenied } from '../api/users.ts';
+import { Empty } from './empty.tsx';
+import { complain, Problem, tell } from './problem.tsx';
+
+interface AddonTabProps {
+  readonly addon: WebAddon;
+  readonly device: Device;
+  readonly name: string;
+  readonly presence: Presence | undefined;
+}
+
+/** Where an add-on draws. Before it may, the page says what stands in the way: the role, or a device that is away. */
+export function AddonTab({ addon, device, name, presence }: AddonTabProps) {
+  const denied = useDenied(addon.permission);
+  const here = presence === 'connected' && device.status === 'accepted';
+  // Once it was opened it stays: a device that goes away is for the add-on to tell, with what is on its screen.
+  const [opened, setOpened] = useState(here);
+  useEffect(() => {
+    if (here) setOpened(true);
+  }, [here]);
+  if (denied)
+    return (
+      <Blank>
+        <Empty icon={<IconLock size={34} stroke={1.4} />} title={`No ${addon.title.toLowerCase()} for your role`}>
+          {denied}
+        </Empty>
+      </Blank>
+    );
+  if (!opened && device.status !== 'accepted')
+    return (
+      <Blank>
+        <Empty icon={<IconLock size={34} stroke={1.4} />} title="The device is not accepted">
+          Accept it first: until then it cannot connect.
+        </Empty>
+      </Blank>
+    );
+  if (!opened && presence)
+    return (
+      <Blank>
+        <Empty icon={<IconPlugConnectedX size={34} stroke={1.4} />} title={`${name} is offline`}>
+          {presence === 'unknown'
+            ? 'It has never connected: its Connect daemon may not be installed or not be running.'
+            : 'It has no connection to this server now.'}{' '}
+          This tab opens by itself when it connects.
+        </Empty>
+      </Blank>
+    );
+  return <Mounted addon={addon} device={device} name={name} />;
+}
+
+const Blank = ({ children }: { readonly children: React.ReactNode }) => (
+  <div className="panel" style={{ padding: '56px 20px' }}>
+    {children}
+  </div>
+);
+
+function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
+  const place = useRef<HTMLDivElement>(null);
+  const theme: Theme = useComputedColorScheme('light', { getInitialValueInEffect: false });
+  const themed = useRef({ theme, listeners: new Set<(theme: Theme) => void>() });
+  const [fault, setFault] = useState<unknown>();
+  useEffect(() => {
+    themed.current.theme = theme;
+    for (const listener of themed.current.listeners) listener(theme);
+  }, [theme]);
+
+  useEffect(() => {
+    const element = place.current;
+    const { protocol } = addon.manifest;
+    let unmount: (() => void) | undefined;
+    let gone = false;
+    const host: WebHost = {
+      device: { id: device.id, name },
+      get theme() {
+        return themed.current.theme;
+      },
+      onTheme: (listener) => {
+        themed.current.listeners.add(listener);
+        return () => themed.current.listeners.delete(listener);
+      },
+      openSession: () =>
+        protocol ? connectDevice(device.id, protocol) : Promise.reject(new Error('This add-on has no sessions.')),
+      fetch: fetchAsUser,
+      notify: (message, kind) => (kind === 'error' ? complain(addon.title, new Error(message)) : tell(message)),
+    };
+    addon.load().then(
+      (half) => {
+        if (!gone && element) unmount = half.mount(element, host);
+      },
+      (error: unknown) => setFault(error),
+    );
+    return () => {
+      gone = true;
+      unmount?.();
+    };
+    // The name may change while a session runs; that is no reason to end it.
+  }, [addon, device.id]);
+
+  if (fault) return <Problem what={`${addon.title} could not be loaded`} error={fault} />;
+  return <div ref={place} className="panel addon" />;
+}
