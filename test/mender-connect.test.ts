@@ -89,7 +89,10 @@ for (const pair of pairs) {
       await operator.connected(device.id, 60_000);
       using shell = await Shell.open(operator, device.id);
       shell.type('echo "still $((40 + 2))"\n');
-      await shell.shows(/still 42/).catch((e) => { console.log(JSON.stringify(shell.messages), connect.tail(60), programs[1]!.tail(40), server.program.tail(20)); throw e; });
+      await shell.shows(/still 42/).catch((e) => {
+        console.log(JSON.stringify(shell.messages), connect.tail(60), programs[1]!.tail(40), server.program.tail(20));
+        throw e;
+      });
       shell.send('stop');
       await shell.close();
     }, 90_000);
