@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bytesSource, writeArtifact } from '#artifact';
-import { buildPages, describeBrowser, Person } from './stage/browser.ts';
+import { buildPages, describeBrowser, Person } from './stage/person.ts';
 import { startBus } from './stage/bus.ts';
 import { layDevice } from './stage/mender.ts';
 import { Operator } from './stage/operator.ts';
