@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { Io } from './io.ts';
-import { failed, interrupted } from './failure.ts';
+import { failed, interrupted, usage } from './failure.ts';
 
 /** Longest line that is taken, characters. */
 const limit = 4096;
@@ -72,7 +72,9 @@ export async function firstLine(io: Io, lines = 1): Promise<string> {
   return first;
 }
 
-/** Yes or no; no terminal is no. */
-export async function confirm(io: Io, question: string, signal?: AbortSignal): Promise<boolean> {
-  return /^y(es)?$/i.test(await ask(io, `${question} [y/N]`, {}, signal));
+/** Asks before what cannot be undone, unless `yes` was given; throws if the person does not want it, or is not there. */
+export async function confirm(io: Io, question: string, yes: boolean | undefined, signal: AbortSignal): Promise<void> {
+  if (yes) return;
+  if (!io.in.isTTY) throw usage('this cannot be undone: give --yes');
+  if (!/^y(es)?$/i.test(await ask(io, `${question} [y/N]`, {}, signal))) throw failed('nothing was done');
 }
