@@ -5,6 +5,7 @@ import type { Log } from '#base/log';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
 import { createApp, healthRoute } from './app.ts';
+import { removeOrphans } from './artifacts/removal.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
 import { AuditLog } from './audit/audit.ts';
 import { sessionEntry } from './audit/session.ts';
@@ -14,10 +15,12 @@ import { decommissionDevice } from './deployments/abort.ts';
 import type { DeploymentDeps } from './deployments/deps.ts';
 import { deploymentRoutes } from './deployments/routes.ts';
 import { Devices } from './devices/devices.ts';
+import { Register } from './devices/register.ts';
 import { deviceRoutes } from './devices/routes.ts';
 import { DeviceTokens } from './devices/tokens.ts';
 import type { TokenVerifier } from './http/guard.ts';
 import { webFolder } from './http/pages.ts';
+import { groupRoutes } from './inventory/group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
 import { tagRoutes, tagVersion } from './inventory/tags.ts';
@@ -76,10 +79,11 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
       },
     });
-    const users = new Users(db, keys, (userId) => {
+    const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
-      relay.disconnectUser(userId, 'your login has ended or your rights have changed');
+      relay.disconnectUser(userId, 'your login has ended or your rights have changed', tokenId);
     });
+    const register = new Register(db);
     const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
     const devices = new Devices(db, live, {
       revoked(deviceId) {
@@ -90,15 +94,18 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     });
     await presence.reset();
     await devices.resume();
+    const blobs = await openFolder(join(config.data, 'artifacts'));
+    const orphans = await removeOrphans(db, blobs);
+    if (orphans > 0) log.info('artifacts without an owner removed', { count: orphans });
     const deployments: DeploymentDeps = {
       db,
-      blobs: await openFolder(join(config.data, 'artifacts')),
+      blobs,
       live,
       log,
       linkSecret: keys.linkSecret,
       publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.get('host') ?? ''}`,
       limits: { artifactSize: config.artifactLimit },
-      acceptedDevices: () => devices.accepted(),
+      acceptedDevices: () => register.accepted(),
       devicesOfGroup: (group) => inventory.acceptedMembers(group),
     };
 
@@ -107,8 +114,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...userRoutes(users),
       ...ownRoutes(users, new Settings(db), accessTokens),
       ...auditRoutes(audit),
-      ...deviceRoutes(devices, tokens),
+      ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
+      ...groupRoutes(inventory),
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),

@@ -51,7 +51,10 @@ export async function readForm<T>(
       busboy.on('file', (_name, stream) => {
         stream.on('error', () => undefined);
         // What it has at hand it parses on, whatever has happened before.
-        if (failed) return void stream.resume();
+        if (failed) {
+          stream.resume();
+          return;
+        }
         file = stream;
         void Promise.try(consume, fields, bytesOf(stream)).then(resolve, reject);
       });

@@ -163,7 +163,7 @@ describe('an upload (server-api.md §2.2.1)', () => {
         },
       }),
       duplex: 'half',
-    } as RequestInit).then(answerOf);
+    }).then(answerOf);
     expect(chunked.status).toBe(413);
     await nothingStored();
   });
@@ -192,7 +192,7 @@ describe('an upload (server-api.md §2.2.1)', () => {
     const artifact = await artifactFor('r1', { types: ['b', 'a'] });
     const same = await artifactFor('r1', { types: ['a', 'b'], filler: 3000 });
     const answers = await Promise.all([server.upload(artifact), server.upload(same)]);
-    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409]);
+    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([201, 409]);
     const refused = answers.find(({ status }) => status === 409);
     expect(refused?.json).toMatchObject({
       error: 'an artifact with the same name and depends already exists',
@@ -256,9 +256,9 @@ describe('an upload (server-api.md §2.2.1)', () => {
 
   it('says so when the disk is full, and leaves nothing', async () => {
     const full = Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
-    const { create } = server.blobs;
+    const create = server.blobs.create.bind(server.blobs);
     server.blobs.create = async (id) => {
-      const writer = await create.call(server.blobs, id);
+      const writer = await create(id);
       return {
         write: async (bytes) => writer.write(bytes),
         commit: async () => {

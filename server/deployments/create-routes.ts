@@ -38,7 +38,7 @@ export function createRoutes({ db, live, acceptedDevices, devicesOfGroup }: Depl
         if (all === (devices !== undefined && devices.length > 0))
           throw badRequest('Validating request body: either devices or all_devices must be given, and not both');
         const asked = { name, artifactName, force, ...(all ? { all } : { devices: [...new Set(devices)].sort() }) };
-        const targets = all ? await acceptedDevices() : (devices ?? []);
+        const targets = [...new Set(all ? await acceptedDevices() : devices)];
         return create({ name, artifactName, devices: targets, groups: [], force, asked }, (id) =>
           note({
             object: { type: 'deployment', id, name },

@@ -36,7 +36,7 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
         .orderBy('id')
         .execute();
       if (artifacts.length === 0) throw unprocessable('No artifact for the deployment');
-      const created = now();
+      const created = await nextTime(trx);
       await trx
         .insertInto('deployments')
         .values({
@@ -73,6 +73,16 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
     throw conflict(`an identical deployment is active: ${same?.id ?? 'finished just now'}`);
   }
   return id;
+}
+
+/** Now, and later than every other deployment's: they are served in this order (`server-api.md` §3.3). */
+async function nextTime(trx: Queries): Promise<string> {
+  const { last } = await trx
+    .selectFrom('deployments')
+    .select((e) => e.fn.max('created').as('last'))
+    .executeTakeFirstOrThrow();
+  const time = now();
+  return last === null || last < time ? time : new Date(Date.parse(last) + 1).toISOString();
 }
 
 async function insertTargets(

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import express from 'express';
+import { expect } from 'vitest';
 import { artifactBytes, bytesSource, type ArtifactSpec } from '#artifact';
 import { silentLog } from '#base/log';
 import { permissions } from '#proto/http/users';
@@ -150,4 +151,23 @@ export function artifactFor(name: string, more: Partial<ArtifactSpec> & { types?
     compression: 'none',
     ...spec,
   });
+}
+
+/** What must hold whatever happened: counters are what the devices' rows add up to (§3.2, §3.4). */
+export async function checkCounters({ db }: Harness): Promise<void> {
+  const deployments = await db.selectFrom('deployments').selectAll().execute();
+  for (const { id, max_devices, device_count, status, active, finished } of deployments) {
+    const rows = await db.selectFrom('device_deployments').selectAll().where('deployment_id', '=', id).execute();
+    const counters = await db.selectFrom('deployment_counters').selectAll().where('deployment_id', '=', id).execute();
+    const counted = rows.filter((row) => row.asked !== null || row.active === 1);
+    const sums = Map.groupBy(counted, (row) => row.status);
+    expect(Object.fromEntries(counters.map((row) => [row.status, row.count]))).toEqual(
+      Object.fromEntries(counters.map((row) => [row.status, sums.get(row.status)?.length ?? 0])),
+    );
+    expect(counters.length).toBe(13);
+    expect(rows.length).toBe(max_devices);
+    expect(device_count).toBe(rows.filter((row) => row.asked !== null).length);
+    expect(active === 0).toBe(status === 'finished');
+    expect(finished !== null).toBe(status === 'finished');
+  }
 }

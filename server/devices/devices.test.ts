@@ -17,7 +17,7 @@ interface Key {
   privateKey: KeyObject;
   publicKey: KeyObject;
 }
-const pem = (key: Key): string => key.publicKey.export({ type: 'spki', format: 'pem' }) as string;
+const pem = (key: Key): string => key.publicKey.export({ type: 'spki', format: 'pem' });
 const ed25519 = (): Key => generateKeyPairSync('ed25519');
 let last = 0;
 const mac = (): string => `02:00:00:00:00:${(++last).toString(16).padStart(2, '0')}`;

@@ -155,12 +155,10 @@ export function finish(app: Express, log: Log): void {
     if (http) res.set(http.headers);
     // What was not read of the body would be taken for the next request of this connection.
     if (!req.complete) res.set('Connection', 'close');
-    res
-      .status(status)
-      .json({
-        error: status < 500 || http ? messageOf(error) : 'internal error',
-        request_id: requestId,
-        ...http?.extra,
-      });
+    res.status(status).json({
+      error: status < 500 || http ? messageOf(error) : 'internal error',
+      request_id: requestId,
+      ...http?.extra,
+    });
   });
 }

@@ -43,8 +43,12 @@ export function liveSockets(server: HttpServer, verify: TokenVerifier): LiveSock
     );
   });
   return {
-    tell: (event, ...data) => void io.to(`may:${needs[event]}`).emit(event, ...data),
-    disconnectUser: (userId) => void io.in(`user:${userId}`).disconnectSockets(true),
-    close: () => new Promise((resolve) => void io.close(() => resolve())),
+    tell(event, ...data) {
+      io.to(`may:${needs[event]}`).emit(event, ...data);
+    },
+    disconnectUser(userId) {
+      io.in(`user:${userId}`).disconnectSockets(true);
+    },
+    close: () => io.close(),
   };
 }
