@@ -1,19 +1,26 @@
 import { spawn } from 'node:child_process';
 import { pipeline, Readable, type Duplex } from 'node:stream';
-import { constants, createGzip, createZstdCompress } from 'node:zlib';
+import { constants, createZstdCompress } from 'node:zlib';
 import { CodedError, codeOf } from '#base/errors';
 import type { Compression } from './names.ts';
+import { gzip } from './parallel-gzip.ts';
 
 /** Compresses a payload as it streams. What `source` throws comes out as it is. */
 export function compress(
   compression: Compression,
   source: AsyncIterable<Uint8Array>,
-  level = 3,
+  level: number = defaultLevel,
 ): AsyncIterable<Uint8Array> {
-  if (compression === 'gzip') return through(source, createGzip({ level: 6, chunkSize }));
+  if (compression === 'gzip') return gzip(source, level);
   if (compression === 'zstd') return through(source, createZstdCompress({ chunkSize, params: zstdParams(level) }));
   return compression === 'lzma' ? xz(source) : source;
 }
+
+/**
+ * For gzip and zstd alike. Measured on a folder of libraries, gzip at level 3 takes the time of mender-artifact for 1 % more
+ * bytes; level 6 takes twice the time for 4 % less.
+ */
+const defaultLevel = 3;
 
 const chunkSize = 128 * 1024;
 const zstdParams = (level: number) => ({

@@ -73,6 +73,8 @@ async function collect(tar: TarReader, member: string, kind: HeaderKind, limits:
     if (++entries > limits.headerEntries)
       throw new ArtifactError('limit-exceeded', `${member}: more than ${limits.headerEntries} entries`);
     if (!isFile(entry, member)) continue;
+    if (/^headers\/(?!0000)\d{4}\//.test(entry.name) && claimsSeveral(found.get('header-info')))
+      throw new ArtifactError('unsupported-feature', `${member}: several payloads, only one is supported`);
     const place = placeOf(entry.name, kind, member);
     if (found.has(entry.name))
       throw new ArtifactError('duplicate-member', `${member}: ${shown(entry.name)} comes twice`);
@@ -101,6 +103,16 @@ async function collect(tar: TarReader, member: string, kind: HeaderKind, limits:
     metaData: found.get(`${payloadHeader}meta-data`),
     files: found.get(`${payloadHeader}files`),
   };
+}
+
+/** Whether header-info says that there are several payloads: then files for a second one are no surprise. */
+function claimsSeveral(headerInfo: Uint8Array | undefined): boolean {
+  try {
+    const { payloads } = JSON.parse(Buffer.from(headerInfo ?? []).toString('utf8')) as { payloads?: unknown };
+    return Array.isArray(payloads) && payloads.length > 1;
+  } catch {
+    return false;
+  }
 }
 
 /** True: a file. Folders are passed over, as plain tar makes them; anything else is refused. */

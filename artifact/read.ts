@@ -28,7 +28,8 @@ export interface ReadOptions {
 
 /**
  * Reads an artifact up to its payload: version, manifest, signature and header are checked when this returns. Throws
- * `ArtifactError`, or what the source throws. Memory is bounded whatever the artifact claims.
+ * `ArtifactError`, or what the source throws, and lets go of the source. Who opens an artifact and does not want its
+ * payload lets go of the source himself. Memory is bounded whatever the artifact claims.
  */
 export async function openArtifact(
   source: AsyncIterable<Uint8Array>,

@@ -36,7 +36,7 @@ export interface ArtifactSpec {
   readonly payload: PayloadSpec;
   /** Default gzip. */
   readonly compression?: Compression;
-  /** How hard zstd tries, 1 to 19. Default 3. */
+  /** How hard gzip (1 to 9) and zstd (1 to 19) try. Default 3. */
   readonly compressionLevel?: number;
   /** Seconds since the epoch: the time of everything inside. Default 0, and each payload file its own. */
   readonly timestamp?: number;
@@ -52,7 +52,7 @@ export async function fileSource(path: string, name: string = basename(path)): P
   }));
   if (!isFile) throw new CodedError('invalid_spec', `${path}: not a regular file`);
   const content = () => fileChunks(path);
-  return { name, size, modified: Math.floor(mtimeMs / 1000), path, content };
+  return { name, size, modified: Math.round(mtimeMs / 1000), path, content };
 }
 
 /** Bytes at hand as a payload file. */

@@ -68,7 +68,7 @@ export async function person() {
       const io = { in: new PassThrough(), out: new PassThrough(), err: new PassThrough(), colour: true };
       io.in.end(input);
       const outputs = Promise.all([buffer(io.out), buffer(io.err)]);
-      const code = await run(args, io, { configFolder, ...env }, signal);
+      const code = await run(args, io, { configFolder, inherited: {}, ...env }, signal);
       io.out.end();
       io.err.end();
       const [out, err] = (await outputs).map(String);

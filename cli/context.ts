@@ -12,6 +12,8 @@ export interface Environment {
   readonly token?: string | undefined;
   /** Folder of our own files: `$XDG_CONFIG_HOME/patchbay`. */
   readonly configFolder: string;
+  /** All of it, for processes that we start. */
+  readonly inherited: Readonly<Record<string, string | undefined>>;
 }
 
 /** Options that every command takes. */

@@ -75,7 +75,7 @@ test('--status, --filter and --search are asked of the server', async () => {
     text: 'pump',
     filters: [
       { scope: 'identity', attribute: 'mac', type: '$eq', value: '02:0f' },
-      { scope: 'inventory', attribute: 'cores', type: '$gte', value: 4 },
+      { scope: 'inventory', attribute: 'cores', type: '$exists', value: true },
       { scope: 'inventory', attribute: 'ram', type: '$in', value: ['4', 4] },
       { scope: 'tags', attribute: 'site', type: '$exists', value: true },
       { scope: 'identity', attribute: 'status', type: '$in', value: ['pending', 'rejected'] },
@@ -83,10 +83,26 @@ test('--status, --filter and --search are asked of the server', async () => {
   });
 });
 
+test('numbers are compared as numbers, though devices report them as text', async () => {
+  const sized = (id: string, ram: string) => {
+    const one = device(id, `host-${id}`);
+    return { ...one, attributes: [...one.attributes, { scope: 'inventory', name: 'ram', value: ram }] };
+  };
+  await using server = await serve({ [search]: searching(sized('a', '512'), sized('b', '4096'), sized('c', 'much')) });
+  await using ada = await person();
+  const found = async (term: string) => {
+    const { out } = await ada.call(['devices', '--json', '--filter', term], { server: server.url, token: 't' });
+    return (JSON.parse(out) as { id: string }[]).map(({ id }) => id);
+  };
+  expect(await found('ram>=1024')).toEqual(['b']);
+  expect(await found('ram<1024')).toEqual(['a']);
+});
+
 test('a wrong filter or status is wrong usage', async () => {
   await using ada = await person();
   for (const args of [
     ['--filter', 'nowhere/x=1'],
+    ['--filter', 'x>many'],
     ['--filter', ''],
     ['--status', 'asleep'],
     ['--limit', '0'],

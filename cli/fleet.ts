@@ -20,19 +20,25 @@ export interface FleetDevice {
 
 export type Question = Pick<InventorySearch, 'filters' | 'text' | 'device_ids' | 'sort'>;
 
-/** Devices that match, page after page. */
-export async function* fleet(http: Http, question: Question, { limit = Infinity }: Range = {}) {
+/** Devices that match, page after page; `holds` is asked of each. */
+export async function* fleet(
+  http: Http,
+  question: Question,
+  { limit = Infinity, holds = () => true }: Range & { holds?: (device: FleetDevice) => boolean } = {},
+): AsyncGenerator<FleetDevice> {
   let left = limit;
-  for (let page = 1; left > 0; page++) {
+  for (let page = 1; ; page++) {
     const response = await http.request('POST', `${inventoryV2}/filters/search`, {
       json: { page, per_page: perPage, ...question },
       what: 'devices',
     });
     const found = listOf<InventoryDevice>(await response.json(), { id: 'string', attributes: 'array' }, 'devices');
-    yield* found.slice(0, left).map(fleetDevice);
-    left -= found.length;
+    for (const device of found.map(fleetDevice).filter(holds)) {
+      if (left-- <= 0) return;
+      yield device;
+    }
     const total = Number(response.headers.get('x-total-count') ?? NaN);
-    if (found.length < perPage || page * perPage >= total) return;
+    if (left <= 0 || found.length < perPage || page * perPage >= total) return;
   }
 }
 
@@ -65,34 +71,44 @@ const identityValues = (identity: Readonly<Record<string, Attribute['value']>> |
     .filter(([name, value]) => name !== 'status' && value !== '')
     .map(([, value]) => String(value));
 
-const operators = {
-  '!=': '$ne',
-  '>=': '$gte',
-  '<=': '$lte',
-  '=': '$eq',
-  '>': '$gt',
-  '<': '$lt',
-  '~': '$regex',
-} as const;
 const scopes = ['identity', 'inventory', 'system', 'monitor', 'tags'];
+const asked = { '=': '$eq', '!=': '$ne', '~': '$regex' } as const;
+const compared = {
+  '>': (a, b) => a > b,
+  '>=': (a, b) => a >= b,
+  '<': (a, b) => a < b,
+  '<=': (a, b) => a <= b,
+} as const satisfies Record<string, (a: number, b: number) => boolean>;
+
+/** What a device must have: `term` is for the server, `holds` for us, if the server cannot tell. */
+export interface Filter {
+  readonly term: FilterTerm;
+  readonly holds?: (device: FleetDevice) => boolean;
+}
 
 /** `[SCOPE/]NAME OP VALUE`, or `[SCOPE/]NAME` alone: it has one. Throws `usage`. */
-export function filterTerm(text: string): FilterTerm {
+export function parseFilter(text: string): Filter {
   const parts = /^(?:([a-z]+)\/)?([^=!<>~]+)(?:(!=|>=|<=|=|>|<|~)(.*))?$/s.exec(text);
   const [, scope = 'inventory', name = '', operator, value = ''] = parts ?? [];
   const attribute = name.trim();
-  if (!parts || !attribute || !scopes.includes(scope)) {
-    throw usage(
-      `--filter '${text}' is not understood: write [SCOPE/]NAME=VALUE (or != > >= < <= ~), SCOPE one of ${scopes.join(', ')}`,
-    );
+  if (!parts || !attribute || !scopes.includes(scope)) throw notUnderstood(text);
+  const place = { scope: scope as InventoryScope, attribute };
+  const number = value.trim() === '' ? NaN : Number(value);
+  if (!operator) return { term: { ...place, type: '$exists', value: true } };
+  if (operator in compared) {
+    if (!Number.isFinite(number)) throw notUnderstood(text);
+    const compare = compared[operator as keyof typeof compared];
+    // Scripts report numbers as text, and for a server a number never compares with text.
+    const holds = ({ attributes }: FleetDevice) => compare(Number(attributes[scope]?.[attribute] ?? NaN), number);
+    return { term: { ...place, type: '$exists', value: true }, holds };
   }
-  const term = { scope: scope as InventoryScope, attribute };
-  if (!operator) return { ...term, type: '$exists', value: true };
-  const type = operators[operator as keyof typeof operators];
-  const number = value.trim() !== '' && Number.isFinite(Number(value)) ? Number(value) : undefined;
-  if (type === '$regex' || number === undefined) return { ...term, type, value };
-  // A device may have reported 4 or "4", and one never equals the other.
-  if (type === '$eq') return { ...term, type: '$in', value: [value, number] };
-  if (type === '$ne') return { ...term, type: '$nin', value: [value, number] };
-  return { ...term, type, value: number };
+  const type = asked[operator as keyof typeof asked];
+  if (type === '$regex' || !Number.isFinite(number)) return { term: { ...place, type, value } };
+  return { term: { ...place, type: type === '$eq' ? '$in' : '$nin', value: [value, number] } };
 }
+
+const notUnderstood = (text: string) =>
+  usage(
+    `--filter '${text}' is not understood: write [SCOPE/]NAME=VALUE or != ~, or > >= < <= and a number, ` +
+      `SCOPE one of ${scopes.join(', ')}`,
+  );

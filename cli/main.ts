@@ -18,6 +18,7 @@ export async function main(args: string[]): Promise<number> {
       server: env['PATCHBAY_SERVER'] || undefined,
       token: env['PATCHBAY_TOKEN'] || undefined,
       configFolder: join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'patchbay'),
+      inherited: env,
     },
     stop.signal,
   );

@@ -2,3 +2,4 @@
 export * from './envelope.ts';
 export * from './protocol.ts';
 export * from './control.ts';
+export * from './window.ts';

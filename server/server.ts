@@ -15,10 +15,12 @@ import { decommissionDevice } from './deployments/abort.ts';
 import type { DeploymentDeps } from './deployments/deps.ts';
 import { deploymentRoutes } from './deployments/routes.ts';
 import { Devices } from './devices/devices.ts';
+import { Register } from './devices/register.ts';
 import { deviceRoutes } from './devices/routes.ts';
 import { DeviceTokens } from './devices/tokens.ts';
 import type { TokenVerifier } from './http/guard.ts';
 import { webFolder } from './http/pages.ts';
+import { groupRoutes } from './inventory/group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
 import { tagRoutes, tagVersion } from './inventory/tags.ts';
@@ -77,10 +79,11 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
       },
     });
-    const users = new Users(db, keys, (userId) => {
+    const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
-      relay.disconnectUser(userId, 'your login has ended or your rights have changed');
+      relay.disconnectUser(userId, 'your login has ended or your rights have changed', tokenId);
     });
+    const register = new Register(db);
     const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
     const devices = new Devices(db, live, {
       revoked(deviceId) {
@@ -102,7 +105,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       linkSecret: keys.linkSecret,
       publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.get('host') ?? ''}`,
       limits: { artifactSize: config.artifactLimit },
-      acceptedDevices: () => devices.accepted(),
+      acceptedDevices: () => register.accepted(),
       devicesOfGroup: (group) => inventory.acceptedMembers(group),
     };
 
@@ -111,8 +114,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...userRoutes(users),
       ...ownRoutes(users, new Settings(db), accessTokens),
       ...auditRoutes(audit),
-      ...deviceRoutes(devices, tokens),
+      ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
+      ...groupRoutes(inventory),
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),

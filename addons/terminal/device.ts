@@ -25,10 +25,11 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
   const shells = new Map<Session<Message>, Pty | undefined>();
   const perUser = config.Sessions.MaxPerUser || 16;
 
+  // The type is the peer's own, whatever it is; that of the status is spelt out because no schema widens it here.
   const refuse = (typ: string): Message =>
     ({
       typ,
-      props: { status: ShellStatus.Error },
+      props: { status: BigInt(ShellStatus.Error) },
       body: utf8.encode(`unknown message protocol and type: ${protocol.number}/${typ}`),
     }) as unknown as Message;
   if (config.Disable) return { refuse };

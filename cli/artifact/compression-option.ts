@@ -5,6 +5,7 @@ import type { ArtifactSpec } from '#artifact';
 const names: Readonly<Record<string, Pick<ArtifactSpec, 'compression' | 'compressionLevel'>>> = {
   none: { compression: 'none' },
   gzip: { compression: 'gzip' },
+  gzip_best: { compression: 'gzip', compressionLevel: 9 },
   lzma: { compression: 'lzma' },
   zstd_fastest: { compression: 'zstd', compressionLevel: 1 },
   zstd_fast: { compression: 'zstd', compressionLevel: 3 },

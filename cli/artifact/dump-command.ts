@@ -36,7 +36,7 @@ async function dump(path: string, options: DumpOptions, { terminal }: Context): 
       await unpack(artifact, options);
       return artifact.header;
     } finally {
-      artifact.done();
+      await artifact.done();
     }
   });
   if (!options.printCmdline && !options.print0Cmdline) return;

@@ -81,7 +81,7 @@ async function copy(source: string, target: string, options: KeyOptions, context
   if (from && to) throw misuse('one side must be a file of this machine');
   if (from) return look(from, context, (image) => writing(target, () => fetch(image, from.path, target, context)));
   if (!to) throw misuse('one side must be FILE:/path');
-  return change(to, options, context, (image, path, scratch) => put(image, source, path, scratch));
+  return change(to, options, context, (image, path, scratch) => put(image, source, path, scratch, context));
 }
 
 async function fetch(image: ExtImage, path: string, target: string, context: Context): Promise<void> {
@@ -110,13 +110,22 @@ async function install(paths: readonly string[], options: InstallOptions, contex
   if (options.mode === undefined || !/^0?[0-7]{3,4}$/.test(options.mode))
     throw misuse('install needs -m MODE, octal such as 0644');
   const mode = Number.parseInt(options.mode, 8);
-  return change(required(place), options, context, (image, path, scratch) => put(image, source, path, scratch, mode));
+  return change(required(place), options, context, (image, path, scratch) =>
+    put(image, source, path, scratch, context, mode),
+  );
 }
 
-async function put(image: ExtImage, source: string, path: string, scratch: string, mode?: number): Promise<void> {
+async function put(
+  image: ExtImage,
+  source: string,
+  path: string,
+  scratch: string,
+  { terminal }: Context,
+  mode?: number,
+): Promise<void> {
   const copy = join(scratch, 'debugfs-write');
   // Through a copy: debugfs takes no standard input, and its commands no path that holds a quote.
-  if (source === '-') await writeFile(copy, process.stdin);
+  if (source === '-') await writeFile(copy, terminal.input);
   else await input(source, () => copyFile(source, copy));
   await image.write(copy, path, mode);
 }

@@ -5,13 +5,18 @@ import { pipeline } from 'node:stream/promises';
 import { fileSource, type PayloadSource } from '#artifact';
 import { misuse } from './exit.ts';
 import { input } from './inputs.ts';
+import type { Terminal } from './progress.ts';
 
 /**
  * A payload file from the command line. A pipe, a device or standard input (`-`) is first copied into `scratch`, since
  * its size stands in front of its content.
  */
-export async function payloadInput(path: string, scratch: string): Promise<PayloadSource> {
-  if (path === '-') return spooled(process.stdin, 'stdin', scratch);
+export async function payloadInput(
+  path: string,
+  scratch: string,
+  { input: standard }: Terminal,
+): Promise<PayloadSource> {
+  if (path === '-') return spooled(standard, 'stdin', scratch);
   const found = await input(path, () => stat(path));
   if (found.isDirectory()) throw misuse(`${path}: is a folder, not a file`);
   if (found.isFile()) return input(path, () => fileSource(path));

@@ -1,9 +1,10 @@
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
-/** Where a command's words go: results to `out`, everything else to `diagnostics`. */
+/** A command's streams: results go to `out`, all other words to `diagnostics`. */
 export interface Terminal {
+  readonly input: Readable;
   readonly out: Writable;
-  readonly diagnostics: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
+  readonly diagnostics: Writable & { readonly isTTY?: boolean; readonly columns?: number };
 }
 
 /** A bar on a terminal while a long task runs. Silent in a pipe. */

@@ -39,7 +39,7 @@ async function read(path: string, options: ReadCommandOptions, context: Context)
       try {
         return { header: artifact.header, signature, files: await filesOf(artifact) };
       } finally {
-        artifact.done();
+        await artifact.done();
       }
     },
     exit.failed,

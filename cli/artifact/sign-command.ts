@@ -33,7 +33,7 @@ async function sign(path: string, options: SignCommandOptions, { terminal }: Con
       try {
         await filesOf(artifact);
       } finally {
-        artifact.done();
+        await artifact.done();
       }
     },
     exit.failed,

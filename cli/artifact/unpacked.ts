@@ -35,7 +35,7 @@ export async function unpack(path: string, scratch: string, context: Context): P
         }
         return { header, spec: specOf(header, raw.metaData, files) };
       } finally {
-        artifact.done();
+        await artifact.done();
       }
     },
     exit.failed,

@@ -36,7 +36,7 @@ async function validate(
         );
       await filesOf(artifact);
     } finally {
-      artifact.done();
+      await artifact.done();
     }
   });
   terminal.out.write(`Artifact file '${path}' validated successfully\n`);

@@ -59,7 +59,7 @@ async function writeRootfs(options: RootfsOptions, context: Context): Promise<vo
       ...software,
       depends: wanted('--depends', options.depends),
       ...(options.checksumProvide ? { checksumKey } : {}),
-      files: [await payloadInput(options.file, scratch)],
+      files: [await payloadInput(options.file, scratch, context.terminal)],
     };
     await pack(await specOf(options, payload, context), options, context.terminal, context.signal);
   });
@@ -68,7 +68,7 @@ async function writeRootfs(options: RootfsOptions, context: Context): Promise<vo
 async function writeModule(options: ModuleOptions, context: Context): Promise<void> {
   await withScratch(options.tmp, async (scratch) => {
     const files = [];
-    for (const path of options.file ?? []) files.push(await payloadInput(path, scratch));
+    for (const path of options.file ?? []) files.push(await payloadInput(path, scratch, context.terminal));
     const metaData = await readMetaData(options.metaData);
     await packModule(options, { type: options.type, files, ...(metaData ? { metaData } : {}) }, context);
   });

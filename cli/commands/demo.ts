@@ -39,7 +39,8 @@ async function demo(context: Context, { devices, port, check = false, built = fa
   const told = new Set<unknown>();
   const step = steps(context, told);
   const started = performance.now();
-  const given = { devices, port, built, keep, usualPort: check ? 0 : 8080, pollInterval: check ? 1 : 2 };
+  const environment = context.env.inherited;
+  const given = { environment, devices, port, built, keep, usualPort: check ? 0 : 8080, pollInterval: check ? 1 : 2 };
   let failure: unknown;
   {
     await using running = await startDemo(given, signal, step).catch((error: unknown) => {

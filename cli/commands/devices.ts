@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { devauth, deviceconnect } from '#proto/http/paths';
-import type { ConnectState, Device, FilterTerm } from '#proto/http/devices';
+import type { ConnectState, Device } from '#proto/http/devices';
 import { age } from '../age.ts';
 import { objectOf } from '../answer.ts';
 import { acceptDevice, dismissDevice, readDevice, rejectDevice } from '../authorization.ts';
 import type { Context } from '../context.ts';
 import { failed, usage } from '../failure.ts';
 import { findDevice, findDevices } from '../find-device.ts';
-import { filterTerm, fleet, type FleetDevice } from '../fleet.ts';
+import { fleet, parseFilter, type Filter, type FleetDevice } from '../fleet.ts';
 import { plain } from '../io.ts';
 import { atLeastOne, collect, count } from '../option.ts';
 import { all } from '../paging.ts';
@@ -23,7 +23,11 @@ export default function devices(command: Command, context: Context): void {
     .summary('list devices (what `patchbay devices` does)')
     .description('List devices.')
     .option('--status <status>', `only these: ${statuses.join(', ')}; may be repeated`, collect(statuses))
-    .option('--filter <term>', 'only where [SCOPE/]NAME=VALUE holds (or != > >= < <= ~); may be repeated', terms)
+    .option(
+      '--filter <term>',
+      'only where [SCOPE/]NAME=VALUE holds (or != > >= < <= ~); may be repeated',
+      collectFilters,
+    )
     .option('--search <text>', 'only where this text is found')
     .option('--limit <n>', 'no more than these', count)
     .action((options: ListOptions) => list(context, options));
@@ -59,18 +63,19 @@ export default function devices(command: Command, context: Context): void {
 
 interface ListOptions {
   readonly status?: string[];
-  readonly filter?: FilterTerm[];
+  readonly filter?: Filter[];
   readonly search?: string;
   readonly limit?: number;
 }
 
-const terms = (text: string, before: FilterTerm[] = []) => [...before, filterTerm(text)];
+const collectFilters = (text: string, before: Filter[] = []) => [...before, parseFilter(text)];
 
 async function list(context: Context, { status, filter = [], search, limit }: ListOptions): Promise<void> {
-  const filters = [...filter];
+  const filters = filter.map(({ term }) => term);
+  const holds = (device: FleetDevice) => filter.every((one) => one.holds?.(device) ?? true);
   if (status) filters.push({ scope: 'identity', attribute: 'status', type: '$in', value: status });
   const question = { ...(filters.length ? { filters } : {}), ...(search ? { text: search } : {}) };
-  const found = await all(fleet(await context.http(), question, { limit }));
+  const found = await all(fleet(await context.http(), question, { limit, holds }));
   const asked = filters.length || search;
   context.list(
     found,
@@ -140,7 +145,7 @@ async function accept(context: Context, wanted: string[], options: { all?: boole
     fleet(http, { filters: [{ scope: 'identity', attribute: 'status', type: '$eq', value: 'pending' }] }),
   );
   if (!pending.length) context.note('no device is pending');
-  await change(context, http, pending, 'accepted', (device) => acceptDevice(http, device.id));
+  await change(context, pending, 'accepted', (device) => acceptDevice(http, device.id));
 }
 
 async function decommission(context: Context, wanted: string[], { yes }: { yes?: boolean }): Promise<void> {
@@ -151,7 +156,7 @@ async function decommission(context: Context, wanted: string[], { yes }: { yes?:
     const names = found.map(({ id, name }) => `${plain(name)} (${id})`).join(', ');
     if (!(await confirm(context.io, `Remove ${names} for good?`, context.signal))) throw failed('nothing was removed');
   }
-  await change(context, http, found, 'decommissioned', async ({ id }) => {
+  await change(context, found, 'decommissioned', async ({ id }) => {
     await http.request('DELETE', `${devauth}/devices/${id}`, { what: `device ${id}` });
   });
 }
@@ -164,12 +169,11 @@ async function each(
 ): Promise<void> {
   atLeastOne(wanted, 'device');
   const http = await context.http();
-  await change(context, http, await findDevices(http, wanted), done, (device) => act(http, device));
+  await change(context, await findDevices(http, wanted), done, (device) => act(http, device));
 }
 
 async function change(
   context: Context,
-  _http: Http,
   found: readonly FleetDevice[],
   done: string,
   act: (device: FleetDevice) => Promise<void>,

@@ -8,13 +8,15 @@ import { Http } from '../http.ts';
 import { writeGreeting } from './artifacts.ts';
 import { findBusDaemon } from './bus.ts';
 import { Enrolment } from './enrolment.ts';
-import { cleanEnvironment, findPrograms, type Programs } from './places.ts';
+import { findPrograms, type GivenEnvironment, type Programs } from './places.ts';
 import { Processes } from './processes.ts';
 import { addUser, choosePort, makePassword, startServer } from './server.ts';
 import { startDevice, type VirtualDevice } from './virtual-device.ts';
 import { Warden } from './warden.ts';
 
 export interface DemoOptions {
+  /** Of the process: PATH, HOME, TMPDIR and the like go on to what is started. */
+  readonly environment: GivenEnvironment;
   readonly devices: number;
   readonly port?: number | undefined;
   /** The port if none is given and it is free; 0: any. */
@@ -50,8 +52,8 @@ const user = 'admin@example.com';
 
 /** Starts server and devices, accepts them, and resolves when they are connected. */
 export async function startDemo(options: DemoOptions, signal: AbortSignal, step: Step = plainly): Promise<Demo> {
-  const programs = findPrograms(options.built ?? false);
-  const busDaemon = await findBusDaemon(`${cleanEnvironment()['PATH'] ?? ''}:/usr/bin:/usr/local/bin`);
+  const programs = findPrograms(options.built ?? false, options.environment);
+  const busDaemon = await findBusDaemon(`${programs.environment['PATH']}:/usr/bin:/usr/local/bin`);
   const port = await choosePort(options.port, options.usualPort ?? 0);
   await using stack = new AsyncDisposableStack();
   const folder = await makeFolder(options.keep);

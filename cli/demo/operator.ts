@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { failed } from '../failure.ts';
 import type { Demo } from './demo.ts';
-import { cleanEnvironment } from './places.ts';
 
 export interface Said {
   readonly code: number | null;
@@ -13,8 +12,11 @@ export interface Said {
 const patience = 45_000;
 
 /** The environment of somebody who is logged in to the demo. */
-export const operatorEnvironment = ({ url, token }: Pick<Demo, 'url' | 'token'>) =>
-  cleanEnvironment({ PATCHBAY_SERVER: url, PATCHBAY_TOKEN: token });
+export const operatorEnvironment = ({ programs, url, token }: Demo): Record<string, string> => ({
+  ...programs.environment,
+  PATCHBAY_SERVER: url,
+  PATCHBAY_TOKEN: token,
+});
 
 /** Runs `patchbay` as a process of its own, logged in to the demo. */
 export async function patchbay(demo: Demo, args: readonly string[], signal: AbortSignal): Promise<Said> {

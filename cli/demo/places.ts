@@ -11,13 +11,18 @@ export interface Programs {
   readonly patchbay: readonly string[];
   readonly client: readonly string[];
   readonly connect: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
 }
 
+/** As `process.env`. */
+export type GivenEnvironment = Readonly<Record<string, string | undefined>>;
+
 /** The checkout's, or the package's, programs; `built`: the bundles that devices get in place of the sources. */
-export function findPrograms(built: boolean): Programs {
+export function findPrograms(built: boolean, given: GivenEnvironment): Programs {
   const root = packageRoot();
   const launcher = join(root, 'bin', 'patchbay.js');
-  const common = { root, node: process.execPath, patchbay: [launcher] };
+  const environment = cleanEnvironment(root, given);
+  const common = { root, node: process.execPath, patchbay: [launcher], environment };
   if (!built) return { ...common, client: [launcher, 'client'], connect: [launcher, 'connect'] };
   const bundle = (name: string) => {
     // In the package they lie beside the launcher, in a checkout where the build puts the package.
@@ -39,11 +44,16 @@ function packageRoot(): string {
   }
 }
 
-/** The environment of the demo's processes: what the person has set for his own Patchbay or Mender is none of theirs. */
-export function cleanEnvironment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const kept = Object.entries(process.env).filter(
+/**
+ * The environment of the demo's processes: what the person has set for his own Patchbay or Mender is none of theirs.
+ * Node keeps what it compiled: two or three times quicker from the second start on.
+ */
+function cleanEnvironment(root: string, given: GivenEnvironment): Record<string, string> {
+  const kept = Object.entries(given).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined && !/^(PATCHBAY|MENDER|DBUS|NODE_OPTIONS|VITEST|XDG_CONFIG)/.test(entry[0]),
   );
-  return { ...Object.fromEntries(kept), ...more };
+  const modules = join(root, 'node_modules');
+  const compiled = existsSync(modules) ? { NODE_COMPILE_CACHE: join(modules, '.cache', 'patchbay') } : {};
+  return { PATH: '/usr/bin:/bin', ...Object.fromEntries(kept), ...compiled };
 }

@@ -28,7 +28,7 @@ async function logged(log: { tail(): Promise<string> }, pattern: RegExp): Promis
 test('what a process has started ends with it, even what does not want to', async () => {
   let pid: number;
   {
-    await using processes = new Processes(folder);
+    await using processes = new Processes(folder, undefined, 300);
     const script = "trap '' TERM; sh -c 'trap \"\" TERM; echo child up; sleep 60 & wait; sleep 60' & wait";
     const one = await processes.start('stubborn', 'sh', ['-c', script], options());
     await logged(one, /child up/);

@@ -45,20 +45,19 @@ export class DemoProcess {
   }
 }
 
-/** How long a process may take to end by itself, ms, before it is killed. */
-const patience = 6000;
-
 /** All processes of one demo. Disposing of it ends them and waits until they and all they started are gone. */
 export class Processes implements AsyncDisposable {
   readonly folder: string;
   readonly #warden: Warden | undefined;
+  readonly #patience: number;
   readonly #started: DemoProcess[] = [];
   #ending = false;
   readonly #broken = Promise.withResolvers<never>();
-  /** `folder`: where their logs go. */
-  constructor(folder: string, warden?: Warden) {
+  /** `folder`: where their logs go; `patience`: how long one may take to end by itself, ms, before it is killed. */
+  constructor(folder: string, warden?: Warden, patience = 6000) {
     this.folder = folder;
     this.#warden = warden;
+    this.#patience = patience;
     this.#broken.promise.catch(() => undefined);
   }
 
@@ -104,7 +103,7 @@ export class Processes implements AsyncDisposable {
 
   async #end({ pid, ended }: DemoProcess): Promise<void> {
     signalGroup(pid, 'SIGTERM');
-    const late = AbortSignal.timeout(patience);
+    const late = AbortSignal.timeout(this.#patience);
     while (groupLives(pid) && !late.aborted) await Promise.race([ended.then(() => sleep(10)), sleep(50)]);
     signalGroup(pid, 'SIGKILL');
     await ended;

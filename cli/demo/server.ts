@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from '#base/errors';
 import { failed } from '../failure.ts';
-import { cleanEnvironment, type Programs } from './places.ts';
+import type { Programs } from './places.ts';
 import type { DemoProcess, Processes } from './processes.ts';
 
 /** The port to use: the wanted one, or, if none is wanted, `usual` or one that is free. */
@@ -55,7 +55,7 @@ export async function startServer(
   const options = ['--data', join(folder, 'server'), '--listen', `127.0.0.1:${port}`, '--public-url', url];
   const process = await processes.start('server', programs.node, [...programs.patchbay, 'server', ...options], {
     cwd: folder,
-    env: cleanEnvironment(),
+    env: programs.environment,
   });
   while (!(await isHealthy(url))) {
     if (!process.running) throw failed(`the server does not start: ${await process.tail(3)}`);
@@ -75,7 +75,7 @@ export async function addUser(programs: Programs, folder: string, email: string,
   const args = ['user', 'add', '--data', join(folder, 'server'), email, '--password-stdin', '--role', 'admin'];
   const child = spawn(programs.node, [...programs.patchbay, ...args], {
     cwd: folder,
-    env: cleanEnvironment(),
+    env: programs.environment,
     stdio: ['pipe', 'ignore', 'pipe'],
   });
   child.stdin.on('error', () => undefined);

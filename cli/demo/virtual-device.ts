@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { writeArtifact } from '#artifact';
 import { startBus } from './bus.ts';
-import { cleanEnvironment, type Programs } from './places.ts';
+import type { Programs } from './places.ts';
 import type { DemoProcess, Processes } from './processes.ts';
 
 /** What all virtual devices are, to the server and to artifacts. */
@@ -44,7 +44,7 @@ export async function startDevice(
   const folder = join(options.folder, name);
   const places = await furnish(programs, name, folder, options);
   const address = await startBus(`${name}-bus`, options.busDaemon, folder, processes);
-  const environment = { cwd: folder, env: cleanEnvironment({ DBUS_SYSTEM_BUS_ADDRESS: address }) };
+  const environment = { cwd: folder, env: { ...programs.environment, DBUS_SYSTEM_BUS_ADDRESS: address } };
   const { node } = programs;
   const clientArgs = ['--conf-dir', places.conf, '--data-dir', places.share, '--datastore', places.store, 'daemon'];
   const client = await processes.start(`${name}-client`, node, [...programs.client, ...clientArgs], environment);

@@ -73,11 +73,12 @@ exit 0
   }
 
   /** The text of a state script that records its name. */
-  script(group: string, behaviour: Pick<Behaviour, 'fails' | 'kills'> = {}): string {
+  script(group: string, behaviour: Pick<Behaviour, 'fails' | 'kills' | 'killsAfter'> = {}): string {
     return `#!/bin/sh
 echo '${group}' >>'${this.callLog}'
 ${killer('kills', behaviour.kills, this.root, group)}
 case " ${(behaviour.fails ?? []).join(' ')} " in *" ${group} "*) exit 1 ;; esac
+${killer('kills-after', behaviour.killsAfter, this.root, group)}
 exit 0
 `;
   }
@@ -122,6 +123,7 @@ exit 0
         MENDER_DATA_DIR: this.places.share,
         MENDER_DATASTORE_DIR: this.places.store,
         DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${this.root}/no-bus`,
+        NODE_COMPILE_CACHE: join(tmpdir(), 'patchbay-rig-cache'),
         ...env,
       },
     });

@@ -1,11 +1,11 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Device, DeviceStatus } from '#proto/http/devices';
+import type { DeviceStatus } from '#proto/http/devices';
 import { badRequest, conflict, notFound, unauthorized } from '../errors.ts';
 import { mergeScope, replaceScope, type Value } from '../inventory/attributes.ts';
 import type { Live } from '../live/live.ts';
 import { now, type Db, type Queries } from '../store/store.ts';
-import type { AuthSets, Devices as DeviceRow } from '../store/tables.ts';
 import { identityHash, parseDeviceKey, parseIdentity, signatureHolds, type Identity } from './identity.ts';
+import { Register } from './register.ts';
 import { mayMove, strongest } from './status.ts';
 
 export interface AuthRequest {
@@ -78,7 +78,7 @@ export class Devices {
       .select('id')
       .where('identity_hash', '=', hash)
       .executeTakeFirst();
-    if (known && !force) throw conflict('device already exists', { ...(await this.get(known.id)) });
+    if (known && !force) throw conflict('device already exists', { ...(await new Register(this.#db).get(known.id)) });
     return this.#admit(identity, hash, pem, 'preauthorized');
   }
 
@@ -252,104 +252,10 @@ export class Devices {
     this.#events.revoked(set.device_id);
   }
 
-  async get(deviceId: string): Promise<Device> {
-    const row = await this.#db.selectFrom('devices').selectAll().where('id', '=', deviceId).executeTakeFirst();
-    if (!row) throw notFound('device not found');
-    const [device] = await this.#withSets([row]);
-    if (!device) throw notFound('device not found');
-    return device;
-  }
-
-  async authSetStatus(deviceId: string, authSetId: string): Promise<string> {
-    const set = await this.#db
-      .selectFrom('auth_sets')
-      .select('status')
-      .where('id', '=', authSetId)
-      .where('device_id', '=', deviceId)
-      .executeTakeFirst();
-    if (!set) throw notFound('authentication set not found');
-    return set.status;
-  }
-
-  /** Devices in order of (status, id), and whether there are more. */
-  async list(
-    filter: { statuses: readonly string[]; ids: readonly string[] },
-    limit: number,
-    offset: number,
-  ): Promise<{ devices: Device[]; more: boolean }> {
-    let query = this.#db.selectFrom('devices').selectAll();
-    if (filter.statuses.length > 0) query = query.where('status', 'in', filter.statuses);
-    if (filter.ids.length > 0) query = query.where('id', 'in', filter.ids);
-    const rows = await query
-      .orderBy('status')
-      .orderBy('id')
-      .limit(limit + 1)
-      .offset(offset)
-      .execute();
-    return { devices: await this.#withSets(rows.slice(0, limit)), more: rows.length > limit };
-  }
-
-  async count(status: string | undefined): Promise<number> {
-    let query = this.#db.selectFrom('devices');
-    if (status !== undefined) query = query.where('status', '=', status);
-    const { n } = await query.select((e) => e.fn.countAll<number | string>().as('n')).executeTakeFirstOrThrow();
-    return Number(n);
-  }
-
-  /** Ids of all accepted devices: whom `all_devices` means. */
-  async accepted(): Promise<string[]> {
-    const rows = await this.#db
-      .selectFrom('devices')
-      .select('id')
-      .where('status', '=', 'accepted')
-      .orderBy('id')
-      .execute();
-    return rows.map((row) => row.id);
-  }
-
-  async #withSets(rows: readonly DeviceRow[]): Promise<Device[]> {
-    if (rows.length === 0) return [];
-    const sets = await this.#db
-      .selectFrom('auth_sets')
-      .selectAll()
-      .where(
-        'device_id',
-        'in',
-        rows.map((row) => row.id),
-      )
-      .orderBy('ts')
-      .execute();
-    return rows.map((row) =>
-      deviceOf(
-        row,
-        sets.filter((set) => set.device_id === row.id),
-      ),
-    );
-  }
-
   async #tell(deviceId: string): Promise<void> {
     const row = await this.#db.selectFrom('devices').select('status').where('id', '=', deviceId).executeTakeFirst();
     this.#live.tell('device', { id: deviceId, status: (row?.status as DeviceStatus | undefined) ?? 'gone' });
   }
-}
-
-function deviceOf(row: DeviceRow, sets: readonly AuthSets[]): Device {
-  return {
-    id: row.id,
-    identity_data: JSON.parse(row.identity) as Record<string, unknown>,
-    status: row.status as DeviceStatus,
-    decommissioning: row.decommissioning === 1,
-    created_ts: row.created_ts,
-    updated_ts: row.updated_ts,
-    auth_sets: sets.map((set) => ({
-      id: set.id,
-      identity_data: JSON.parse(row.identity) as Record<string, unknown>,
-      pubkey: set.pubkey,
-      status: set.status as DeviceStatus,
-      ts: set.ts,
-    })),
-    ...(row.check_in_time === null ? {} : { check_in_time: row.check_in_time }),
-  };
 }
 
 /** Identity as attributes: its keys but `status`, which is the server's (§3.7). */

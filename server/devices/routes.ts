@@ -6,6 +6,7 @@ import { rawBody } from '../http/mount.ts';
 import { listOf, pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
 import { empty, json, route, type Context, type Reply, type Route } from '../http/route.ts';
 import type { Devices } from './devices.ts';
+import type { Register } from './register.ts';
 import type { DeviceTokens } from './tokens.ts';
 
 const AuthRequest = Type.Object({
@@ -24,7 +25,7 @@ const Preauthorize = Type.Object({
 const list = { 200: { description: 'devices', body: Type.Array(Device) } };
 
 /** `server-api.md` §1.1 and §2.1. */
-export function deviceRoutes(devices: Devices, tokens: DeviceTokens): Route[] {
+export function deviceRoutes(devices: Devices, register: Register, tokens: DeviceTokens): Route[] {
   const page = async (
     req: Context['req'],
     paging: { page?: string; per_page?: string },
@@ -34,7 +35,7 @@ export function deviceRoutes(devices: Devices, tokens: DeviceTokens): Route[] {
     const wrong = statuses.find((status) => !(deviceStatuses as readonly string[]).includes(status));
     if (wrong !== undefined) throw badRequest(`incorrect device status "${wrong.slice(0, 32)}"`);
     const wanted = pageOf(paging);
-    const { devices: found, more } = await devices.list({ statuses, ids }, wanted.perPage, wanted.offset);
+    const { devices: found, more } = await register.list({ statuses, ids }, wanted.perPage, wanted.offset);
     return json(200, found, pageHeaders(req.originalUrl, wanted, { more }));
   };
   const named = (context: Context): { id: string; aid: string } => ({
@@ -110,7 +111,7 @@ export function deviceRoutes(devices: Devices, tokens: DeviceTokens): Route[] {
       async ({ query }) => {
         if (query.status !== undefined && !(deviceStatuses as readonly string[]).includes(query.status))
           throw badRequest('incorrect device status');
-        return json(200, { count: await devices.count(query.status) });
+        return json(200, { count: await register.count(query.status) });
       },
     ),
     route(
@@ -121,7 +122,7 @@ export function deviceRoutes(devices: Devices, tokens: DeviceTokens): Route[] {
         summary: 'One device',
         responses: { 200: { description: 'the device', body: Device } },
       },
-      async (context) => json(200, await devices.get(named(context).id)),
+      async (context) => json(200, await register.get(named(context).id)),
     ),
     route(
       {
@@ -149,7 +150,7 @@ export function deviceRoutes(devices: Devices, tokens: DeviceTokens): Route[] {
       },
       async (context) => {
         const { id, aid } = named(context);
-        return json(200, { status: await devices.authSetStatus(id, aid) });
+        return json(200, { status: await register.authSetStatus(id, aid) });
       },
     ),
     route(

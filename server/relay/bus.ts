@@ -23,6 +23,7 @@ export interface SessionEnd {
   readonly sid: string;
   readonly deviceId: string;
   readonly userId: string;
+  readonly tokenId: string;
   /** A frame of the device, decoded and as it came. Never blocks the device: who falls too far behind is ended. */
   deliver(message: ProtoMsg, frame: Uint8Array): void;
   /** The device asks for a pause of this session's input, or for more. */

@@ -24,6 +24,8 @@ export interface SessionEvent {
 /** Who opened a management socket. */
 export interface Person {
   readonly userId: string;
+  /** The login that he came with: his session ends with it. */
+  readonly tokenId: string;
   /** Why he may not use this protocol with the device; undefined: he may. */
   refuses(proto: number): string | undefined;
 }
@@ -94,7 +96,7 @@ export function createRelay(options: RelayOptions) {
 
   async function upgradeUser(req: IncomingMessage, socket: Duplex, head: Buffer, deviceId: string): Promise<void> {
     const person = await options.authorizeUser(req, deviceId);
-    const { userId } = person;
+    const { userId, tokenId } = person;
     checkOrigin(req, options.allowedOrigins ?? []);
     let device = connectedDevice(deviceId);
     if (count(deviceId) >= sessionsPerDevice)
@@ -108,6 +110,7 @@ export function createRelay(options: RelayOptions) {
     const logClosed = audit('closed');
     const session = new UserSocket(opened, {
       userId,
+      tokenId,
       device,
       bus,
       log,
@@ -193,9 +196,10 @@ export function createRelay(options: RelayOptions) {
       bus.device(deviceId)?.close(1008, reason);
     },
 
-    /** Ends a person's sessions: his rights, or he, are gone. */
-    disconnectUser(userId: string, reason: string): void {
-      for (const session of bus.sessions()) if (session.userId === userId) session.end(reason);
+    /** Ends a person's sessions, or those of one of his logins: his rights, or he, are gone. */
+    disconnectUser(userId: string, reason: string, tokenId?: string): void {
+      for (const session of bus.sessions())
+        if (session.userId === userId && (tokenId === undefined || session.tokenId === tokenId)) session.end(reason);
     },
 
     /** False: there is no such session. */

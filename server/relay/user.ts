@@ -32,6 +32,7 @@ export interface SessionFacts {
 
 export interface UserSocketOptions {
   readonly userId: string;
+  readonly tokenId: string;
   readonly device: DeviceEnd;
   readonly bus: RelayBus;
   readonly log: Log;
@@ -87,6 +88,10 @@ export class UserSocket implements SessionEnd {
 
   get userId(): string {
     return this.#options.userId;
+  }
+
+  get tokenId(): string {
+    return this.#options.tokenId;
   }
 
   get facts(): SessionFacts {

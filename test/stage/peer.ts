@@ -97,6 +97,7 @@ export class RawServer implements AsyncDisposable {
     server.#sockets.on('headers', (lines) => lines.push(...server.headers));
     server.#http.on('upgrade', (req, socket, head) => {
       server.requests.push(req);
+      socket.on('error', () => undefined);
       if (server.refuse !== undefined) socket.end(`HTTP/1.1 ${server.refuse} No\r\nContent-Length: 0\r\n\r\n`);
       else server.#sockets.handleUpgrade(req, socket, head, (opened) => void server.peers.push(new Peer(opened)));
       for (const resolve of server.#waiting.splice(0)) resolve();

@@ -1,13 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { silentLog, type Log } from '#base/log';
+import { silentLog } from '#base/log';
 import type { OperatorSession } from '#addon/cli';
 import type { MessageOf } from '#proto';
 import manifest from '#addons/terminal/manifest';
 import type { shell } from '#addons/terminal/protocol';
-import { PrivateBus, TokenService } from '../../connect/bus.testing.ts';
-import { runConnect, type ConnectConfig, type ConnectOptions } from '../../connect/main.ts';
 import { openSession } from '../../cli/session.ts';
 import { unauthorized } from '../../server/errors.ts';
 import { bearerOf } from '../../server/http/guard.ts';
@@ -31,7 +29,7 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
     bus: new LocalBus(),
     log: silentLog,
     authenticateDevice: async (req) => ({ deviceId: who(req, 'device') }),
-    authorizeUser: async (req) => ({ userId: who(req, 'user'), refuses: () => undefined }),
+    authorizeUser: async (req) => ({ userId: who(req, 'user'), tokenId: who(req, 'user'), refuses: () => undefined }),
     onConnected: (id) => (presence.push(`+${id}`), happened()),
     onDisconnected: (id) => (presence.push(`-${id}`), happened()),
     audit: async (event) => {
@@ -70,40 +68,6 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
       relay.close();
       server.closeAllConnections();
       server.close();
-    },
-  };
-}
-
-/** A real Connect daemon in this process, with a bus and a token service of its own. */
-export async function startDevice(
-  id: string,
-  serverUrl: string,
-  options: Partial<Omit<ConnectOptions, 'config'>> & { settings?: Record<string, unknown>; log?: Log } = {},
-) {
-  const bus = await PrivateBus.start();
-  const service = await TokenService.start(bus.address, `device-${id}`, serverUrl);
-  const stop = new AbortController();
-  const settings = { User: 'root', ShellCommand: '/bin/bash', ShellArguments: [], ...options.settings };
-  const config: ConnectConfig = {
-    User: settings.User,
-    ShellCommand: settings.ShellCommand,
-    Addons: ['terminal'],
-    settings,
-    file: '/nowhere/mender-connect.conf',
-  };
-  const done = runConnect({ log: silentLog, ...options, config, busAddress: bus.address }, stop.signal);
-  return {
-    bus,
-    service,
-    stop: async (): Promise<void> => {
-      stop.abort();
-      await done;
-    },
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      await done;
-      service[Symbol.dispose]();
-      await bus[Symbol.asyncDispose]();
     },
   };
 }

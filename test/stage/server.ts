@@ -43,7 +43,7 @@ export async function startServer(folder: string, options: readonly string[] = [
 async function launch(data: string, listen: string, options: readonly string[] = []) {
   const args = [launcher, 'server', '--data', data, '--listen', listen, ...options];
   const program = new Program('patchbay server', process.execPath, args);
-  const [, url = ''] = await program.said(/"url":"(http[^"]+)".*"msg":"server ready"/);
+  const [, url = ''] = await program.said(/"url":"(http[^"]+)".*"msg":"server ready"/, 60_000);
   return { program, url };
 }
 

@@ -1,0 +1,72 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadConfig } from './config.ts';
+import { paths } from './places.ts';
+import { RigDevice } from './rig/device.ts';
+import { RigLog } from './rig/log.ts';
+
+let device: RigDevice;
+let log: RigLog;
+beforeEach(() => {
+  device = new RigDevice({});
+  log = new RigLog();
+});
+afterEach(() => device[Symbol.dispose]());
+
+const main = (value: unknown) =>
+  device.write(paths.config(device.places), typeof value === 'string' ? value : JSON.stringify(value));
+const fallback = (value: unknown) => device.write(paths.fallbackConfig(device.places), JSON.stringify(value));
+const load = (files = {}) => loadConfig(device.places, files, log);
+function named(value: unknown): { config: string } {
+  const config = join(device.root, 'named.conf');
+  writeFileSync(config, typeof value === 'string' ? value : JSON.stringify(value));
+  return { config };
+}
+
+describe('mender.conf', () => {
+  it('UC-1 the main file wins key by key, a key of the fallback alone counts, inner keys too', () => {
+    fallback({ UpdatePollIntervalSeconds: 5, TenantToken: 'f', HttpsClient: { Certificate: '/c', Key: '/old' } });
+    main({ UpdatePollIntervalSeconds: 7, HttpsClient: { Key: '/k' } });
+    expect(load()).toMatchObject({
+      UpdatePollIntervalSeconds: 7,
+      TenantToken: 'f',
+      RetryPollIntervalSeconds: 300,
+      HttpsClient: { Certificate: '/c', Key: '/k' },
+    });
+  });
+
+  it('keys are found in any case, unknown ones and wrong values are named in the log', () => {
+    main({ serverurl: 'https://a.example/', UpdatePollIntervalSecond: 1, SkipVerify: 'yes', DBus: { Enabled: true } });
+    expect(load()).toMatchObject({ servers: ['https://a.example'], SkipVerify: false });
+    expect(log.lines.map(({ fields }) => fields['key'])).toEqual(['UpdatePollIntervalSecond', 'SkipVerify']);
+  });
+
+  it('UC-2 broken JSON: defaults with a warning in the default file, an error in a named one', () => {
+    main('{"ServerURL": ');
+    expect(load().servers).toEqual([]);
+    expect(log.lines[0]?.level).toBe('warn');
+    expect(() => load(named('{"ServerURL": '))).toThrow('is no JSON');
+    expect(() => load({ config: '/nonexistent' })).toThrow('cannot read /nonexistent');
+  });
+
+  it('UC-3 contradictions are refused', () => {
+    const both = { ServerURL: 'http://a', Servers: [{ ServerURL: 'http://b' }] };
+    main(both);
+    expect(() => load()).toThrow('both Servers and ServerURL');
+    expect(() => load(named(both))).toThrow('both Servers and ServerURL');
+    main({ ArtifactVerifyKey: '/a', ArtifactVerifyKeys: ['/b'] });
+    expect(() => load()).toThrow('both ArtifactVerifyKey');
+  });
+
+  it('UC-13 one half of a client certificate is refused', () => {
+    main({ HttpsClient: { Certificate: '/c' } });
+    expect(() => load()).toThrow('both Certificate and Key');
+  });
+
+  it('a list of servers in the main file replaces a single one of the fallback, and loses duplicates', () => {
+    fallback({ ServerURL: 'http://old' });
+    main({ Servers: [{ ServerURL: 'http://a/' }, { ServerURL: 'http://b' }, { ServerURL: 'http://a' }] });
+    expect(load().servers).toEqual(['http://a', 'http://b']);
+  });
+});
