@@ -48,7 +48,11 @@ export const run: Bench = async () => {
     ];
   } finally {
     for (const child of children) child.kill();
-    await Promise.all(children.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'exit')));
+    await Promise.all(
+      children.map(async (child) => {
+        if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      }),
+    );
     await rm(folder, { recursive: true, force: true });
   }
 };
