@@ -18,7 +18,7 @@ export class RigBus implements AsyncDisposable {
     const child = spawn('dbus-daemon', ['--session', '--nofork', '--print-address', `--address=${address}`], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    await once(createInterface(child.stdout as Readable), 'line');
+    await once(createInterface(child.stdout), 'line');
     return new RigBus(address, child);
   }
 
