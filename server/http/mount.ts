@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
@@ -26,10 +27,15 @@ export interface Frame {
 
 const requestIdShape = /^[\x21-\x7e]{1,128}$/;
 
+/** The id that a request brings, or a new one. */
+export function requestIdOf(req: IncomingMessage): string {
+  const given = req.headers[requestIdHeader];
+  return typeof given === 'string' && requestIdShape.test(given) ? given : randomUUID();
+}
+
 /** Gives each request its id (`server-api.md` §0.3) and each answer the headers that all have. */
 export function stamp(req: Request, res: Response, next: NextFunction): void {
-  const given = req.get(requestIdHeader);
-  res.locals['requestId'] = given !== undefined && requestIdShape.test(given) ? given : randomUUID();
+  res.locals['requestId'] = requestIdOf(req);
   res.set('X-MEN-RequestID', String(res.locals['requestId']));
   res.set('X-Content-Type-Options', 'nosniff');
   next();
