@@ -47,8 +47,11 @@ export const run: Bench = async () => {
       },
     ];
   } finally {
-    for (const child of children) child.kill();
-    await Promise.all(children.map((child) => child.exitCode ?? child.signalCode ?? once(child, 'exit')));
+    for (const child of children) {
+      if (child.exitCode !== null) continue;
+      child.kill();
+      await once(child, 'exit');
+    }
     await rm(folder, { recursive: true, force: true });
   }
 };

@@ -94,7 +94,7 @@ export function route<Q extends TObject, B extends TSchema>(
   handler: (context: Context<Q, B>) => Promise<Reply> | Reply,
   idle?: (asked: Asked<Q, B>) => Promise<boolean>,
 ): Route {
-  return { spec, handler, ...(idle ? { idle: idle as NonNullable<Route['idle']> } : {}) };
+  return { spec, handler, ...(idle ? { idle } : {}) };
 }
 
 export const json = (status: number, body: unknown, headers: Record<string, string | string[]> = {}): Reply => ({
