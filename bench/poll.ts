@@ -47,11 +47,12 @@ export const run: Bench = async () => {
       },
     ];
   } finally {
-    for (const child of children) {
-      if (child.exitCode !== null) continue;
-      child.kill();
-      await once(child, 'exit');
-    }
+    for (const child of children) child.kill();
+    await Promise.all(
+      children.map(async (child) => {
+        if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      }),
+    );
     await rm(folder, { recursive: true, force: true });
   }
 };

@@ -7,7 +7,7 @@ import { parser } from '#proto/validate';
 export const configFile = '/etc/mender/mender-connect.conf';
 export const fallbackFile = '/var/lib/mender/mender-connect.conf';
 
-const builtIn = ['terminal'];
+const builtIn = ['terminal', 'file-transfer', 'port-forward', 'client-control'];
 
 /** What the daemon itself reads; each add-on has a schema of its own for the rest. */
 const Config = Type.Object({

@@ -18,18 +18,23 @@ export class AuditLog {
     this.#db = db;
   }
 
+  /** Adds an entry. Names are written down with it: who and what it was stays readable when both are gone. */
   async append(entry: Omit<AuditEntry, 'id' | 'time'>): Promise<void> {
+    const { actor, object } = entry;
+    const actorName =
+      actor.name ?? (actor.type === 'user' ? await this.#emailOf(actor.id) : await this.#hostnameOf(actor.id));
+    const objectName = object.name ?? (object.type === 'device' ? await this.#hostnameOf(object.id) : undefined);
     await this.#db
       .insertInto('audit')
       .values({
         time: now(),
         actor_type: entry.actor.type,
         actor_id: entry.actor.id,
-        actor_name: entry.actor.name ?? null,
+        actor_name: actorName ?? null,
         action: entry.action,
         object_type: entry.object.type,
         object_id: entry.object.id.slice(0, 256),
-        object_name: entry.object.name?.slice(0, 256) ?? null,
+        object_name: objectName?.slice(0, 256) ?? null,
         result: entry.result,
         request_id: entry.request_id ?? null,
         address: entry.address ?? null,
@@ -45,7 +50,7 @@ export class AuditLog {
         ? { type: 'user', id: caller.id, name: caller.email }
         : caller.kind === 'device'
           ? { type: 'device', id: caller.id }
-          : { type: 'user', id: note.object.id };
+          : { type: 'user', id: note.object.id, ...(note.object.name ? { name: note.object.name } : {}) };
     await this.append({
       actor,
       action,
@@ -55,6 +60,22 @@ export class AuditLog {
       address,
       ...(note.details ? { details: note.details } : {}),
     });
+  }
+
+  async #emailOf(userId: string): Promise<string | undefined> {
+    return (await this.#db.selectFrom('users').select('email').where('id', '=', userId).executeTakeFirst())?.email;
+  }
+
+  async #hostnameOf(deviceId: string): Promise<string | undefined> {
+    const row = await this.#db
+      .selectFrom('attributes')
+      .select('text')
+      .where('device_id', '=', deviceId)
+      .where('scope', '=', 'inventory')
+      .where('name', '=', 'hostname')
+      .where('seq', '=', 0)
+      .executeTakeFirst();
+    return row?.text ?? undefined;
   }
 
   /** A page, newest first, and how many there are. */
