@@ -8,7 +8,7 @@ export const configFile = '/etc/mender/mender-connect.conf';
 export const fallbackFile = '/var/lib/mender/mender-connect.conf';
 
 /** Add-ons of ours, unless the configuration says which. */
-export const builtIn: readonly string[] = ['terminal', 'port-forward', 'client-control'];
+export const builtIn: readonly string[] = ['terminal', 'file-transfer', 'port-forward', 'client-control'];
 
 /** What the daemon itself reads; each add-on has a schema of its own for the rest. */
 const Config = Type.Object({
