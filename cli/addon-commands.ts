@@ -4,5 +4,6 @@
  * before the first line.
  */
 export const addonCommands: Readonly<Record<string, { readonly addon: string; readonly summary: string }>> = {
+  forward: { addon: 'port-forward', summary: 'reach ports of a device, or of its network, from here' },
   terminal: { addon: 'terminal', summary: 'open a shell on a device' },
 };

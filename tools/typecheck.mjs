@@ -1,4 +1,5 @@
-// `npm run typecheck`: the programs that run on Node, then the pages, which must compile without anything of Node.
+// `npm run typecheck`: the programs that run on Node, then the pages, which must compile without anything of Node,
+// then the tests of the pages.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { become } from '../bin/child.js';

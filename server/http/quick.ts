@@ -69,9 +69,9 @@ function isShortJson({ headers }: IncomingMessage): boolean {
 /** Reads the body and leaves it where express would: the long way finds it there. */
 async function bodyOf(req: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
-  for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk);
+  for await (const chunk of req) chunks.push(chunk as Buffer);
   const raw = Buffer.concat(chunks);
-  const kept = Object.assign(req, { raw, body: undefined as unknown });
+  const kept: IncomingMessage & { body?: unknown } = Object.assign(req, { raw });
   kept.body = JSON.parse(raw.toString());
   return kept.body;
 }
