@@ -71,7 +71,8 @@ async function bodyOf(req: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   for await (const chunk of req) chunks.push(chunk);
   const raw = Buffer.concat(chunks);
-  const kept: { body?: unknown } = Object.assign(req, { raw });
-  kept.body = JSON.parse(raw.toString());
-  return kept.body;
+  Object.assign(req, { raw });
+  const body: unknown = JSON.parse(raw.toString());
+  Object.assign(req, { body });
+  return body;
 }
