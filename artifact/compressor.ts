@@ -1,11 +1,12 @@
-import { spawn } from 'node:child_process';
-import { pipeline, Readable, type Duplex } from 'node:stream';
+import { pipeline, type Duplex } from 'node:stream';
 import { constants, createZstdCompress } from 'node:zlib';
 import { CodedError, codeOf } from '#base/errors';
+import { throughProgram } from './filter-program.ts';
 import type { Compression } from './names.ts';
 import { gzip } from './parallel-gzip.ts';
+import { release } from './release.ts';
 
-/** Compresses a payload as it streams. What `source` throws comes out as it is. */
+/** Compresses a payload as it streams. A chunk is gone when the next one is asked for. What `source` throws comes out. */
 export function compress(
   compression: Compression,
   source: AsyncIterable<Uint8Array>,
@@ -34,7 +35,10 @@ async function* through(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   pipeline(source, compressor, () => undefined);
   try {
-    for await (const chunk of compressor) yield chunk as Uint8Array;
+    for await (const chunk of compressor as AsyncIterable<Uint8Array>) {
+      yield chunk;
+      release(chunk);
+    }
   } finally {
     compressor.destroy();
   }
@@ -45,33 +49,19 @@ async function* through(
  * as well and comes for every kind of machine.
  */
 async function* xz(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const child = spawn('xz', ['--compress', '--stdout', '--format=xz', '--check=crc64', '--threads=0', '-6'], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
-  const ended = new Promise<string | undefined>((resolve, reject) => {
-    let complaint = '';
-    child.stderr.on('data', (text: Buffer) => (complaint = `${complaint}${text.toString()}`.slice(-500)));
-    child.once('error', reject);
-    child.once('close', (code) => resolve(code === 0 ? undefined : complaint.trim() || `exit code ${code}`));
-  });
-  ended.catch(() => undefined);
-  let failure: unknown;
-  pipeline(Readable.from(source, { objectMode: false }), child.stdin, (error) => {
-    if (!error) return;
-    failure = error;
-    child.kill();
-  });
   try {
-    for await (const chunk of child.stdout) yield chunk as Uint8Array;
-    const complaint = await ended;
-    if (complaint === undefined) return;
-    throw codeOf(failure) === 'EPIPE' || !failure ? new CodedError('compressor_failed', `xz: ${complaint}`) : failure;
+    yield* throughProgram(source, 'xz', [
+      '--compress',
+      '--stdout',
+      '--format=xz',
+      '--check=crc64',
+      '--threads=0',
+      '-6',
+    ]);
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error;
+    if (codeOf(error) !== 'filter_missing') throw error;
     throw new CodedError('compressor_missing', 'compression lzma needs the program xz (package xz-utils)', {
       cause: error,
     });
-  } finally {
-    child.kill();
   }
 }

@@ -34,14 +34,14 @@ export type ArtifactErrorCode = (typeof artifactErrorCodes)[number];
 /** An artifact that must not be accepted. The message names the member and what is wrong with it, on one line. */
 export class ArtifactError extends CodedError {
   declare readonly code: ArtifactErrorCode;
-  // oxlint-disable-next-line no-useless-constructor -- narrows what may be thrown
   constructor(code: ArtifactErrorCode, message: string, options?: ErrorOptions) {
-    super(code, message, options);
+    // Parsers quote what they stumble over, and an artifact may hold anything, such as what steers a terminal.
+    super(code, shown(message, 300), options);
   }
 }
 
-/** A name from the artifact, safe to show: no control characters, and not longer than a line. */
-export function shown(name: string): string {
-  const printable = name.replaceAll(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '\u{fffd}');
-  return printable.length > 120 ? `${printable.slice(0, 117)}...` : printable;
+/** Text from an artifact, safe to show: no control characters, and not longer than a line. */
+export function shown(text: string, length = 120): string {
+  const printable = text.replaceAll(/[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/gu, '\u{fffd}');
+  return printable.length > length ? `${printable.slice(0, length - 3)}...` : printable;
 }

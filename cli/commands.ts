@@ -39,4 +39,5 @@ export const commands: Readonly<Record<string, Row>> = {
   },
   users: { summary: 'list, add and delete users, change passwords', load: () => import('./commands/users.ts') },
   audit: { summary: 'who did what', load: () => import('./commands/audit.ts') },
+  completion: { summary: 'complete commands in your shell', load: () => import('./commands/completion.ts') },
 };

@@ -70,12 +70,12 @@ export const deploymentLog = (http: Http, id: string, device: string) =>
     what: 'the log of that device in that deployment',
   });
 
-/** The deployment meant: its id, its name, or a prefix of the id that only it has. */
+/** The deployment meant: its id, its name (of several the newest), or a prefix of the id that only it has. */
 export async function findDeployment(http: Http, wanted: string): Promise<Deployment> {
   if (uuid.test(wanted)) return await readDeployment(http, wanted);
   const known = await all(deployments(http, {}));
-  const named = known.filter(({ name }) => name === wanted);
-  const found = named.length ? named : known.filter(({ id }) => id.startsWith(wanted.toLowerCase()));
+  const named = known.find(({ name }) => name === wanted);
+  const found = named ? [named] : known.filter(({ id }) => id.startsWith(wanted.toLowerCase()));
   const [first, second] = found;
   if (!first || !wanted) throw failed(`there is no deployment '${wanted}': 'patchbay deployments' lists them`);
   if (!second) return first;

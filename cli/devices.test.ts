@@ -182,7 +182,7 @@ test('decommissioning from a script needs --yes', async () => {
   const refused = await ada.call(['devices', 'decommission', 'pump'], env);
   expect({ code: refused.code, err: refused.err }).toEqual({
     code: 2,
-    err: 'error: decommissioning cannot be undone: give --yes\n',
+    err: 'error: this cannot be undone: give --yes\n',
   });
   expect((await ada.call(['devices', 'decommission', 'pump', '--yes'], env)).err).toBe('pump (a) decommissioned\n');
 });

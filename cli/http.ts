@@ -193,7 +193,7 @@ function told(response: Response, server: string, said?: string, id?: string, wh
   const request = id ? ` (request ${id})` : '';
   const status = response.status;
   if (status === 401) return `${about}${server} does not know you, or no longer: run 'patchbay login ${server}'`;
-  if (status === 403) return `${about}your roles do not allow this${because}${request}`;
+  if (status === 403) return `${about}${said ?? 'your roles do not allow this'}${request}`;
   if (status === 404) return `${what ?? 'that'} is not there${because}`;
   if (status === 413) return `${about}too large for the server${because}`;
   if (status === 429) {

@@ -1,6 +1,6 @@
 import { StringDecoder } from 'node:string_decoder';
 import type { Io } from './io.ts';
-import { failed, interrupted } from './failure.ts';
+import { failed, interrupted, usage } from './failure.ts';
 
 /** Longest line that is taken, characters. */
 const limit = 4096;
@@ -8,8 +8,9 @@ const limit = 4096;
 /** Asks on the screen; with `secret` what is typed is not shown. Throws if nobody is there to answer. */
 export async function ask(io: Io, question: string, { secret = false } = {}, signal?: AbortSignal): Promise<string> {
   if (!io.in.isTTY) throw failed(`cannot ask for '${question}': standard input is no terminal`);
-  io.err.write(`${question}: `);
+  // Before the question: who is quick to answer must not be shown what he types.
   io.in.setRawMode?.(true);
+  io.err.write(`${question}: `);
   try {
     return await line(io, secret, signal);
   } finally {
@@ -29,8 +30,14 @@ async function line(io: Io, secret: boolean, signal?: AbortSignal): Promise<stri
     if (!secret) io.err.write('\b \b'.repeat(count));
   };
   const onData = (data: Buffer | string) => {
-    for (const key of typeof data === 'string' ? data : decoder.write(data)) {
-      if (key === '\r' || key === '\n') return resolve(typed.join(''));
+    const keys = Array.from(typeof data === 'string' ? data : decoder.write(data));
+    for (const [at, key] of keys.entries()) {
+      if (key === '\r' || key === '\n') {
+        io.in.off('data', onData).pause();
+        // Typed or pasted ahead, for the next question.
+        if (at + 1 < keys.length) io.in.unshift(Buffer.from(keys.slice(at + 1).join('')));
+        return resolve(typed.join(''));
+      }
       if (key === '\u0003' || (key === '\u0004' && !typed.length)) return reject(interrupted());
       if (key === '\u007f' || key === '\b') {
         if (typed.length) erase(1);
@@ -44,7 +51,7 @@ async function line(io: Io, secret: boolean, signal?: AbortSignal): Promise<stri
   };
   const onEnd = () => reject(interrupted());
   signal?.addEventListener('abort', onEnd, { once: true });
-  io.in.on('data', onData).once('end', onEnd);
+  io.in.on('data', onData).once('end', onEnd).resume();
   try {
     return await promise;
   } finally {
@@ -65,7 +72,9 @@ export async function firstLine(io: Io, lines = 1): Promise<string> {
   return first;
 }
 
-/** Yes or no; no terminal is no. */
-export async function confirm(io: Io, question: string, signal?: AbortSignal): Promise<boolean> {
-  return /^y(es)?$/i.test(await ask(io, `${question} [y/N]`, {}, signal));
+/** Asks before what cannot be undone, unless `yes` was given; throws if the person does not want it, or is not there. */
+export async function confirm(io: Io, question: string, yes: boolean | undefined, signal: AbortSignal): Promise<void> {
+  if (yes) return;
+  if (!io.in.isTTY) throw usage('this cannot be undone: give --yes');
+  if (!/^y(es)?$/i.test(await ask(io, `${question} [y/N]`, {}, signal))) throw failed('nothing was done');
 }

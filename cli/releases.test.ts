@@ -81,6 +81,20 @@ test('the same artifact a second time is told from a bad one', async () => {
   );
 });
 
+test('a refusal that is lost with the connection is asked for again', async () => {
+  await using server = await serve({
+    [`POST ${artifacts}`]: ({ body }, response) => {
+      if (body) response.destroy();
+      return { status: 403, json: { error: 'the permission releases:manage is needed', request_id: 'r' } };
+    },
+  });
+  await using ada = await person();
+  const file = join(ada.configFolder, 'a.mender');
+  await writeFile(file, 'x');
+  const { err } = await ada.call(['releases', 'upload', file], { server: server.url, token: 't' });
+  expect(err).toBe('error: a.mender: the permission releases:manage is needed\n');
+});
+
 test('a download appears whole or not at all, and replaces nothing unasked', async () => {
   await using server = await serve({
     [`GET ${releases}/release-1`]: release(artifact('a-1', 5, 'pi')),

@@ -69,8 +69,21 @@ export async function uploadArtifact(
     });
     return response.headers.get('location')?.split('/').at(-1) ?? '';
   } catch (error) {
-    throw error instanceof Refusal && error.status === 409 ? conflict(file, error) : error;
+    if (error instanceof Refusal && error.status === 409) throw conflict(file, error);
+    throw codeOf(error) === 'unreachable' ? await whyCutOff(http, file, error) : error;
   }
+}
+
+/**
+ * A server that refuses an upload need not read it to its end, and what it answers may be lost with the connection. An
+ * empty upload is refused for the same reason, and in full.
+ */
+async function whyCutOff(http: Http, file: string, cause: unknown): Promise<unknown> {
+  const what = basename(file);
+  const why = await http.request('POST', `${deploymentsV1}/artifacts`, { what }).catch((error: unknown) => error);
+  if (why instanceof Refusal && why.status !== 400 && why.status !== 415) return why;
+  if (codeOf(why) === 'unreachable') return why;
+  return failed(`${what}: the server ended the connection before it had all of it: try again`, { cause });
 }
 
 const conflict = (file: string, cause: Refusal) =>

@@ -28,7 +28,7 @@ export const frameLimit = 8 * 1024 * 1024;
 export const bodyChunk = 4096;
 
 /** Go's type assertions want int64 exactly (`d3` and 8 bytes, `connect-protocol.md` §2.2); the library would write uint64. */
-function encoder(): Encoder {
+function makeEncoder(): Encoder {
   const made = new Encoder({ useBigInt64: true, ignoreUndefined: true });
   const inner = made as unknown as { writeU8(value: number): void; writeBigInt64(value: bigint): void };
   const encodeBigInt64 = (value: bigint): void => {
@@ -38,25 +38,28 @@ function encoder(): Encoder {
   return Object.assign(made, { encodeBigInt64 });
 }
 
-const decoder = (): Decoder =>
-  new Decoder({
-    useBigInt64: true,
-    maxStrLength: frameLimit,
-    maxBinLength: frameLimit,
-    maxArrayLength: 65536,
-    maxMapLength: 4096,
-  });
+// One of each for all: a new one per frame costs more than the frame of a key press. Neither keeps anything of a
+// message but the encoder its buffer, which is why a large one gets an encoder of its own.
+const encoder = makeEncoder();
+const decoder = new Decoder({
+  useBigInt64: true,
+  maxStrLength: frameLimit,
+  maxBinLength: frameLimit,
+  maxArrayLength: 65536,
+  maxMapLength: 4096,
+});
+const large = 64 * 1024;
 
 /** MessagePack of any value, bigint as int64, undefined left out. Never throws on what a schema let through. */
 export function pack(value: unknown): Uint8Array {
-  return encoder().encode(value);
+  return encoder.encode(value);
 }
 
 /** The value of MessagePack bytes, int64 as bigint. Throws `invalid_frame`. Trailing bytes are ignored, as Go does. */
 export function unpack(bytes: Uint8Array): unknown {
   try {
     // decodeMulti stops after the first value when it is not asked for a second one.
-    for (const value of decoder().decodeMulti(bytes)) return value;
+    for (const value of decoder.decodeMulti(bytes)) return value;
   } catch (error) {
     throw new CodedError('invalid_frame', `not MessagePack: ${messageOf(error)}`, { cause: error });
   }
@@ -66,15 +69,18 @@ export function unpack(bytes: Uint8Array): unknown {
 /** The bytes of a frame. Empty `typ`, `sid`, `props` and `body` are left out, never nil (item A-2). */
 export function encode(message: ProtoMsg): Uint8Array {
   const { proto, typ, sid, props } = message.hdr;
-  return pack({
-    hdr: {
-      proto,
-      typ: typ || undefined,
-      sid: sid || undefined,
-      props: props && Object.keys(props).length > 0 ? props : undefined,
-    },
-    body: message.body && message.body.length > 0 ? message.body : undefined,
-  });
+  const { body } = message;
+  const hdr: Record<string, unknown> = { proto };
+  if (typ) hdr['typ'] = typ;
+  if (sid) hdr['sid'] = sid;
+  if (props && hasKeys(props)) hdr['props'] = props;
+  if (!body || body.length === 0) return encoder.encode({ hdr });
+  return (body.length > large ? makeEncoder() : encoder).encode({ hdr, body });
+}
+
+function hasKeys(map: object): boolean {
+  for (const _ in map) return true;
+  return false;
 }
 
 const utf8 = new TextEncoder();
@@ -92,19 +98,15 @@ export function decode(bytes: Uint8Array): ProtoMsg {
   const number = typeof proto === 'bigint' ? Number(proto) : proto;
   if (typeof number !== 'number' || !Number.isInteger(number) || number < 0 || number > 0xffff)
     throw new CodedError('invalid_frame', 'hdr.proto is no uint16');
-  return {
-    hdr: {
-      proto: number,
-      ...optional('typ', text(typ, 'typ')),
-      ...optional('sid', text(sid, 'sid')),
-      ...optional('props', map(props)),
-    },
-    ...optional('body', bodyOf(value['body'])),
-  };
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
+  const hdr: { proto: number; typ?: string; sid?: string; props?: Record<string, unknown> } = { proto: number };
+  const type = text(typ, 'typ');
+  const session = text(sid, 'sid');
+  const properties = map(props);
+  const body = bodyOf(value['body']);
+  if (type !== undefined) hdr.typ = type;
+  if (session !== undefined) hdr.sid = session;
+  if (properties !== undefined) hdr.props = properties;
+  return body === undefined ? { hdr } : { hdr, body };
 }
 
 function text(value: unknown, key: string): string | undefined {
@@ -116,13 +118,13 @@ function text(value: unknown, key: string): string | undefined {
 function map(value: unknown): Record<string, unknown> | undefined {
   if (value === undefined || value === null) return undefined;
   if (!isMap(value)) throw new CodedError('invalid_frame', 'hdr.props is no map');
-  return Object.keys(value).length > 0 ? value : undefined;
+  return hasKeys(value) ? value : undefined;
 }
 
 function bodyOf(value: unknown): Uint8Array | undefined {
   if (value === undefined || value === null) return undefined;
   if (value instanceof Uint8Array) return value.length > 0 ? value : undefined;
   if (typeof value === 'string') return value.length > 0 ? utf8.encode(value) : undefined;
-  if (isMap(value) && Object.keys(value).length === 0) return undefined;
+  if (isMap(value) && !hasKeys(value)) return undefined;
   throw new CodedError('invalid_frame', 'body is neither bytes nor text');
 }

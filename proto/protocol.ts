@@ -48,30 +48,36 @@ export interface LooseMessage {
 /** A message as a frame of its protocol, for session `sid`. Structured bodies are packed, marked integers widened. */
 export function toFrame(protocol: Protocol, message: LooseMessage, sid?: string): ProtoMsg {
   const shape = protocol.messages[message.typ];
-  const props = shape?.props ? widen(shape.props, message.props ?? {}) : message.props;
-  const body =
-    message.body === undefined || message.body instanceof Uint8Array
-      ? message.body
-      : pack(shape?.body ? widen(shape.body, message.body as Record<string, unknown>) : message.body);
-  return {
-    hdr: {
-      proto: protocol.number,
-      typ: message.typ,
-      ...(sid === undefined ? {} : { sid }),
-      ...(props === undefined ? {} : { props }),
-    },
-    ...(body === undefined ? {} : { body }),
+  const hdr: { proto: number; typ: string; sid?: string; props?: Readonly<Record<string, unknown>> } = {
+    proto: protocol.number,
+    typ: message.typ,
   };
+  if (sid !== undefined) hdr.sid = sid;
+  if (message.props !== undefined) hdr.props = shape?.props ? widen(shape.props, message.props) : message.props;
+  const { body } = message;
+  if (body === undefined) return { hdr };
+  if (body instanceof Uint8Array) return { hdr, body };
+  return { hdr, body: pack(shape?.body ? widen(shape.body, body as Record<string, unknown>) : body) };
 }
 
-function widen(schema: TSchema, value: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const properties = (schema as { properties?: Record<string, { int64?: boolean }> }).properties ?? {};
-  return Object.fromEntries(
-    Object.entries(value).map(([key, entry]) => [
-      key,
-      properties[key]?.int64 && typeof entry === 'number' ? BigInt(entry) : entry,
-    ]),
-  );
+/** Names of the integers that travel as int64, found once a schema. */
+const wideOf = new WeakMap<TSchema, readonly string[]>();
+
+function widen(schema: TSchema, value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  let wide = wideOf.get(schema);
+  if (!wide) {
+    const { properties = {} } = schema as { properties?: Record<string, { int64?: boolean }> };
+    wide = Object.keys(properties).filter((key) => properties[key]?.int64);
+    wideOf.set(schema, wide);
+  }
+  let result = value as Record<string, unknown>;
+  for (const key of wide) {
+    const entry = value[key];
+    if (typeof entry !== 'number') continue;
+    if (result === value) result = { ...value };
+    result[key] = BigInt(entry);
+  }
+  return result;
 }
 
 /** Bigints of the wire as numbers where that loses nothing: what a schema of integers can check. */

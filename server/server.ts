@@ -12,6 +12,7 @@ import { AuditLog } from './audit/audit.ts';
 import { sessionEntry } from './audit/session.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { openFolder } from './blobs/folder.ts';
+import { Activity } from './deployments/activity.ts';
 import { decommissionDevice } from './deployments/abort.ts';
 import type { DeploymentDeps } from './deployments/deps.ts';
 import { deploymentRoutes } from './deployments/routes.ts';
@@ -20,7 +21,9 @@ import { Register } from './devices/register.ts';
 import { deviceRoutes } from './devices/routes.ts';
 import { DeviceTokens } from './devices/tokens.ts';
 import type { TokenVerifier } from './http/guard.ts';
+import type { Frame } from './http/mount.ts';
 import { webFolder } from './http/pages.ts';
+import { quickly } from './http/quick.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
@@ -101,6 +104,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     if (orphans > 0) log.info('artifacts without an owner removed', { count: orphans });
     const deployments: DeploymentDeps = {
       db,
+      activity: new Activity({ alone: true }),
       blobs,
       live,
       log,
@@ -127,11 +131,15 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...deploymentRoutes(deployments),
       ...referenceRoutes(() => routes, version),
     ];
-    const app = createApp(routes, { verify, log, audit: (record) => audit.record(record) }, log, {
+    const frame: Frame = { verify, log, audit: (record) => audit.record(record) };
+    const app = createApp(routes, frame, log, {
       trustedProxies: config.trustedProxies,
       webFolder: webFolder(),
     });
-    server.on('request', (req, res) => void app(req, res));
+    server.on(
+      'request',
+      quickly(routes, frame, (req, res) => void app(req, res)),
+    );
     server.on('upgrade', (req, socket, head) => {
       // socket.io takes its own path; whatever is neither's is closed.
       if (!relay.handleUpgrade(req, socket, head) && !req.url?.startsWith(livePath)) socket.destroy();

@@ -84,6 +84,15 @@ test('Ctrl-C ends everything that the demo started and removes its folder', asyn
   expect(await readdir(demo.place)).toEqual([]);
 }, 60_000);
 
+test('Ctrl-C while it starts leaves nothing behind', async () => {
+  await using demo = await DemoRun.start('--devices', '3');
+  await demo.says('the server answers');
+  demo.child.kill('SIGINT');
+  expect(await demo.ended).toBe(0);
+  expect(demo.left()).toEqual([]);
+  expect(await readdir(demo.place)).toEqual([]);
+}, 60_000);
+
 test('a demo that is killed leaves nothing behind either', async () => {
   await using demo = await DemoRun.start('--devices', '1');
   await demo.says('device-1 is accepted');

@@ -1,63 +1,102 @@
-// Mender's own Connect daemon, 2.1 as Debian ships it, through our server; and each of the two daemons with the other
-// side's partner on the D-Bus.
-import { mkdtemp, rm } from 'node:fs/promises';
+// Mender's own Connect daemon, 2.1 as Debian ships it, through our server; and each side's Connect daemon with the other
+// side's update client on the D-Bus.
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import type { Locator } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '#proto/http/devices';
 import { describePeers } from './peers.ts';
+import { browserPath, logIn, startBrowser } from './stage/browser.ts';
 import { startBus } from './stage/bus.ts';
 import { layDevice, startMender, startMenderConnect } from './stage/mender.ts';
 import { Operator } from './stage/operator.ts';
 import { startClient, startConnect } from './stage/patchbay.ts';
 import { eventually, type Program } from './stage/program.ts';
-import { startServer, type Server } from './stage/server.ts';
+import { Screen } from './stage/screen.ts';
+import { launcher, startServer, type Server } from './stage/server.ts';
 import { Shell } from './stage/shell.ts';
 
-/** A pairing of an update client with a Connect daemon on one bus; all of them must do the same for a person. */
+/** Which update client meets which Connect daemon on one bus; a person must not notice a difference. */
 const pairs = [
-  { title: 'mender and mender-connect', mac: '02:00:00:00:21:01', client: 'theirs', connect: 'theirs' },
-  { title: "mender-connect on our client's D-Bus", mac: '02:00:00:00:21:02', client: 'ours', connect: 'theirs' },
-  { title: "our connect on mender's D-Bus", mac: '02:00:00:00:21:03', client: 'theirs', connect: 'ours' },
+  { title: 'mender with mender-connect', mac: '02:00:00:00:21:01', client: 'theirs', connect: 'theirs' },
+  { title: 'our client with mender-connect', mac: '02:00:00:00:21:02', client: 'ours', connect: 'theirs' },
+  { title: 'mender with our connect', mac: '02:00:00:00:21:03', client: 'theirs', connect: 'ours' },
 ] as const;
+type Pair = (typeof pairs)[number];
 
-for (const pair of pairs) {
-  await describePeers(pair.title, ['mender-client', 'mender-connect'], () => {
-    let folder: string;
-    let server: Server;
-    let operator: Operator;
-    let device: Device;
-    let connect: Program;
-    const programs: Program[] = [];
+await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], () => {
+  let folder: string;
+  let server: Server;
+  let operator: Operator;
+  const programs: Program[] = [];
+  const devices = new Map<Pair, Device>();
+  const deviceOf = (pair: Pair) => devices.get(pair)!;
 
-    beforeAll(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'patchbay-mender-connect-'));
-      server = await startServer(folder);
-      operator = await Operator.login(server.url, server.user, server.password);
-      const bus = await startBus(folder);
-      programs.push(bus);
-      await layDevice({ folder, mac: pair.mac, type: 'bench', serverUrl: server.url });
-      const { address } = bus;
-      programs.push(pair.client === 'ours' ? startClient(folder, address) : await startMender(folder, address));
-      device = await operator.welcome(pair.mac);
-      connect =
-        pair.connect === 'ours' ? await startConnect(folder, address) : await startMenderConnect(folder, address);
-      programs.push(connect);
-      await operator.connected(device.id);
-    });
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'patchbay-mender-connect-'));
+    server = await startServer(folder);
+    operator = await Operator.login(server.url, server.user, server.password);
+    await Promise.all(pairs.map(bringUp));
+  });
 
-    afterEach(async () => {
-      await eventually('no session is left on the server', async () => (await operator.sessions()).length === 0);
-    });
+  afterEach(async () => {
+    await eventually('no session is left on the server', async () => (await operator.sessions()).length === 0);
+  });
 
-    afterAll(async () => {
-      for (const program of programs.toReversed()) await program.stop();
-      await server?.stop();
-      await rm(folder, { recursive: true, force: true });
-    });
+  afterAll(async () => {
+    for (const program of programs.toReversed()) await program.stop();
+    await server?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
 
+  async function bringUp(pair: Pair): Promise<void> {
+    const own = join(folder, pair.mac.replaceAll(':', ''));
+    await mkdir(own);
+    const bus = await startBus(own);
+    programs.push(bus);
+    await layDevice({ folder: own, mac: pair.mac, type: 'bench', serverUrl: server.url });
+    programs.push(pair.client === 'ours' ? startClient(own, bus.address) : await startMender(own, bus.address));
+    const device = await operator.welcome(pair.mac);
+    devices.set(pair, device);
+    const start = pair.connect === 'ours' ? startConnect : startMenderConnect;
+    programs.push(await start(own, bus.address));
+    await operator.connected(device.id);
+  }
+
+  /**
+   * Opens a shell by `open` until it has shown a prompt. About one in thirty shells of mender-connect 2.1 reads what is
+   * typed and never says a word (its reader looks at a flag before it is set, `connect-protocol.md` §3.3); the next one
+   * does. Ours get one try.
+   */
+  async function speaking<T extends Disposable & { shows(prompt: RegExp, timeout: number): Promise<unknown> }>(
+    pair: Pair,
+    open: () => Promise<T>,
+    leave: (silent: T) => Promise<unknown>,
+  ): Promise<T> {
+    for (let tries = pair.connect === 'theirs' ? 4 : 1; ; tries -= 1) {
+      const shell = await open();
+      try {
+        await shell.shows(/[#$] /, 8000);
+        return shell;
+      } catch (error) {
+        if (tries === 1) throw error;
+        await leave(shell);
+        shell[Symbol.dispose]();
+      }
+    }
+  }
+
+  const openShell = async (pair: Pair) =>
+    await speaking(
+      pair,
+      async () => await Shell.open(operator, deviceOf(pair).id, { terminal_width: 90, terminal_height: 25 }),
+      async (silent) => await silent.stop(),
+    );
+
+  describe.each(pairs)('$title', (pair) => {
     it('gives a shell of the size that was asked for, which follows a resize and ends', async () => {
-      using shell = await Shell.open(operator, device.id, { terminal_width: 90, terminal_height: 25 });
+      using shell = await openShell(pair);
       const reply = await shell.message('the answer to new', ({ hdr }) => hdr.typ === 'new');
       expect(Number(reply.hdr.props?.['status'])).toBe(1);
       shell.type('stty size; echo "and $((6 * 7))"\n');
@@ -66,36 +105,95 @@ for (const pair of pairs) {
       shell.type('until stty size | grep -q "33 120"; do sleep 0.1; done; echo "now $((7 * 6))"\n');
       await shell.shows(/now 42/);
       expect(await operator.sessions()).toHaveLength(1);
-      shell.send('stop');
-      await shell.message('the answer to stop', ({ hdr }) => hdr.typ === 'stop');
-      await shell.close();
+      await shell.stop();
     });
 
     it('lets the next one in when a person has just gone away without a word', async () => {
-      const gone = await Shell.open(operator, device.id);
+      const gone = await Shell.open(operator, deviceOf(pair).id);
       await gone.message('the answer to new', ({ hdr }) => hdr.typ === 'new');
       gone[Symbol.dispose]();
       await eventually('a shell again', async () => {
-        using shell = await Shell.open(operator, device.id);
+        using shell = await Shell.open(operator, deviceOf(pair).id);
         const reply = await shell.message('the answer to new', ({ hdr }) => hdr.typ === 'new');
-        shell.send('stop');
-        await shell.close();
+        await shell.stop();
         return Number(reply.hdr.props?.['status']) === 1;
       });
     });
 
-    it('comes back by itself when the server was away', async () => {
-      await server.restart();
-      await operator.connected(device.id, 60_000);
-      // mender-connect 2.1 now and then starts a shell that says nothing; the next one does (`connect-protocol.md` §3.3).
-      await eventually('a shell that answers', async () => {
-        using shell = await Shell.open(operator, device.id);
+    it('gives a shell to our command line, which follows a resize and ends with it', async () => {
+      const env = { ...process.env, PATCHBAY_SERVER: server.url, PATCHBAY_TOKEN: operator.token };
+      const args = [launcher, 'terminal', deviceOf(pair).id];
+      using screen = await speaking(
+        pair,
+        async () => {
+          const opened = new Screen(process.execPath, args, env, { cols: 90, rows: 25 });
+          await opened.shows(/Ctrl-\] leaves\.\s/);
+          return opened;
+        },
+        async (silent) => {
+          silent.type('\u001d');
+          await silent.exited;
+        },
+      );
+      screen.type('stty size; echo "and $((6 * 7))"\r');
+      await screen.shows(/25 90\s+and 42/);
+      screen.resize(120, 33);
+      screen.type('until stty size | grep -q "33 120"; do sleep 0.1; done; echo "now $((7 * 6))"\r');
+      await screen.shows(/now 42/);
+      screen.type('exit\r');
+      expect(await screen.exited).toBe(0);
+    });
+
+    it.skipIf(!browserPath())('gives a shell to the web page in Chromium, which follows the window', async () => {
+      const browser = await startBrowser();
+      try {
+        const page = await logIn(browser, server);
+        const screen = page.locator('.xterm-rows');
+        const type = async (line: string) => {
+          await page.locator('.xterm').click();
+          await page.keyboard.type(line);
+          await page.keyboard.press('Enter');
+        };
+        await speaking(
+          pair,
+          async () => {
+            await page.goto(`${server.url}/devices/${deviceOf(pair).id}?tab=terminal`);
+            const shows = (hasText: RegExp, timeout: number) => screen.filter({ hasText }).waitFor({ timeout });
+            return { shows, [Symbol.dispose]() {} };
+          },
+          async () => await page.goto('about:blank'),
+        );
+        await type('echo "width $(stty size | cut -d" " -f2) end"');
+        const wide = await shownNumber(screen, /width (\d+) end/);
+        await page.setViewportSize({ width: 800, height: 600 });
+        await type(
+          `until [ "$(stty size | cut -d" " -f2)" -lt ${wide} ]; do sleep 0.1; done; echo "so $((6 * 7)) end"`,
+        );
+        expect(await shownNumber(screen, /so (\d+) end/)).toBe(42);
+        expect(page.faults).toEqual([]);
+        await page.close();
+      } finally {
+        await browser.close();
+      }
+    });
+  });
+
+  it('each of them comes back by itself when the server was away', async () => {
+    await server.restart();
+    await Promise.all(
+      pairs.map(async (pair) => {
+        await operator.connected(deviceOf(pair).id, 90_000);
+        using shell = await openShell(pair);
         shell.type('echo "still $((40 + 2))"\n');
         await shell.shows(/still 42/);
-        shell.send('stop');
-        await shell.close();
-        return true;
-      });
-    }, 120_000);
-  });
+        await shell.stop();
+      }),
+    );
+  }, 180_000);
+});
+
+/** The number in what a shell wrote, once it is on the screen. */
+async function shownNumber(screen: Locator, pattern: RegExp): Promise<number> {
+  await screen.filter({ hasText: pattern }).waitFor();
+  return Number(pattern.exec((await screen.textContent()) ?? '')?.[1]);
 }

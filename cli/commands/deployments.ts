@@ -20,7 +20,7 @@ import { collect, count } from '../option.ts';
 import { all } from '../paging.ts';
 
 const statuses = ['pending', 'inprogress', 'finished'];
-const whichHelp = 'id, name or a prefix of the id that only one has';
+const whichHelp = 'id, name (of several the newest) or a prefix of the id that only one has';
 
 export default function fill(command: Command, context: Context): void {
   command

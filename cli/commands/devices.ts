@@ -5,7 +5,7 @@ import { age } from '../age.ts';
 import { objectOf } from '../answer.ts';
 import { acceptDevice, dismissDevice, readDevice, rejectDevice } from '../authorization.ts';
 import type { Context } from '../context.ts';
-import { failed, usage } from '../failure.ts';
+import { usage } from '../failure.ts';
 import { findDevice, findDevices } from '../find-device.ts';
 import { fleet, parseFilter, type Filter, type FleetDevice } from '../fleet.ts';
 import { plain } from '../io.ts';
@@ -151,11 +151,8 @@ async function accept(context: Context, wanted: string[], options: { all?: boole
 async function decommission(context: Context, wanted: string[], { yes }: { yes?: boolean }): Promise<void> {
   const http = await context.http();
   const found = await findDevices(http, wanted);
-  if (!yes) {
-    if (!context.io.in.isTTY) throw usage('decommissioning cannot be undone: give --yes');
-    const names = found.map(({ id, name }) => `${plain(name)} (${id})`).join(', ');
-    if (!(await confirm(context.io, `Remove ${names} for good?`, context.signal))) throw failed('nothing was removed');
-  }
+  const names = found.map(({ id, name }) => `${plain(name)} (${id})`).join(', ');
+  await confirm(context.io, `Remove ${names} for good?`, yes, context.signal);
   await change(context, found, 'decommissioned', async ({ id }) => {
     await http.request('DELETE', `${devauth}/devices/${id}`, { what: `device ${id}` });
   });

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { Artifact, Release } from '#proto/http/deployments';
 import { age, bytes } from '../age.ts';
 import type { Context } from '../context.ts';
-import { failed, usage } from '../failure.ts';
+import { failed } from '../failure.ts';
 import { plain } from '../io.ts';
 import { count } from '../option.ts';
 import { all } from '../paging.ts';
@@ -146,11 +146,7 @@ const exists = (file: string) =>
 
 async function remove(context: Context, names: readonly string[], { yes }: { yes?: boolean }): Promise<void> {
   const http = await context.http();
-  if (!yes) {
-    if (!context.io.in.isTTY) throw usage('a deleted release cannot be had back: give --yes');
-    const question = `Delete ${names.map(plain).join(', ')} with all artifacts?`;
-    if (!(await confirm(context.io, question, context.signal))) throw failed('nothing was deleted');
-  }
+  await confirm(context.io, `Delete ${names.map(plain).join(', ')} with all artifacts?`, yes, context.signal);
   // A server deletes what is there and does not mind what is not; a person who mistyped minds.
   for (const name of names) await readRelease(http, name);
   await deleteReleases(http, names);

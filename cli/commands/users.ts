@@ -111,8 +111,7 @@ async function twice({ io, signal }: Context): Promise<string> {
 async function remove(context: Context, wanted: string, { yes }: { yes?: boolean }): Promise<void> {
   const http = await context.http();
   const { id, email } = await findUser(http, wanted);
-  if (!yes && !(await confirm(context.io, `Delete ${plain(email)}?`, context.signal)))
-    throw failed('nobody was deleted');
+  await confirm(context.io, `Delete ${plain(email)}?`, yes, context.signal);
   await http.request('DELETE', `${useradm}/users/${id}`, { what: `user ${email}` });
   context.note(`user ${plain(email)} deleted`);
 }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { codeOf, messageOf } from '#base/errors';
 import { useradm } from '#proto/http/paths';
-import { failed } from '../failure.ts';
+import { failed, interrupted } from '../failure.ts';
 import { Http } from '../http.ts';
 import { writeGreeting } from './artifacts.ts';
 import { findBusDaemon } from './bus.ts';
@@ -64,20 +64,22 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal, step:
   const logs = join(folder, 'logs');
   await mkdir(logs);
   const processes = stack.use(new Processes(logs, warden));
-  const guarded: Step = (title, work) => step(title, () => Promise.race([work(), processes.broken, aborted(signal)]));
+  const stopped = aborted(signal);
+  const guarded: Step = (title, work) => step(title, () => Promise.race([work(), processes.broken, stopped]));
 
   const password = makePassword();
   const { url } = await guarded('the server answers', () => startServer(programs, processes, { folder, port }));
+  const numbers = Array.from({ length: options.devices }, (_, index) => index + 1);
+  const device = { folder, serverUrl: url, busDaemon, pollInterval: options.pollInterval ?? 2 };
+  const starting = Promise.all(numbers.map((number) => startDevice(programs, processes, { ...device, number })));
+  starting.catch(() => undefined); // awaited below; if the user cannot be made, that is what is told
   const token = await guarded('the first user is made and logs in', async () => {
-    await addUser(programs, folder, user, password);
+    await addUser(programs, processes, { folder, email: user, password, signal });
     return await logIn(url, password, signal);
   });
   const http = new Http({ server: url, token, insecure: false, signal });
-  const numbers = Array.from({ length: options.devices }, (_, index) => index + 1);
-  const device = { folder, serverUrl: url, busDaemon, pollInterval: options.pollInterval ?? 2 };
-  const devices = await guarded(`${options.devices} devices are started`, () =>
-    Promise.all(numbers.map((number) => startDevice(programs, processes, { ...device, number }))),
-  );
+  const started = `${options.devices} ${options.devices === 1 ? 'device is' : 'devices are'} started`;
+  const devices = await guarded(started, () => starting);
   const enrolment = new Enrolment(http, signal);
   for (const one of devices) await guarded(`${one.name} appears, pending`, () => enrolment.appears(one));
   for (const one of devices) await guarded(`${one.name} is accepted`, () => enrolment.accept(one));
@@ -94,12 +96,14 @@ export async function startDemo(options: DemoOptions, signal: AbortSignal, step:
 
 const plainly: Step = (_, work) => work();
 
-const aborted = (signal: AbortSignal) =>
-  new Promise<never>((_, reject) => {
-    const stop = () => reject(failed('interrupted'));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
+function aborted(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined);
+  const stop = () => reject(interrupted());
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
+  return promise;
+}
 
 async function makeFolder(keep: string | undefined): Promise<string> {
   if (keep === undefined) return await mkdtemp(join(tmpdir(), 'patchbay-demo-'));

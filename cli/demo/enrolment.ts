@@ -10,7 +10,7 @@ import { pages } from '../paging.ts';
 import type { VirtualDevice } from './virtual-device.ts';
 
 /** How long each step of a device may take, ms. */
-const patience = 20_000;
+const patience = 40_000;
 
 /** The way of a new device to where it can be worked with, as an operator sees it. */
 export class Enrolment {

@@ -1,13 +1,6 @@
-import { spawn } from 'node:child_process';
-import { text } from 'node:stream/consumers';
 import { failed } from '../failure.ts';
 import type { Demo } from './demo.ts';
-
-export interface Said {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
+import type { Said } from './processes.ts';
 
 const patience = 45_000;
 
@@ -19,17 +12,13 @@ export const operatorEnvironment = ({ programs, url, token }: Demo): Record<stri
 });
 
 /** Runs `patchbay` as a process of its own, logged in to the demo. */
-export async function patchbay(demo: Demo, args: readonly string[], signal: AbortSignal): Promise<Said> {
+export function patchbay(demo: Demo, args: readonly string[], signal: AbortSignal): Promise<Said> {
   const { node, patchbay: program } = demo.programs;
-  const child = spawn(node, [...program, ...args], {
+  return demo.processes.run(node, [...program, ...args], {
     cwd: demo.folder,
     env: operatorEnvironment(demo),
-    stdio: ['ignore', 'pipe', 'pipe'],
     signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
   });
-  const ended = new Promise<number | null>((resolve, reject) => child.once('close', resolve).once('error', reject));
-  const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
-  return { code, out, err };
 }
 
 /** As `patchbay`; throws what it said unless it ended with that exit code. */

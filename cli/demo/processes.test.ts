@@ -45,6 +45,15 @@ test('a process that ends too early is told, with what it said last', async () =
   expect(await one.tail(1)).toBe('no space left');
 });
 
+test('a process that is still at work when the demo ends, ends with it', async () => {
+  const processes = new Processes(folder);
+  const { signal } = new AbortController();
+  const work = processes.run('sh', ['-c', 'cat; sleep 60'], { ...options(), input: 'hello', signal });
+  await processes[Symbol.asyncDispose]();
+  expect(await work).toEqual({ code: null, out: expect.any(String), err: '' });
+  await expect(processes.run('true', [], { ...options(), signal })).rejects.toThrow('interrupted');
+});
+
 test('a program that is not there is named', async () => {
   await using processes = new Processes(folder);
   await expect(processes.start('x', '/nowhere/prog', [], options())).rejects.toThrow('there is no program prog here');

@@ -2,14 +2,22 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from '#base/errors';
-import { failed } from '../failure.ts';
+import { failed, interrupted } from '../failure.ts';
 import type { Warden } from './warden.ts';
 
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
+}
+
+/** What a process that has ended said. */
+export interface Said {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
 }
 
 /** One process of the demo: leader of a group of its own, so that whatever it starts ends with it. */
@@ -51,6 +59,8 @@ export class Processes implements AsyncDisposable {
   readonly #warden: Warden | undefined;
   readonly #patience: number;
   readonly #started: DemoProcess[] = [];
+  /** Of processes that end by themselves: leader → its end. */
+  readonly #brief = new Map<number, Promise<unknown>>();
   #ending = false;
   readonly #broken = Promise.withResolvers<never>();
   /** `folder`: where their logs go; `patience`: how long one may take to end by itself, ms, before it is killed. */
@@ -81,11 +91,14 @@ export class Processes implements AsyncDisposable {
     const output = openSync(log, 'a', 0o600);
     try {
       const child = spawn(command, args, { ...options, detached: true, stdio: ['ignore', output, output] });
-      await new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
+      const spawned = new Promise<void>((resolve, reject) => child.once('spawn', resolve).once('error', reject));
+      // Known at once, not when it has told that it runs: the demo may end in between.
+      if (child.pid === undefined) return await spawned.then(() => Promise.reject(failed(`${name} cannot be started`)));
       const started = new DemoProcess(name, log, child as ChildProcess & { pid: number });
       this.#warden?.watch(started.pid);
       this.#started.push(started);
       void started.ended.then((ended) => this.#onEnd(started, ended));
+      await spawned;
       return started;
     } catch (error) {
       throw codeOf(error) === 'ENOENT'
@@ -96,9 +109,38 @@ export class Processes implements AsyncDisposable {
     }
   }
 
+  /** Runs a process that ends by itself (or when the signal aborts); what it said, and its exit code. */
+  async run(
+    command: string,
+    args: readonly string[],
+    options: { cwd: string; env: Readonly<Record<string, string>>; input?: string; signal: AbortSignal },
+  ): Promise<Said> {
+    const { cwd, env, input = '', signal } = options;
+    if (this.#ending) throw interrupted();
+    const child = spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] });
+    const { pid } = child;
+    const closed = new Promise<number | null>((resolve, reject) => child.once('close', resolve).once('error', reject));
+    if (pid === undefined) return await closed.then(() => Promise.reject(interrupted()));
+    this.#warden?.watch(pid);
+    this.#brief.set(pid, closed);
+    const stop = () => signalGroup(pid, 'SIGTERM');
+    signal.addEventListener('abort', stop, { once: true });
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(input);
+    try {
+      const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+      return { code, out, err };
+    } finally {
+      signal.removeEventListener('abort', stop);
+      this.#brief.delete(pid);
+      this.#warden?.release(pid);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ending = true;
-    await Promise.all(this.#started.map((process) => this.#end(process)));
+    for (const pid of this.#brief.keys()) signalGroup(pid, 'SIGKILL');
+    await Promise.allSettled([...this.#brief.values(), ...this.#started.map((process) => this.#end(process))]);
   }
 
   async #end({ pid, ended }: DemoProcess): Promise<void> {

@@ -1,8 +1,6 @@
-import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from '#base/errors';
 import { failed } from '../failure.ts';
@@ -71,18 +69,15 @@ async function isHealthy(url: string): Promise<boolean> {
 }
 
 /** Makes the first user, as an administrator does it on the server's machine. */
-export async function addUser(programs: Programs, folder: string, email: string, password: string): Promise<void> {
+export async function addUser(
+  programs: Programs,
+  processes: Processes,
+  { folder, email, password, signal }: { folder: string; email: string; password: string; signal: AbortSignal },
+): Promise<void> {
   const args = ['user', 'add', '--data', join(folder, 'server'), email, '--password-stdin', '--role', 'admin'];
-  const child = spawn(programs.node, [...programs.patchbay, ...args], {
-    cwd: folder,
-    env: programs.environment,
-    stdio: ['pipe', 'ignore', 'pipe'],
-  });
-  child.stdin.on('error', () => undefined);
-  child.stdin.end(`${password}\n`);
-  const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
-  const said = await text(child.stderr);
-  if ((await ended) !== 0) throw failed(`the first user cannot be made: ${said.trim()}`);
+  const options = { cwd: folder, env: programs.environment, input: `${password}\n`, signal };
+  const { code, err } = await processes.run(programs.node, [...programs.patchbay, ...args], options);
+  if (code !== 0) throw failed(`the first user cannot be made: ${err.trim()}`);
 }
 
 /** Good enough to keep other people of this machine out, and can be typed: four groups of four. */

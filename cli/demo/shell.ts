@@ -4,7 +4,7 @@ import { failed } from '../failure.ts';
 import type { Demo } from './demo.ts';
 import { operatorEnvironment } from './operator.ts';
 
-const patience = 15_000;
+const patience = 30_000;
 
 /** `patchbay terminal DEVICE` in a terminal of its own, as a person has it before him. */
 export class TerminalWindow implements Disposable {

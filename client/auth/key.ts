@@ -53,7 +53,7 @@ export function openKey(source: KeySource, log: Log, force = false): DeviceKey {
 
 function generate(file: string, log: Log): DeviceKey {
   const { privateKey } = generateKeyPairSync('ed25519');
-  writeDurably(file, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 0o600);
+  writeDurably(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
   log.info('device key made', { file });
   return deviceKey(privateKey);
 }
@@ -68,7 +68,7 @@ function tighten(file: string, log: Log): void {
 function deviceKey(key: KeyObject): DeviceKey {
   const algorithm = key.asymmetricKeyType === 'ed25519' ? null : 'sha256';
   return {
-    publicKey: createPublicKey(key).export({ type: 'spki', format: 'pem' }) as string,
+    publicKey: createPublicKey(key).export({ type: 'spki', format: 'pem' }),
     sign: (body) => signWith(algorithm, body, key).toString('base64'),
   };
 }

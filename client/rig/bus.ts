@@ -2,7 +2,6 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 
 /** A private dbus-daemon at an address of its own, which a second one can take after it. */
 export class RigBus implements AsyncDisposable {
@@ -18,7 +17,7 @@ export class RigBus implements AsyncDisposable {
     const child = spawn('dbus-daemon', ['--session', '--nofork', '--print-address', `--address=${address}`], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    await once(createInterface(child.stdout as Readable), 'line');
+    await once(createInterface(child.stdout), 'line');
     return new RigBus(address, child);
   }
 

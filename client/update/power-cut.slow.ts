@@ -36,6 +36,8 @@ async function deployment(behaviour: Behaviour, env: Readonly<Record<string, str
   let cut = false;
   try {
     for (let start = 0; start < 40; start += 1) {
+      // Cut right after the last write of all: the end was told and stored, there is nothing to carry on.
+      if (start > 0 && !server.deployment && !device.record().deployment) break;
       const child = device.spawn(['--log-level', 'debug', 'daemon'], {
         PATCHBAY_TEST_SECOND_MS: '10',
         ...(start === 0 ? env : {}),

@@ -13,9 +13,10 @@ const created = {
   422: { description: 'no artifact of that name' },
 };
 
-export function createRoutes({ db, live, acceptedDevices, devicesOfGroup }: DeploymentDeps): Route[] {
+export function createRoutes({ db, live, activity, acceptedDevices, devicesOfGroup }: DeploymentDeps): Route[] {
   const create = async (plan: Plan, note: (id: string) => void) => {
     const id = await createDeployment(db, plan);
+    activity.changed();
     note(id);
     live.tell('deployment', { id, status: 'pending' });
     return empty(201, { Location: `${path}/${id}` });

@@ -14,7 +14,7 @@ const perPageLimit = 20;
 const path = `${deploymentsV1}/deployments/devices/{id}`;
 
 /** What one device has been part of, and an end to it. */
-export function deviceHistoryRoutes({ db, live }: DeploymentDeps): Route[] {
+export function deviceHistoryRoutes({ db, live, activity }: DeploymentDeps): Route[] {
   return [
     route(
       {
@@ -67,8 +67,9 @@ export function deviceHistoryRoutes({ db, live }: DeploymentDeps): Route[] {
       },
       async ({ params: { id = '' }, note }) => {
         note({ object: { type: 'device', id } });
-        for (const deployment of await clearHistory(db, id))
-          live.tell('deployment', { id: deployment, status: 'inprogress', device: id });
+        const again = await clearHistory(db, id);
+        activity.changed();
+        for (const deployment of again) live.tell('deployment', { id: deployment, status: 'inprogress', device: id });
         return empty();
       },
     ),

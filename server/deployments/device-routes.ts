@@ -1,13 +1,13 @@
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { Text } from '#proto/http/common';
 import { DeploymentLog, NextDeployment, NextV1, NextV2, StatusReport } from '#proto/http/device';
 import { artifactDownloadPath, linkLife, signLink } from '../artifacts/link.ts';
 import { badRequest, HttpError } from '../errors.ts';
-import { callerId, type Context, empty, json, type Reply, type Route, route } from '../http/route.ts';
+import { type Caller, callerId, type Context, empty, json, type Reply, type Route, route } from '../http/route.ts';
 import type { Asker } from './choose.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { isTime } from './log-text.ts';
-import { pollQuery, takeUp } from './next.ts';
+import { idleQuery, nextFor, takeUp } from './next.ts';
 import { takeLog, takeReport } from './report.ts';
 
 const v1 = '/api/devices/v1/deployments/device/deployments';
@@ -19,13 +19,13 @@ export function deviceRoutes(deps: DeploymentDeps): Route[] {
 }
 
 function nextRoutes(deps: DeploymentDeps): Route[] {
-  const poll = pollQuery(deps.db);
-  const answer = async (context: Pick<Context, 'req' | 'caller'>, asker: Asker): Promise<Reply> => {
-    checkLength('artifact_name', asker.artifactName);
-    checkLength('device_type', asker.deviceType);
-    const device = callerId(context);
-    const deploymentId = await poll(device);
-    return deploymentId === undefined ? empty() : instruct(deps, context.req, { deploymentId, device, asker });
+  const look = idleQuery(deps.db);
+  // What the device says is looked at too: a poll that says it wrong is told so, whether there is work or not.
+  const idle = (caller: Caller, _asker: Asker): Promise<boolean> => deps.activity.isIdle(callerId({ caller }), look);
+  const answer = async ({ req, caller }: Pick<Context, 'req' | 'caller'>, asker: Asker): Promise<Reply> => {
+    const device = callerId({ caller });
+    const deploymentId = await nextFor(deps.db, device);
+    return deploymentId === undefined ? empty() : instruct(deps, req, { deploymentId, device, asker });
   };
   const responses = {
     200: { description: 'what to do', body: NextDeployment },
@@ -33,56 +33,54 @@ function nextRoutes(deps: DeploymentDeps): Route[] {
     400: { description: 'artifact_name or device_type is missing' },
     409: { description: 'asked otherwise than before; this deployment has failed' },
   };
+  const spec = { access: 'device', responses } as const;
   return [
     route(
-      {
-        method: 'GET',
-        path: `${v1}/next`,
-        access: 'device',
-        summary: 'What is to be done next',
-        query: Type.Object({ artifact_name: Type.Optional(Text(4096)), device_type: Type.Optional(Text(4096)) }),
-        responses,
-      },
-      (context) => {
-        const { artifact_name: artifactName = '', device_type: deviceType = '' } = context.query;
-        return answer(context, { artifactName, deviceType });
-      },
+      { ...spec, method: 'GET', path: `${v1}/next`, summary: 'What is to be done next', query: NextQuery },
+      (context) => answer(context, askerOfQuery(context.query)),
+      ({ caller, query }) => idle(caller, askerOfQuery(query)),
     ),
     route(
       {
+        ...spec,
         method: 'POST',
         path: `${v1}/next`,
-        access: 'device',
         summary: 'What is to be done next, for a device that says all it provides',
         body: NextV1,
-        responses,
       },
-      (context) => {
-        const { artifact_name: artifactName, device_type: deviceType, artifact_provides: provides } = context.body;
-        return answer(context, { artifactName, deviceType, ...(provides ? { provides } : {}) });
-      },
+      (context) => answer(context, askerOfV1(context.body)),
+      ({ caller, body }) => idle(caller, askerOfV1(body)),
     ),
     route(
       {
+        ...spec,
         method: 'POST',
         path: `${v2}/next`,
-        access: 'device',
         summary: 'What is to be done next, for a device that says all it provides, type and name among it',
         body: NextV2,
-        responses,
       },
-      (context) => {
-        const {
-          device_type: deviceType = '',
-          artifact_name: artifactName = '',
-          ...others
-        } = {
-          ...context.body.device_provides,
-        };
-        return answer(context, { artifactName, deviceType, provides: others });
-      },
+      (context) => answer(context, askerOfV2(context.body)),
+      ({ caller, body }) => idle(caller, askerOfV2(body)),
     ),
   ];
+}
+
+const NextQuery = Type.Object({ artifact_name: Type.Optional(Text(4096)), device_type: Type.Optional(Text(4096)) });
+
+const askerOfQuery = ({ artifact_name = '', device_type = '' }: Static<typeof NextQuery>): Asker =>
+  checked({ artifactName: artifact_name, deviceType: device_type });
+
+const askerOfV1 = ({ artifact_name, device_type, artifact_provides: provides }: NextV1): Asker =>
+  checked({ artifactName: artifact_name, deviceType: device_type, ...(provides ? { provides } : {}) });
+
+function askerOfV2({ device_provides: { device_type = '', artifact_name = '', ...provides } }: NextV2): Asker {
+  return checked({ artifactName: artifact_name, deviceType: device_type, provides });
+}
+
+function checked(asker: Asker): Asker {
+  checkLength('artifact_name', asker.artifactName);
+  checkLength('device_type', asker.deviceType);
+  return asker;
 }
 
 function checkLength(name: string, value: string): void {
@@ -107,7 +105,7 @@ async function instruct(
   return json(200, { id: deploymentId, artifact: { id, artifact_name: name, source, device_types_compatible } });
 }
 
-function reportRoutes({ db, live }: DeploymentDeps): Route[] {
+function reportRoutes({ db, live, activity }: DeploymentDeps): Route[] {
   return [
     route(
       {
@@ -126,8 +124,9 @@ function reportRoutes({ db, live }: DeploymentDeps): Route[] {
       async (context) => {
         const { id = '' } = context.params;
         const device = callerId(context);
-        const status = await takeReport(db, id, device, context.body);
-        if (status) live.tell('deployment', { id, status, device });
+        const reported = await takeReport(db, id, device, context.body);
+        if (reported?.again) activity.changed();
+        if (reported) live.tell('deployment', { id, status: reported.deployment, device });
         return empty();
       },
     ),

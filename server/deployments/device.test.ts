@@ -1,9 +1,9 @@
+import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploymentsV1 } from '#proto/http/paths';
 import { abortForDevice, decommissionDevice } from './abort.ts';
 import { type Answer, artifactFor, checkCounters, type Harness, locationId, openHarness } from './harness.testing.ts';
-import { pollQuery } from './next.ts';
-import { activeOf } from './store.ts';
+import { anyActive, idleQuery } from './next.ts';
 
 let server: Harness;
 beforeEach(async () => {
@@ -35,26 +35,17 @@ const state = async (id: string) => (await server.call('GET', `${deployments}/${
 
 describe('a poll (§1.2, §3.3)', () => {
   it('that finds nothing is one indexed read and no write', async () => {
-    const { sql, parameters } = activeOf(server.db, 'd1').select('deployment_id').limit(1).compile();
-    const plan = await server.db.executeQuery<{ detail: string }>({
-      ...activeOf(server.db, 'd1').select('deployment_id').limit(1).compile(),
-      sql: `explain query plan ${sql}`,
-      parameters,
-    });
-    expect(plan.rows.map(({ detail }) => detail)).toEqual([
+    const query = anyActive(server.db).compile();
+    const plan = { ...query, sql: `explain query plan ${query.sql}` };
+    const { rows } = await server.db.executeQuery<{ detail: string }>(plan);
+    expect(rows.map(({ detail }) => detail)).toEqual([
       'SEARCH device_deployments USING INDEX device_deployments_poll (device_id=?)',
-      'USE TEMP B-TREE FOR ORDER BY',
     ]);
-    const version = () =>
-      server.db.executeQuery<{ v: number }>({
-        ...activeOf(server.db, '').selectAll().compile(),
-        sql: 'select total_changes() as v',
-        parameters: [],
-      });
-    const before = (await version()).rows;
+    const changes = sql<{ v: number }>`select total_changes() as v`;
+    const before = (await changes.execute(server.db)).rows;
     for (let at = 0; at < 10; at++) expect((await get('d1')).status).toBe(204);
-    expect((await version()).rows).toEqual(before);
-    expect(await pollQuery(server.db)('d1')).toBeUndefined();
+    expect((await changes.execute(server.db)).rows).toEqual(before);
+    expect(await idleQuery(server.db)('d1')).toBe(true);
   });
 
   it('needs a name and a type', async () => {

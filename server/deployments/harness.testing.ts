@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +11,10 @@ import { permissions } from '#proto/http/users';
 import { artifactRoutes } from '../artifacts/routes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { openFolder } from '../blobs/folder.ts';
-import { type AuditRecord, finish, mount, stamp } from '../http/mount.ts';
+import { type AuditRecord, finish, type Frame, mount, stamp } from '../http/mount.ts';
+import { quickly } from '../http/quick.ts';
 import { type Db, openStore } from '../store/store.ts';
+import { Activity } from './activity.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { deploymentRoutes } from './routes.ts';
 
@@ -51,6 +54,7 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
   const devices: Harness['devices'] = { accepted: [], groups: {} };
   const deps: DeploymentDeps = {
     db,
+    activity: new Activity({ alone: true }),
     blobs,
     live: { tell: (event, ...data) => void told.push([event, data[0]]) },
     log: silentLog,
@@ -61,10 +65,12 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
     devicesOfGroup: async (name) => devices.groups[name] ?? [],
   };
   const app = express();
+  app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
   app.use(stamp);
-  mount(app, [...artifactRoutes(deps), ...deploymentRoutes(deps)], {
+  const routes = [...artifactRoutes(deps), ...deploymentRoutes(deps)];
+  const frame: Frame = {
     verify: {
       user: async (token) =>
         token === 'user' || token === 'reader'
@@ -81,9 +87,11 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
     },
     log: silentLog,
     audit: async (record) => void audited.push(record),
-  });
+  };
+  mount(app, routes, frame);
   finish(app, silentLog);
-  const server = app.listen(0, '127.0.0.1');
+  const server = createServer(quickly(routes, frame, (req, res) => void app(req, res)));
+  server.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const call: Harness['call'] = async (method, path, body, device) => {

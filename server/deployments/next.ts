@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { findArtifacts } from '../artifacts/store.ts';
 import { conflict } from '../errors.ts';
 import { type Db, now, type Queries } from '../store/store.ts';
@@ -19,19 +20,29 @@ interface Step {
 
 /**
  * The hot path of the server: most polls find nothing. One read of the partial index of active rows, by a statement that
- * is compiled once; `deploymentId` of the row that is served next.
+ * is compiled once, and without an order, which SQLite would set up a sorter for.
  */
-export function pollQuery(db: Db): (deviceId: string) => Promise<string | undefined> {
-  const query = activeOf(db, '').select('deployment_id').limit(1).compile();
-  const { parameters } = query;
+export function idleQuery(db: Db): (deviceId: string) => Promise<boolean> {
+  const query = anyActive(db).compile();
   return async (deviceId) => {
-    // The only parameter that is not a constant is the device: the first.
-    const { rows } = await db.executeQuery<{ deployment_id: string }>({
-      ...query,
-      parameters: [deviceId, ...parameters.slice(1)],
-    });
-    return rows[0]?.deployment_id;
+    const { rows } = await db.executeQuery({ ...query, parameters: [deviceId] });
+    return rows.length === 0;
   };
+}
+
+/** Its one parameter is the device. */
+export const anyActive = (db: Db) =>
+  db
+    .selectFrom('device_deployments')
+    .select('deployment_id')
+    .where('device_id', '=', '')
+    .where(sql<boolean>`active = 1`)
+    .limit(sql.lit(1));
+
+/** The deployment that a device is served next. */
+export async function nextFor(db: Db, deviceId: string): Promise<string | undefined> {
+  const row = await activeOf(db, deviceId).select('deployment_id').limit(1).executeTakeFirst();
+  return row?.deployment_id;
 }
 
 /**

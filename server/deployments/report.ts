@@ -1,7 +1,7 @@
 import type { DeploymentStatus } from '#proto/http/deployments';
 import { badRequest, conflict, notFound } from '../errors.ts';
 import type { Db } from '../store/store.ts';
-import { reportable } from './lifecycle.ts';
+import { isFinal, reportable } from './lifecycle.ts';
 import { changeDevice, count, findDevice, lockDeployment, recompute, withStatus } from './store.ts';
 
 export interface Report {
@@ -9,16 +9,22 @@ export interface Report {
   readonly substate?: string | undefined;
 }
 
+/** What a report has changed. */
+export interface Reported {
+  readonly deployment: DeploymentStatus;
+  /** The device had finished, and has begun again. */
+  readonly again: boolean;
+}
+
 /**
- * Takes a device's status report (`server-api.md` §1.3). Returns the deployment's status; undefined: it has changed
- * nothing. 409 tells a device that it was aborted: it stops and rolls back.
+ * Takes a device's status report (`server-api.md` §1.3). Undefined: it has changed nothing. 409 tells a device that it was aborted: it stops and rolls back.
  */
 export async function takeReport(
   db: Db,
   deploymentId: string,
   deviceId: string,
   { status, substate }: Report,
-): Promise<DeploymentStatus | undefined> {
+): Promise<Reported | undefined> {
   if (!reportable.has(status))
     throw badRequest(`status: a device may not report ${JSON.stringify(status.slice(0, 64))}`);
   return db.transaction().execute(async (trx) => {
@@ -30,7 +36,7 @@ export async function takeReport(
     if (row.status === status) return undefined;
     await changeDevice(trx, row, { ...withStatus(row, status), ...(substate === undefined ? {} : { substate }) });
     await count(trx, deploymentId, row.status, status);
-    return recompute(trx, deployment);
+    return { deployment: await recompute(trx, deployment), again: isFinal(row.status) && !isFinal(status) };
   });
 }
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
@@ -26,10 +27,15 @@ export interface Frame {
 
 const requestIdShape = /^[\x21-\x7e]{1,128}$/;
 
+/** The id that a request brings, or a new one. */
+export function requestIdOf(req: IncomingMessage): string {
+  const given = req.headers[requestIdHeader];
+  return typeof given === 'string' && requestIdShape.test(given) ? given : randomUUID();
+}
+
 /** Gives each request its id (`server-api.md` §0.3) and each answer the headers that all have. */
 export function stamp(req: Request, res: Response, next: NextFunction): void {
-  const given = req.get(requestIdHeader);
-  res.locals['requestId'] = given !== undefined && requestIdShape.test(given) ? given : randomUUID();
+  res.locals['requestId'] = requestIdOf(req);
   res.set('X-MEN-RequestID', String(res.locals['requestId']));
   res.set('X-Content-Type-Options', 'nosniff');
   next();
@@ -140,6 +146,25 @@ function statusOf(error: unknown): number {
   return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
 }
 
+/** What a refused client may still send, bytes and ms. */
+const refusedBytes = 64 * 1024 * 1024;
+const refusedMs = 5000;
+
+/**
+ * Reads on for a while what a refused client is still sending. Its connection closed under it, it would see a broken
+ * one and never the answer.
+ */
+function readOver(req: Request): void {
+  const { socket } = req;
+  let left = refusedBytes;
+  const cut = setTimeout(() => socket.destroy(), refusedMs);
+  req.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) socket.destroy();
+  });
+  req.once('close', () => clearTimeout(cut)).resume();
+}
+
 /** Last of all: unknown routes, and every error as the body that clients know. */
 export function finish(app: Express, log: Log): void {
   app.use((_req, _res, next) => next(new HttpError('not_found', 'not found')));
@@ -159,8 +184,7 @@ export function finish(app: Express, log: Log): void {
     }
     const http = error instanceof HttpError ? error : undefined;
     if (http) res.set(http.headers);
-    // What was not read of the body would be taken for the next request of this connection.
-    if (!req.complete) res.set('Connection', 'close');
+    if (!req.complete) readOver(req);
     res.status(status).json({
       error: status < 500 || http ? messageOf(error) : 'internal error',
       request_id: requestId,

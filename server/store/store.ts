@@ -5,6 +5,7 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import { makeFolder } from '#base/folder';
 import { regexp } from './regexp.ts';
+import { prepared } from './prepared.ts';
 import { up as first } from './migrations/0001-first.ts';
 import type { Database } from './tables.ts';
 
@@ -24,7 +25,7 @@ export async function openStore(data: string): Promise<Db> {
     sqlite.pragma('synchronous = FULL');
     sqlite.pragma('foreign_keys = ON');
     sqlite.function('regexp', { deterministic: true }, regexp);
-    const db: Db = new Kysely<Database>({ dialect: new SqliteDialect({ database: sqlite }) });
+    const db: Db = new Kysely<Database>({ dialect: new SqliteDialect({ database: prepared(sqlite) }) });
     await migrate(db);
     return db;
   } catch (error) {

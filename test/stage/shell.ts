@@ -47,19 +47,30 @@ export class Shell implements Disposable {
   }
 
   /** What the shell wrote since the last match, up to this one. */
-  async shows(pattern: RegExp): Promise<RegExpExecArray> {
-    return await this.#until(`${pattern} in:\n${this.text.slice(-1000)}`, () => {
+  async shows(pattern: RegExp, timeout = 15_000): Promise<RegExpExecArray> {
+    const look = () => {
       const match = pattern.exec(this.text.slice(this.#read));
       if (match) this.#read += match.index + match[0].length;
       return match ?? undefined;
-    });
+    };
+    return await this.#until(String(pattern), look, timeout);
   }
 
-  async #until<T>(what: string, look: () => T | undefined): Promise<T> {
-    for (const end = Date.now() + 15_000; ;) {
+  /** Ends the shell and the session, as a person who leaves does. */
+  async stop(): Promise<void> {
+    this.send('stop');
+    await this.message('the answer to stop', ({ hdr }) => hdr.typ === 'stop');
+    const closed = once(this.#socket, 'close');
+    this.#socket.close();
+    await closed;
+  }
+
+  async #until<T>(what: string, look: () => T | undefined, timeout = 15_000): Promise<T> {
+    for (const end = Date.now() + timeout; ;) {
       const found = look();
       if (found !== undefined) return found;
-      if (Date.now() >= end || this.#socket.readyState >= WebSocket.CLOSING) throw new Error(`never came: ${what}`);
+      if (Date.now() >= end || this.#socket.readyState >= WebSocket.CLOSING)
+        throw new Error(`never came: ${what}; there is:\n${this.text.slice(-1000)}`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, end - Date.now());
         this.#changed.push(() => {
@@ -68,12 +79,6 @@ export class Shell implements Disposable {
         });
       });
     }
-  }
-
-  async close(): Promise<void> {
-    const closed = once(this.#socket, 'close');
-    this.#socket.close();
-    await closed;
   }
 
   [Symbol.dispose](): void {

@@ -80,6 +80,8 @@ function OneDevice({ id }: { readonly id: string }) {
     >
       <Tabs
         value={tab}
+        // The other ways to hide a tab end what runs in it, such as a shell.
+        keepMountedMode="display-none"
         onChange={(value) =>
           void navigate({ search: value && value !== 'overview' ? { tab: value } : {}, replace: true })
         }

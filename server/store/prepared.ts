@@ -1,0 +1,24 @@
+import type SQLite from 'better-sqlite3';
+import type { SqliteDatabase, SqliteStatement } from 'kysely';
+
+/** Different statements that are kept compiled. The server has fewer; lists of many lengths make more. */
+const limit = 500;
+
+/**
+ * SQLite for kysely, which compiles each statement anew for every query: here each text is compiled once. Streaming
+ * (`iterate`) would keep a statement busy between two queries: nothing of ours streams rows.
+ */
+export function prepared(sqlite: SQLite.Database): SqliteDatabase {
+  const statements = new Map<string, SqliteStatement>();
+  return {
+    close: () => void sqlite.close(),
+    prepare(text) {
+      const known = statements.get(text);
+      if (known) return known;
+      const statement = sqlite.prepare(text) as unknown as SqliteStatement;
+      if (statements.size >= limit) for (const [oldest] of statements) if (statements.delete(oldest)) break;
+      statements.set(text, statement);
+      return statement;
+    },
+  };
+}
