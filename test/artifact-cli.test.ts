@@ -4,17 +4,9 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { run as runArtifact } from '../cli/artifact/program.ts';
+import { patchbayArtifact as patchbay, type Outcome } from './artifact-run.ts';
 import { describePeers } from './peers.ts';
-
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
 
 let folder: string;
 const corpus = join(import.meta.dirname, 'fixtures', 'artifacts');
@@ -54,21 +46,6 @@ function run(program: string, args: readonly string[], input?: Buffer): Promise<
 
 const launcher = join(import.meta.dirname, '..', 'bin', 'patchbay.js');
 
-/** The command in this process, which is much faster to start than one of its own. */
-async function patchbay(...args: string[]): Promise<Outcome> {
-  const [out, err] = [new PassThrough(), new PassThrough()];
-  const written = Promise.all([text(out), text(err)]);
-  const context = {
-    terminal: { input: Readable.from([]), out, diagnostics: err },
-    environment: {},
-    signal: new AbortController().signal,
-  };
-  const code = await runArtifact(args, context);
-  out.end();
-  err.end();
-  const [said, complained] = await written;
-  return { code, out: said, err: complained };
-}
 const done = (out: string | RegExp = '') => ({ code: 0, out: expect.stringMatching(out) as string, err: '' });
 const refused = (code: number, err: RegExp) => ({ code, out: '', err: expect.stringMatching(err) as string });
 
