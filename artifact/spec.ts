@@ -29,6 +29,8 @@ export interface PayloadSpec extends Omit<Payload, 'files' | 'metaData'> {
 
 /** An artifact to be written. The same spec gives the same bytes. */
 export interface ArtifactSpec {
+  /** Default 3. Format 2 (`artifact-format.md` §15) carries a rootfs-image, and knows no groups, provides and depends. */
+  readonly version?: 2 | 3;
   readonly name: string;
   readonly group?: string;
   readonly depends: ArtifactHeader['depends'];
@@ -77,6 +79,7 @@ export function checkSpec(spec: ArtifactSpec): void {
     }
   }
   if (spec.depends.device_type.length === 0) throw invalid('no device type is given');
+  if (spec.version === 2) checkVersion2(spec);
   checkPayload(spec.payload, spec.scripts ?? []);
   checkScripts(spec.scripts ?? []);
 }
@@ -101,6 +104,13 @@ function checkPayload(payload: PayloadSpec, scripts: readonly StateScript[]): vo
     if (/^(artifact_name|artifact_group|device_type)$/.test(key))
       throw invalid(`${key} is not for the payload's provides and depends`);
   }
+}
+
+function checkVersion2({ payload, group, depends }: ArtifactSpec): void {
+  if (payload.type !== 'rootfs-image') throw invalid('format 2 is for a rootfs-image only');
+  const said = [...Object.keys(payload.provides), ...Object.keys(payload.depends), ...(payload.clears ?? [])];
+  if (said.length || group || depends.artifact_name?.length || depends.artifact_group?.length)
+    throw invalid('format 2 knows no groups, provides, depends and clears');
 }
 
 function checkScripts(scripts: readonly StateScript[]): void {

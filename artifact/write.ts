@@ -62,6 +62,8 @@ async function write(spec: ArtifactSpec, output: Output, options: WriteOptions):
     }
     await output.append(Buffer.concat([tarPadding(size), tarEnd]));
     const prefix = await prefixOf(spec, compression, packed.with(files[0]?.checksum), files);
+    if (prefix.length !== front)
+      throw new CodedError('signature_unusable', 'the signature is not as long as the signer said');
     const name = dataStem + suffixOf(compression);
     const header = tarHeader({ name, size, mode: 0o600, modified: spec.timestamp ?? 0 });
     await output.finish(Buffer.concat([prefix, header]));
@@ -124,7 +126,7 @@ function layOut(spec: ArtifactSpec, compression: Compression, header: number): n
   ];
   const manifest = names.reduce((sum, name) => sum + 64 + 2 + name.length + 1, 0);
   const signature = spec.signer ? memberLength(base64Length(spec.signer.length)) : 0;
-  return memberLength(versionFile.length) + memberLength(manifest) + signature + memberLength(header);
+  return memberLength(versionFile().length) + memberLength(manifest) + signature + memberLength(header);
 }
 
 async function prefixOf(
@@ -133,15 +135,16 @@ async function prefixOf(
   header: Buffer,
   files: readonly { name: string; checksum: string }[],
 ): Promise<Buffer> {
+  const version = versionFile(spec.version);
   const headerName = `header.tar${suffixOf(compression)}`;
   const manifest = formatManifest([
     ...files.map(({ name, checksum }) => ({ name: payloadPrefix + name, checksum })),
     { name: headerName, checksum: sha256(header) },
-    { name: 'version', checksum: sha256(versionFile) },
+    { name: 'version', checksum: sha256(version) },
   ]);
   const signature = spec.signer && Buffer.from(Buffer.from(await spec.signer.sign(manifest)).toString('base64'));
   return Buffer.concat([
-    tarMember('version', versionFile, 0o600, 0),
+    tarMember('version', version, 0o600, 0),
     tarMember('manifest', manifest, 0o600, 0),
     ...(signature ? [tarMember(signatureName, signature, 0o600, 0)] : []),
     tarMember(headerName, header, 0o600, spec.timestamp ?? 0),

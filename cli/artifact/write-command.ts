@@ -52,7 +52,7 @@ async function writeRootfs(options: RootfsOptions, context: Context): Promise<vo
   if (/\s/.test(options.artifactName))
     throw new Failure(exit.failed, `artifact name '${options.artifactName}': spaces are not allowed`);
   await withScratch(options.tmp, async (scratch) => {
-    const software = softwareOf(options, 'rootfs-image', undefined);
+    const software = options.version === '2' ? { provides: {} } : softwareOf(options, 'rootfs-image', undefined);
     const checksumKey = options.legacyRootfsImageChecksum ? 'rootfs_image_checksum' : 'rootfs-image.checksum';
     const payload: PayloadSpec = {
       type: 'rootfs-image',
@@ -101,10 +101,10 @@ async function specOf(
   payload: PayloadSpec,
   context: Context,
 ): Promise<ArtifactSpec> {
-  if (options.version !== '3')
-    throw new Failure(exit.unsupportedVersion, `--version ${options.version}: only format 3 is written`);
+  const version = formatOf(options, payload);
   const signer = await signerOf(options);
   return {
+    version,
     name: options.artifactName,
     ...(options.providesGroup === undefined ? {} : { group: options.providesGroup }),
     depends: {
@@ -118,4 +118,11 @@ async function specOf(
     ...timestampOf(options, context.environment),
     ...(signer ? { signer } : {}),
   };
+}
+
+/** Format 2 is written for a rootfs-image, as its users expect; nothing else ever was. */
+function formatOf({ version }: PackOptions, { type }: PayloadSpec): 2 | 3 {
+  if (version === '3') return 3;
+  if (version === '2' && type === 'rootfs-image') return 2;
+  throw new Failure(exit.unsupportedVersion, `--version ${version}: that format is not written for this payload`);
 }
