@@ -1,5 +1,5 @@
 import type { Hole } from './header-packer.ts';
-import type { ArtifactSpec, PayloadSpec } from './spec.ts';
+import type { ArtifactSpec, AugmentSpec, PayloadSpec } from './spec.ts';
 import { blockSize } from './tar-header.ts';
 import { tarEnd, tarMember } from './tar-writer.ts';
 
@@ -32,6 +32,18 @@ export function headerTar(spec: ArtifactSpec): { tar: Buffer; hole?: Hole } {
   const start = `${JSON.stringify(payload.checksumKey)}:"`;
   const at = front.length + blockSize + info.lastIndexOf(start + checksumHole) + Buffer.byteLength(start);
   return { tar, hole: { at, length: checksumHole.length } };
+}
+
+/** header-augment.tar, uncompressed (`artifact-format.md` §7). */
+export function augmentTar(spec: ArtifactSpec, augment: AugmentSpec): Buffer {
+  const member = (name: string, content: Uint8Array) => tarMember(name, content, 0o600, spec.timestamp ?? 0);
+  const payload = { ...augment, files: [] };
+  return Buffer.concat([
+    member('header-info', json(headerInfo({ ...spec, payload }))),
+    member('headers/0000/type-info', json(typeInfo({ ...spec, payload }))),
+    ...(augment.metaData ? [member('headers/0000/meta-data', metaData(augment.metaData))] : []),
+    tarEnd,
+  ]);
 }
 
 /** Whether the payload's checksum is to be provided; an explicit value for the same key goes first. */

@@ -105,6 +105,27 @@ await describePeers('patchbay artifact and mender-artifact', ['mender-artifact']
     expect(lines(await patchbay('read', 'ours.mender'))).toEqual(lines(await patchbay('read', 'theirs.mender')));
   });
 
+  test.each(['none', 'gzip', 'lzma'])('both make the same of an augmented artifact (%s)', async (name) => {
+    const args = [
+      ['-n', 'aug', '-t', 'b', '-T', 'base', '-f', 'app.conf', '-k', 'ec.key', '--compression', name],
+      [
+        '--augment-type',
+        'delta',
+        '--augment-file',
+        'root.img',
+        '--augment-provides',
+        'x:1',
+        '--augment-depends',
+        'y:2',
+      ],
+    ].flat();
+    expect(await patchbay('write', 'module-image', ...args, '-o', 'ours.mender')).toEqual(done());
+    expect(await mender('write', 'module-image', ...args, '-o', 'theirs.mender')).toMatchObject({ code: 0 });
+    expect(await mender('validate', '-k', 'ec.pub', 'ours.mender')).toMatchObject({ code: 0 });
+    expect((await mender('read', 'ours.mender')).out).toBe((await mender('read', 'theirs.mender')).out);
+    expect((await patchbay('read', 'ours.mender')).out).toBe((await patchbay('read', 'theirs.mender')).out);
+  });
+
   test('both make the same of a bootstrap-artifact', async () => {
     const args = [...common, '-g', 'factory', '-p', 'rootfs-image.version:1', '--clears-provides', 'rootfs-image.*'];
     expect(await patchbay('write', 'bootstrap-artifact', ...args, '-o', 'ours.mender')).toEqual(done());
