@@ -65,6 +65,7 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
     devicesOfGroup: async (name) => devices.groups[name] ?? [],
   };
   const app = express();
+  app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
   app.use(stamp);
