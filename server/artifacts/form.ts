@@ -14,7 +14,7 @@ export interface FormRules {
 const fieldsLimit = 1024 * 1024;
 /** Delimiters and part headers of a form. */
 const framing = 64 * 1024;
-const bufferSize = 256 * 1024;
+const bufferSize = 64 * 1024;
 
 /**
  * Reads a multipart form: `consume` gets the fields before the file, by lower-case name, and the file's bytes, which are

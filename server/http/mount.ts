@@ -110,7 +110,7 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
         note: (given: AuditNote) => void (note = given),
       } as Context;
       const reply = await route.handler(context);
-      await audit('ok');
+      await audit(resultOf(reply));
       answer(res, reply);
     } catch (error) {
       try {
@@ -122,6 +122,12 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
       next(error);
     }
   };
+}
+
+/** A handler may answer a refusal as well as throw it. */
+function resultOf(reply: Reply): AuditRecord['result'] {
+  if (reply === 'streamed' || reply.status < 400) return 'ok';
+  return reply.status >= 500 ? 'failed' : 'refused';
 }
 
 function answer(res: Response, reply: Reply): void {

@@ -49,8 +49,13 @@ async function launch(file: string, data: string, listen: string) {
     '--listen',
     listen,
   ]);
-  const [, url = ''] = await program.said(/"url":"(http[^"]+)".*"msg":"server ready"/, 60_000);
-  return { program, url };
+  try {
+    const [, url = ''] = await program.said(/"url":"(http[^"]+)".*"msg":"server ready"/, 60_000);
+    return { program, url };
+  } catch (error) {
+    await program.stop();
+    throw error;
+  }
 }
 
 async function addUser(data: string, program: string): Promise<void> {

@@ -63,7 +63,8 @@ export function DevicesPage() {
       { devices: list, status: to },
       {
         onSuccess: () => tell(`${counted(list.length, 'device')} ${to}`),
-        onError: (error) => complain(`Not every device could be ${to}`, error),
+        onError: (error) =>
+          complain(`${list.length === 1 ? 'The device could not' : 'Not every device could'} be ${to}`, error),
       },
     );
   };
