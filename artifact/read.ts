@@ -22,6 +22,8 @@ export interface ReadOptions {
   readonly allowAugmented?: boolean;
   /** Take format 2 (`artifact-format.md` §15). Not to be installed. */
   readonly allowVersion2?: boolean;
+  /** Payload chunks are gone when the next one is asked for: less memory for those who only look. */
+  readonly transient?: boolean;
   /** Told of names that no writer may use; without it an artifact with such a name is refused. */
   readonly warn?: (message: string) => void;
 }
@@ -141,7 +143,7 @@ class Opening {
       if (!empty || (await this.#members.peek()) !== undefined) {
         const { name, compression } = await this.#members.peekTar(dataStem);
         const stored = this.#members.stream(name);
-        yield* readPayload(decode(compression, stored, name), { manifest, limits, empty });
+        yield* readPayload(decode(compression, stored, name, this.#options.transient), { manifest, limits, empty });
       }
       manifest.checkAllUsed();
       await this.#members.end();

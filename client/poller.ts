@@ -106,14 +106,13 @@ export class Poller {
 
   #failed(task: 'poll' | 'inventory', error: unknown): void {
     const { config, log, clock } = this.#options.workshop;
-    const wait = this.#retries[task].next(error);
-    const normal = task === 'poll' ? config.UpdatePollIntervalSeconds : config.InventoryPollIntervalSeconds;
-    this.#due[task] = performance.now() + (wait ?? normal * clock.second);
-    const level = codeOf(error) === 'unauthorized' ? 'info' : 'error';
-    log[level](`${task} failed`, {
-      error: messageOf(error),
-      retry_s: Math.round((wait ?? normal * clock.second) / 1000),
-    });
+    const pending = codeOf(error) === 'unauthorized';
+    const interval = task === 'poll' ? config.UpdatePollIntervalSeconds : config.InventoryPollIntervalSeconds;
+    // Somebody may be about to accept this device: it goes on asking, where other troubles wait for the normal time.
+    const normal = pending ? Math.min(interval, config.RetryPollIntervalSeconds) : interval;
+    const wait = this.#retries[task].next(error) ?? normal * clock.second;
+    this.#due[task] = performance.now() + wait;
+    log[pending ? 'info' : 'error'](`${task} failed`, { error: messageOf(error), retry_s: Math.round(wait / 1000) });
   }
 
   #arm(task: 'poll' | 'inventory', seconds: number): void {

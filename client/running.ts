@@ -2,38 +2,53 @@ import { readFileSync, rmSync } from 'node:fs';
 import { CodedError } from '#base/errors';
 import { writeDurably } from './durable.ts';
 
-/** Says in a file which process the daemon is; disposing it takes the file away. */
+/**
+ * Says in a file which process the daemon of this store is; disposing it takes the file away. Throws `daemon_runs` when
+ * there is one already: two would install into one folder.
+ */
 export function announceProcess(file: string): Disposable {
-  writeDurably(file, `${process.pid}\n`, 0o644);
+  const other = livingProcess(file);
+  if (other !== undefined && other !== process.pid)
+    throw new CodedError(
+      'daemon_runs',
+      `an update client runs on this store already, as process ${other}: stop it first`,
+    );
+  writeDurably(file, `${process.pid} ${birthOf(process.pid) ?? 'unknown'}\n`, 0o644);
   return {
     [Symbol.dispose]: () => {
-      if (readPid(file) === process.pid) rmSync(file, { force: true });
+      if (livingProcess(file) === process.pid) rmSync(file, { force: true });
     },
   };
 }
 
 /** Sends the daemon a signal. Throws `no_daemon` when none runs on this store. */
 export function signalDaemon(file: string, signal: 'SIGUSR1' | 'SIGUSR2'): void {
-  const pid = readPid(file);
-  // A pid may have been given to somebody else since: such a process is not to be signalled.
-  if (pid === undefined || !isClient(pid))
-    throw new CodedError('no_daemon', 'the update client is not running: start its daemon');
+  const pid = livingProcess(file);
+  if (pid === undefined) throw new CodedError('no_daemon', 'the update client is not running: start its daemon');
   process.kill(pid, signal);
 }
 
-function readPid(file: string): number | undefined {
+/** The process that a file names, if it still is that one: after a power cut its number belongs to somebody else. */
+function livingProcess(file: string): number | undefined {
+  let text: string;
   try {
-    const pid = Number(readFileSync(file, 'utf8').trim());
-    return Number.isSafeInteger(pid) && pid > 1 ? pid : undefined;
+    text = readFileSync(file, 'utf8');
   } catch {
     return undefined;
   }
+  const [, number, birth] = /^(\d{1,10}) (\S+)\n$/.exec(text) ?? [];
+  const pid = Number(number);
+  return birth !== undefined && birthOf(pid) === birth ? pid : undefined;
 }
 
-function isClient(pid: number): boolean {
+/** What tells a process from all others that ever had its number: the boot, and its start in clock ticks since then. */
+function birthOf(pid: number): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('daemon');
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    // The name in parentheses may hold blanks; after it the start time is the 20th field.
+    const start = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19];
+    return start === undefined ? undefined : `${boot}:${start}`;
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -108,6 +108,16 @@ describe('the authorization', () => {
     expect(server.requests).toHaveLength(2);
   });
 
+  it('a word of the client, were it the same as before, ends the wait for the next attempt', async () => {
+    const server = using(await RawServer.start());
+    server.refuse = 503;
+    const device = using(await TestDevice.start('one', server.url, { times: { first: 60_000, ceiling: 60_000 } }));
+    await server.asked(1);
+    server.refuse = undefined;
+    device.service!.repeat();
+    await server.asked(2, 5000);
+  });
+
   it('B-21 without a token shells are ended and nothing is dialled; the same token later is good again', async () => {
     const { server, device, far } = await connected();
     far.send({ proto: 1, typ: 'new', sid: 's' });

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/errors';
 import type { Deployment } from './deployment.ts';
 import { inconsistent, withArtifact } from './provides.ts';
-import { failing, moduleFor, step, store, stored, type Bench } from './stage.ts';
+import { attempt, failing, moduleFor, store, stored, type Bench } from './stage.ts';
 import { storedNames } from './table.ts';
 
 /** The end of a deployment, good or bad. */
@@ -20,18 +20,25 @@ export function closingActions(bench: Bench) {
         return 'done' as const;
       }),
     ),
-    cleanup: step(bench, 'cleanup', undefined, async (deployment, signal) => {
+    cleanup: stored(bench, async (deployment, signal) => {
+      // Even if it cannot be stored: a full disk is what this step may cure.
+      const kept = await attempt(bench, deployment, signal, () => store(bench, deployment, storedNames.cleanup));
       const [type] = deployment.artifact?.PayloadTypes ?? [];
-      if (type === undefined) return 'done' as const;
+      if (type === undefined) return kept ? ('done' as const) : ('failed' as const);
       try {
         await moduleFor(bench, deployment).call('Cleanup', signal);
+        return kept ? ('done' as const) : ('failed' as const);
       } catch (error) {
         signal.throwIfAborted();
-        if (deployment.outcome.failed) throw error;
+        if (deployment.outcome.failed) {
+          log.error('cleanup failed', { error: messageOf(error) });
+          deployment.outcome.failure();
+          return 'failed' as const;
+        }
         // The new system is committed: the report must not deny it for what is left lying about.
         log.warn('cleanup failed after the commit: the update stands', { error: messageOf(error) });
+        return 'done' as const;
       }
-      return 'done' as const;
     }),
     giveUp: async (deployment: Deployment) => {
       deployment.outcome.lost();
