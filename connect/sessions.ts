@@ -1,6 +1,16 @@
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import { control, controlVersion, encode, ProtoType, toFrame, unpack, type LooseMessage, type ProtoMsg } from '#proto';
+import {
+  control,
+  controlVersion,
+  encode,
+  narrow,
+  ProtoType,
+  toFrame,
+  unpack,
+  type LooseMessage,
+  type ProtoMsg,
+} from '#proto';
 import { parser } from '#proto/validate';
 import type { LoadedAddon } from './addons.ts';
 import { AddonSession, type SessionHost } from './session.ts';
@@ -187,7 +197,7 @@ export class Sessions implements SessionHost {
   #open(frame: ProtoMsg, sid: string, known: Entry | undefined): void {
     let versions: readonly number[];
     try {
-      versions = openBody(frame.body && unpack(frame.body)).versions.map(Number);
+      versions = openBody(frame.body && narrow(unpack(frame.body))).versions.map(Number);
     } catch (error) {
       this.#say(sid, { err: `failed to decode handshake request: ${messageOf(error)}`, close: true });
       if (known) this.#end(known, new CodedError('handshake', 'the handshake failed'));
@@ -205,7 +215,7 @@ export class Sessions implements SessionHost {
 
   #peerError(frame: ProtoMsg, known: Entry | undefined): void {
     try {
-      const { err, close } = errorBody(frame.body && unpack(frame.body));
+      const { err, close } = errorBody(frame.body && narrow(unpack(frame.body)));
       this.#log.warn('error from the peer', { sid: frame.hdr.sid, error: err });
       if (close && known) this.#end(known, new CodedError('peer_error', err));
     } catch (error) {
