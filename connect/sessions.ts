@@ -17,6 +17,8 @@ import { AddonSession, type SessionHost } from './session.ts';
 
 /** What sessions need of the link to the server. */
 export interface Wire {
+  readonly up: boolean;
+  /** Up, and not full. */
   readonly ready: boolean;
   /** The server can pause one session, so the whole socket need not be. */
   readonly flow: boolean;
@@ -87,7 +89,13 @@ export class Sessions implements SessionHost {
 
   /** The link came, went, or has room again. */
   room(): void {
-    for (const entry of this.#entries.values()) for (const session of entry.members.values()) session.room();
+    const { up } = this.#wire;
+    for (const entry of this.#entries.values())
+      for (const session of entry.members.values()) {
+        // A pause was asked for on a link that is gone, and nobody would take it back.
+        if (!up) session.paused = false;
+        session.room();
+      }
   }
 
   /** Ends all of them: the device has lost its authorization, or the daemon stops. */
@@ -141,7 +149,10 @@ export class Sessions implements SessionHost {
       entry.members.delete(hdr.proto);
       this.#settle(entry);
     });
-    const served = Promise.resolve().then(() => addon.half.serve!(session));
+    const served = Promise.resolve()
+      .then(() => addon.half.serve!(session))
+      // Its last words are part of it, however slowly they go.
+      .then(() => session.drained());
     const settled = served.then(
       () => session.end(new CodedError('done', 'the add-on has ended the session')),
       (error: unknown) => {
