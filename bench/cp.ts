@@ -17,7 +17,12 @@ export const run: Bench = async ({ json }) => {
   await writeFile(from, Buffer.concat(Array.from({ length: 8 }, () => randomBytes(size / 8))));
   const patchbay = (...args: string[]) => timed(process.execPath, [launcher, 'cp', ...args], rig.env);
   const scp = (...args: string[]) =>
-    timed('scp', [...(ssh ?? []).map((option) => (option === '-p' ? '-P' : option)), ...args]);
+    timed('scp', [
+      // Its server's part for SFTP is a package of its own.
+      '-O',
+      ...(ssh ?? []).map((option) => (option === '-p' ? '-P' : option)),
+      ...args,
+    ]);
   const cli = (...args: string[]) => timed(mender!.tool, [...mender!.args, 'cp', ...args], mender!.env);
   const contestants = [
     {

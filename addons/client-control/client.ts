@@ -45,10 +45,20 @@ const isProgram = (path: string): Promise<boolean> =>
     () => false,
   );
 
-/** The process of our client's daemon, if it runs: a number may have been given to another process since. */
+/** The process that our client's file names, if it still is that one: its number may be somebody else's by now. */
 async function clientOf(file: string): Promise<number | undefined> {
-  const pid = Number((await readFile(file, 'utf8').catch(() => '')).trim());
-  if (!Number.isSafeInteger(pid) || pid <= 1) return undefined;
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  return command.split('\0').includes('daemon') ? pid : undefined;
+  const [, number, birth] = /^(\d{1,10}) (\S+)\n$/.exec(await readFile(file, 'utf8').catch(() => '')) ?? [];
+  return birth !== undefined && (await birthOf(number ?? '')) === birth ? Number(number) : undefined;
+}
+
+/** As the client writes it: the boot, and the start of the process in clock ticks since then. */
+export async function birthOf(pid: string): Promise<string | undefined> {
+  try {
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    // The name in parentheses may hold blanks; after it the start time is the 20th field.
+    const start = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ').at(-1)?.split(' ')[19];
+    return `${boot}:${start}`;
+  } catch {
+    return undefined;
+  }
 }

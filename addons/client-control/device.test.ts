@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { CodedError } from '#base/errors';
 import { Inbox } from '#base/inbox';
 import { silentLog } from '#base/log';
+import { birthOf } from './client.ts';
 import device from './device.ts';
 import type { Message } from './protocol.ts';
 
@@ -72,7 +73,7 @@ it('our own client is told by a signal', async () => {
   const child = spawn('sh', ['-c', script, 'daemon'], { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
     await once(child.stdout, 'data');
-    await writeFile(join(folder, 'pid'), `${child.pid}\n`);
+    await writeFile(join(folder, 'pid'), `${child.pid} ${await birthOf(String(child.pid))}\n`);
     const told = once(child.stdout, 'data');
     expect(await ask('send-inventory')).toEqual([{ typ: 'send-inventory', status: 1, text: '' }]);
     expect(String((await told)[0])).toBe('told\n');

@@ -49,6 +49,8 @@ export async function getStream(device: Connection, from: string, to: Writable, 
       if (!to.write(bytes)) await once(to, 'drain');
     }
   });
+  // The program ends after this, whatever a pipe has not taken yet.
+  await new Promise<void>((resolve) => to.write('', () => resolve()));
 }
 
 async function getFolder(

@@ -85,7 +85,11 @@ async function furnish(programs: Programs, name: string, folder: string, options
     RetryPollIntervalSeconds: 1,
   };
   await writeFile(join(places.conf, 'mender.conf'), JSON.stringify({ ServerURL: options.serverUrl, ...intervals }));
-  const login = { User: userInfo().username, ShellCommand: shell() };
+  const login = {
+    User: userInfo().username,
+    ShellCommand: shell(),
+    MenderClient: { PidFile: join(places.store, 'patchbay-client.pid') },
+  };
   await writeFile(places.connect, JSON.stringify(login));
   await writeFile(join(places.store, 'device_type'), `device_type=${demoType}\n`);
   // What a flashed image brings: without it the device would not know what it runs.

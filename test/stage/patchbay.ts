@@ -37,7 +37,12 @@ const places = (folder: string): string[] => [
 
 async function connectConfig(folder: string): Promise<string> {
   const config = join(folder, 'patchbay-connect.conf');
-  const shell = { ShellCommand: '/bin/bash', ShellArguments: ['--norc'], User: userInfo().username };
+  const shell = {
+    ShellCommand: '/bin/bash',
+    ShellArguments: ['--norc'],
+    User: userInfo().username,
+    MenderClient: { PidFile: join(data(folder), 'patchbay-client.pid') },
+  };
   await writeFile(config, JSON.stringify(shell));
   return config;
 }
