@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { CodedError } from '#base/errors';
 import { runChild } from '../child.ts';
@@ -19,10 +19,11 @@ export async function openForReader(file: string, gone: Promise<unknown>): Promi
   const opening = open(file, constants.O_WRONLY);
   const release = gone.then(async () => {
     over = true;
-    // A reader of our own lets the blocked open go.
-    const reader = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
+    // A reader of our own lets the blocked open go. It does not block, and must not wait for a thread of the pool:
+    // several blocked opens could have taken them all.
+    const reader = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
     await opening.catch(() => undefined);
-    await reader?.close();
+    closeSync(reader);
   });
   const handle = await opening;
   if (!over) return handle;
