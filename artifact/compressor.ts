@@ -4,8 +4,9 @@ import { CodedError, codeOf } from '#base/errors';
 import { throughProgram } from './filter-program.ts';
 import type { Compression } from './names.ts';
 import { gzip } from './parallel-gzip.ts';
+import { release } from './release.ts';
 
-/** Compresses a payload as it streams. What `source` throws comes out as it is. */
+/** Compresses a payload as it streams. A chunk is gone when the next one is asked for. What `source` throws comes out. */
 export function compress(
   compression: Compression,
   source: AsyncIterable<Uint8Array>,
@@ -34,7 +35,10 @@ async function* through(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   pipeline(source, compressor, () => undefined);
   try {
-    for await (const chunk of compressor) yield chunk as Uint8Array;
+    for await (const chunk of compressor as AsyncIterable<Uint8Array>) {
+      yield chunk;
+      release(chunk);
+    }
   } finally {
     compressor.destroy();
   }

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import { constants, crc32, deflateRaw } from 'node:zlib';
+import { constants, crc32, createDeflateRaw } from 'node:zlib';
+import { discard } from './release.ts';
 
 /** Bytes that are judged, and compressed or stored, together. */
 const unit = 64 * 1024;
@@ -20,7 +21,7 @@ export async function* gzip(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   yield Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
   const blocks = new BlockReader(source);
-  const running: { pieces: Promise<Uint8Array[]>; block: Buffer }[] = [];
+  const running: { pieces: Promise<Uint8Array[]>; block: Buffer; before: Buffer }[] = [];
   let crc = 0;
   let size = 0;
   let before: Buffer = Buffer.alloc(0);
@@ -30,19 +31,33 @@ export async function* gzip(
     const pieces = Promise.all(runsOf(block).map((run) => pack(block, run, before, level)));
     // It fails when its turn comes, if at all.
     pieces.catch(() => undefined);
-    running.push({ pieces, block });
-    before = Buffer.from(block.subarray(-window));
+    running.push({ pieces, block, before });
+    before = copyOf(block.subarray(-window));
     const oldest = running.length > availableParallelism() + 1 ? running.shift() : undefined;
     if (!oldest) continue;
-    yield* await oldest.pieces;
+    yield* spent(await oldest.pieces);
     blocks.release(oldest.block);
+    discard(oldest.before);
   }
-  for (const { pieces } of running) yield* await pieces;
+  for (const { pieces } of running) yield* spent(await pieces);
   // An empty last piece, then checksum and length.
   const trailer = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   trailer.writeUInt32LE(crc, 2);
   trailer.writeUInt32LE(size % 2 ** 32, 6);
   yield trailer;
+}
+
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
+}
+
+function* spent(pieces: readonly Uint8Array[]): Generator<Uint8Array, void, undefined> {
+  for (const piece of pieces) {
+    yield piece;
+    discard(piece);
+  }
 }
 
 /** Gathers a source into blocks, in buffers that are used again: memory that is new must be cleared first. */
@@ -122,30 +137,48 @@ function looksIncompressible(bytes: Buffer): boolean {
   return bits > 7.85;
 }
 
-/** A run as deflate, ending on a whole byte so that the next can follow. */
+/**
+ * A run as deflate, ending on a whole byte so that the next can follow. Not by zlib's `deflateRaw()`: that one copies its
+ * result and leaves a buffer to the garbage collector.
+ */
 function pack(block: Buffer, { start, end, stored }: Run, before: Buffer, level: number): Promise<Uint8Array> {
   const content = block.subarray(start, end);
   if (stored) return Promise.resolve(store(content));
   const dictionary = start >= window ? block.subarray(start - window, start) : before;
+  const deflate = createDeflateRaw({
+    level,
+    // All output fits into one buffer.
+    chunkSize: content.length + 4096,
+    finishFlush: constants.Z_SYNC_FLUSH,
+    ...(dictionary.length ? { dictionary } : {}),
+  });
   return new Promise((resolve, reject) => {
-    const options = {
-      level,
-      chunkSize: unit,
-      finishFlush: constants.Z_SYNC_FLUSH,
-      ...(dictionary.length ? { dictionary } : {}),
-    };
-    deflateRaw(content, options, (error, packed) => (error ? reject(error) : resolve(packed)));
+    const pieces: Buffer[] = [];
+    deflate.on('data', (piece: Buffer) => pieces.push(piece));
+    deflate.once('end', () => resolve(joined(pieces)));
+    deflate.once('error', reject);
+    deflate.end(content);
   });
 }
 
+/** Pieces that lie behind one another in one buffer, as one. */
+function joined(pieces: readonly Buffer[]): Uint8Array {
+  const [first = Buffer.alloc(0)] = pieces;
+  if (pieces.some(({ buffer }) => buffer !== first.buffer)) return Buffer.concat(pieces);
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return Buffer.from(first.buffer, first.byteOffset, length);
+}
+
 function store(content: Buffer): Buffer {
-  const pieces: Buffer[] = [];
-  for (let at = 0; at < content.length; at += largestStored) {
+  const count = Math.ceil(content.length / largestStored);
+  const result = Buffer.allocUnsafeSlow(content.length + 5 * count);
+  for (let at = 0, to = 0; at < content.length; at += largestStored) {
     const piece = content.subarray(at, at + largestStored);
-    const head = Buffer.alloc(5);
-    head.writeUInt16LE(piece.length, 1);
-    head.writeUInt16LE(~piece.length & 0xffff, 3);
-    pieces.push(head, piece);
+    result[to] = 0;
+    result.writeUInt16LE(piece.length, to + 1);
+    result.writeUInt16LE(~piece.length & 0xffff, to + 3);
+    result.set(piece, to + 5);
+    to += 5 + piece.length;
   }
-  return Buffer.concat(pieces);
+  return result;
 }

@@ -22,6 +22,8 @@ export interface ReadOptions {
   readonly allowAugmented?: boolean;
   /** Take format 2 (`artifact-format.md` §15). Not to be installed. */
   readonly allowVersion2?: boolean;
+  /** Payload chunks are gone when the next one is asked for: less memory for those who only look. */
+  readonly transient?: boolean;
   /** Told of names that no writer may use; without it an artifact with such a name is refused. */
   readonly warn?: (message: string) => void;
 }
@@ -112,11 +114,13 @@ class Opening {
 
   /** Tells a signature that comes too late from one that is not there. Nothing that is read here is acted upon. */
   async #checkNotLate(): Promise<void> {
-    const name = await this.#members.peek();
-    if (name === undefined || compressionOf(name, 'header.tar') === undefined) return;
-    await this.#members.take(name, this.#limits.header);
-    if ((await this.#members.peek()) === 'manifest.sig')
-      throw new ArtifactError('bad-order', `manifest.sig: comes after ${name}`);
+    for (const stem of ['manifest-augment', 'header.tar', 'header-augment.tar']) {
+      const name = await this.#members.peek();
+      if (name === undefined || (name !== stem && compressionOf(name, stem) === undefined)) continue;
+      await this.#members.take(name, this.#limits.header);
+      if ((await this.#members.peek()) === 'manifest.sig')
+        throw new ArtifactError('bad-order', `manifest.sig: comes after ${name}`);
+    }
   }
 
   async #readAugmentManifest(manifest: Manifest, version: 2 | 3): Promise<boolean> {
@@ -141,7 +145,7 @@ class Opening {
       if (!empty || (await this.#members.peek()) !== undefined) {
         const { name, compression } = await this.#members.peekTar(dataStem);
         const stored = this.#members.stream(name);
-        yield* readPayload(decode(compression, stored, name), { manifest, limits, empty });
+        yield* readPayload(decode(compression, stored, name, this.#options.transient), { manifest, limits, empty });
       }
       manifest.checkAllUsed();
       await this.#members.end();

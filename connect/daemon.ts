@@ -78,7 +78,8 @@ async function stayConnected(
     const { upFor, retryAfter } = await link.hold(current, AbortSignal.any([signal, changed]));
     if (upFor >= times.proven || changed.aborted) backoff.reset();
     if (changed.aborted) continue;
-    await pause(Math.max(backoff.next(), (retryAfter ?? 0) * 1000), AbortSignal.any([signal, changed]));
+    const wait = Math.max(backoff.next(), (retryAfter ?? 0) * 1000);
+    await pause(wait, AbortSignal.any([signal, changed, token.spoken]));
   }
 }
 

@@ -1,7 +1,7 @@
 import { WebSocket, type ClientOptions } from 'ws';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import { extensionsHeader, flowExtension, hasExtension } from '#proto';
+import { extensionsHeader, flowExtension, framesExtension, hasExtension, largeFrameLimit } from '#proto';
 import type { Authorization } from './token.ts';
 
 export const socketPath = '/api/devices/v1/deviceconnect/connect';
@@ -30,7 +30,8 @@ export interface LinkOptions {
  * Largest frame we take. The reference takes 8192 bytes and its servers keep to that; more is for frames that both
  * sides agreed on. Beyond it the socket closes with 1009 (B-16).
  */
-const readLimit = 1024 * 1024;
+const readLimit = largeFrameLimit;
+const extensions = [flowExtension, framesExtension].join(', ');
 /** Bytes that wait for the kernel: from here on the sources pause, and go on below the other. */
 const full = 64 * 1024;
 const low = 16 * 1024;
@@ -99,7 +100,7 @@ export class Link {
     try {
       socket = new WebSocket(socketUrl(authorization.serverUrl), {
         ...this.#options.client,
-        headers: { Authorization: `Bearer ${authorization.token}`, [extensionsHeader]: flowExtension },
+        headers: { Authorization: `Bearer ${authorization.token}`, [extensionsHeader]: extensions },
         // An offer of compression makes the proxy of Mender's 3.x client fail with 503 (§1.1).
         perMessageDeflate: false,
         maxPayload: readLimit,

@@ -34,6 +34,7 @@ export class Token {
   #bus: MessageBus | undefined;
   #current: Authorization | undefined;
   #change = new AbortController();
+  #word = new AbortController();
 
   constructor({ log, busAddress, timeout = 5000 }: TokenOptions) {
     this.#options = { log, busAddress, timeout };
@@ -47,6 +48,11 @@ export class Token {
   /** Aborts when `current` becomes another one; ask again after that. */
   get changed(): AbortSignal {
     return this.#change.signal;
+  }
+
+  /** Aborts when the client says anything, were it the same again: a good moment to try what failed before. */
+  get spoken(): AbortSignal {
+    return this.#word.signal;
   }
 
   /** Asks the client; keeps what there is if nobody answers. Never rejects. */
@@ -117,7 +123,12 @@ export class Token {
 
   #heard(bus: MessageBus, { interface: face, member, body }: Message): void {
     if (bus !== this.#bus) return;
-    if (face === auth.interface && member === auth.tokenStateChange.name) this.#take(body);
+    if (face === auth.interface && member === auth.tokenStateChange.name) {
+      this.#take(body);
+      const word = this.#word;
+      this.#word = new AbortController();
+      word.abort();
+    }
     // A new owner: the client came up, late or again. When it goes, the token it gave stays good.
     if (face === daemon.interface && member === 'NameOwnerChanged' && body[2]) void this.refresh();
   }

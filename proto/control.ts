@@ -31,9 +31,11 @@ export const controlVersion = 1;
  * Header of the device's socket request and of the answer: which additions of ours each side understands, separated
  * by commas. A stock peer neither sends nor minds it, and a proxy that drops it costs only the additions.
  * `flow`: control messages `pause` and `resume`.
+ * `frames`: a device that takes frames of more than `deviceFrameLimit`, up to `largeFrameLimit`.
  */
 export const extensionsHeader = 'patchbay-extensions';
 export const flowExtension = 'flow';
+export const framesExtension = 'frames';
 /** Whether a header that may be there names an addition. */
 export const hasExtension = (header: string | string[] | undefined, name: string): boolean =>
   [header ?? []]

@@ -20,6 +20,8 @@ export interface ProtoMsg {
 
 /** No reference device takes a larger frame (`connect-protocol.md` §1.2): it closes with 1009. */
 export const deviceFrameLimit = 8192;
+/** A device of ours takes this, and says so (`framesExtension`). */
+export const largeFrameLimit = 1024 * 1024;
 /** What the server and our own device take. */
 export const frameLimit = 8 * 1024 * 1024;
 /** Bytes of body that fit into one frame for any device, whatever its header. */

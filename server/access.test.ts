@@ -182,6 +182,16 @@ describe('people', () => {
 });
 
 describe('the frame', () => {
+  it('a refused upload is answered, however much of it is still on its way', async () => {
+    const token = await server.addUser('reader@example.com', ['read-only']);
+    const raw = Buffer.alloc(8 * 1024 * 1024);
+    for (let i = 0; i < 8; i++) {
+      const path = '/api/management/v1/deployments/artifacts';
+      const headers = { 'content-type': 'multipart/form-data; boundary=x' };
+      expect((await server.call('POST', path, { token, raw, headers })).status).toBe(403);
+    }
+  });
+
   it('names each request: the caller’s name for it, or a new one', async () => {
     const { headers, body } = await server.call('GET', '/api/nope', { headers: { 'x-men-requestid': 'mine-1' } });
     expect(headers.get('x-men-requestid')).toBe('mine-1');

@@ -4,6 +4,7 @@ import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
+import { addonRoutes, builtIn } from './addons.ts';
 import { createApp, healthRoute } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
@@ -69,8 +70,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const presence = new Presence(db, live);
     const inventory = new Inventory(db, live);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
+    const bus = new LocalBus();
     const relay = createRelay({
-      bus: new LocalBus(),
+      bus,
       log,
       authenticateDevice: (req) => deviceOf(req, verify),
       authorizeUser: (req, deviceId) => personOf(req, deviceId, verify, db),
@@ -124,6 +126,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),
+      ...(await addonRoutes(builtIn, bus, log)),
       ...artifactRoutes(deployments),
       ...deploymentRoutes(deployments),
       ...referenceRoutes(() => routes, version),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { DeviceOptions } from './stage/device.ts';
 import { TestDevice } from './stage/device.ts';
@@ -267,6 +268,48 @@ describe('a link that is lost', () => {
     await ended(pid);
   });
 });
+
+it('a hundred sessions, cut in every way, leave no process, descriptor or session behind', async () => {
+  const { server } = await path({ settings: { ShellCommand: '/bin/sh', ShellArguments: [] } });
+  const cut = async (round: number): Promise<void> => {
+    const person = await reader(server, `user${round % 7}`);
+    if (round % 5 === 0) return person.session.close();
+    await person.start();
+    person.type('sleep 60 & echo $((6*7)); yes | head -c 100000\r');
+    if (round % 2 === 0) await person.shows('42');
+    if (round % 3 === 0) await ask(person, 'stop');
+    if (round % 7 === 0) person.type('exit\r');
+    person.session.close();
+  };
+  const descriptors = (): number => readdirSync('/proc/self/fd').length;
+  await cut(2);
+  const before = descriptors();
+  for (let round = 0; round < 96; round += 8) await Promise.all(Array.from({ length: 8 }, (_, i) => cut(round + i)));
+  await eventually('no session', () => server.relay.sessions().length === 0);
+  await eventually('no shell', () => childrenOf(process.pid, 'sh') === 0);
+  await eventually('no descriptor more', () => descriptors() <= before);
+}, 60_000);
+
+async function eventually(what: string, holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 1500; i++) {
+    if (holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`never: ${what}`);
+}
+
+/** Children of a process with this name, zombies as well. */
+function childrenOf(parent: number, name: string): number {
+  const stats = readdirSync('/proc').flatMap((pid) => {
+    try {
+      return /^\d+$/.test(pid) ? [readFileSync(`/proc/${pid}/stat`, 'latin1')] : [];
+    } catch {
+      return [];
+    }
+  });
+  return stats.filter((stat) => stat.includes(`(${name}) `) && stat.split(') ')[1]?.split(' ')[1] === String(parent))
+    .length;
+}
 
 /** Waits for the end of a process that is no child of ours to wait for. */
 async function ended(pid: number): Promise<void> {

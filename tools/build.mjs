@@ -38,7 +38,7 @@ function copyAssets(/** @type {string} */ room) {
     if (!entry.isFile() || /\.(tsx?|md)$/.test(entry.name)) continue;
     const source = join(entry.parentPath, entry.name);
     const path = source.slice(root.length + 1);
-    if (!/(^|\/)(golden|fixtures|__snapshots__)\//.test(path)) cpSync(source, join(out, path));
+    if (!/(^|\/)(golden|fixtures|rig|__snapshots__)\//.test(path)) cpSync(source, join(out, path));
   }
 }
 

@@ -5,7 +5,7 @@ import { RouterProvider } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { createQueryClient } from './api/client.ts';
 import { whenSignedOut } from './api/http.ts';
-import { createAppRouter } from './router.tsx';
+import { createAppRouter, fetchPages } from './router.tsx';
 import { theme, variables } from './theme.ts';
 
 export function App() {
@@ -20,6 +20,7 @@ export function App() {
       }),
     [client, router],
   );
+  useEffect(fetchPages, []);
   return (
     <MantineProvider theme={theme} cssVariablesResolver={variables} defaultColorScheme="auto">
       <Notifications position="bottom-right" />

@@ -8,11 +8,14 @@ import { inventoryKeys } from './api/inventory.ts';
 import { presenceKeys } from './api/presence.ts';
 import { releaseKeys } from './api/releases.ts';
 import { readToken } from './api/token.ts';
+import { userKeys } from './api/users.ts';
 
 export type LiveState = 'connecting' | 'live' | 'lost';
 
 /** Answers that one burst of events makes stale are asked for once, this many ms after its first. */
 const gather = 200;
+/** How long after a refusal the server is asked again, ms. */
+const askAgain = 2000;
 
 interface Live {
   readonly state: LiveState;
@@ -57,11 +60,21 @@ export function connectLive(client: QueryClient): Live {
     if (wasLost) void client.invalidateQueries();
     wasLost = false;
   });
-  socket.on('disconnect', () => {
+  // A server that ends the link itself (a role has changed, a token is no longer taken) or refuses it is not asked again
+  // by the library. Who one is now is asked first: if the token is the reason, that leads to the login page.
+  let again: ReturnType<typeof setTimeout> | undefined;
+  const lose = () => {
     wasLost = true;
     become('lost');
-  });
-  socket.on('connect_error', () => become('lost'));
+    if (socket.active) return;
+    clearTimeout(again);
+    again = setTimeout(() => {
+      void client.invalidateQueries({ queryKey: userKeys.me });
+      socket.connect();
+    }, askAgain);
+  };
+  socket.on('disconnect', lose);
+  socket.on('connect_error', lose);
 
   const on: { [E in keyof LiveEvents]: LiveEvents[E] } = {
     device: ({ id }) => spoil(deviceKeys.lists, deviceKeys.counts, deviceKeys.one(id), inventoryKeys.all),
@@ -88,7 +101,9 @@ export function connectLive(client: QueryClient): Live {
     },
     close() {
       clearTimeout(timer);
+      clearTimeout(again);
       listeners.clear();
+      socket.off();
       socket.close();
     },
   };

@@ -19,14 +19,34 @@ import {
   releasesSearch,
 } from './search.ts';
 
-// A page is loaded when it is first opened; its module's name and the route's are the same.
+// A page is code of its own, and none is part of the first load.
+const pages = {
+  login: () => import('./pages/login.tsx'),
+  devices: () => import('./pages/devices.tsx'),
+  device: () => import('./pages/device.tsx'),
+  releases: () => import('./pages/releases.tsx'),
+  release: () => import('./pages/release.tsx'),
+  deployments: () => import('./pages/deployments.tsx'),
+  deployment: () => import('./pages/deployment.tsx'),
+  audit: () => import('./pages/audit.tsx'),
+};
+
+/** Fetches what other pages are made of while there is nothing else to do: a page opens at once, server or no server. */
+export function fetchPages(): void {
+  const fetchAll = () => {
+    for (const page of Object.values(pages)) page().catch(() => undefined);
+  };
+  if ('requestIdleCallback' in globalThis) requestIdleCallback(fetchAll, { timeout: 5000 });
+  else setTimeout(fetchAll, 1000);
+}
+
 const root = createRootRouteWithContext<{ client: QueryClient }>()({ notFoundComponent: Missing });
 
 const login = createRoute({
   getParentRoute: () => root,
   path: '/login',
   validateSearch: loginSearch,
-  component: lazyRouteComponent(() => import('./pages/login.tsx'), 'LoginPage'),
+  component: lazyRouteComponent(pages.login, 'LoginPage'),
 });
 
 const inside = createRoute({
@@ -50,42 +70,42 @@ const devices = createRoute({
   getParentRoute: () => inside,
   path: '/devices',
   validateSearch: devicesSearch,
-  component: lazyRouteComponent(() => import('./pages/devices.tsx'), 'DevicesPage'),
+  component: lazyRouteComponent(pages.devices, 'DevicesPage'),
 });
 const device = createRoute({
   getParentRoute: () => inside,
   path: '/devices/$deviceId',
   validateSearch: deviceSearch,
-  component: lazyRouteComponent(() => import('./pages/device.tsx'), 'DevicePage'),
+  component: lazyRouteComponent(pages.device, 'DevicePage'),
 });
 const releases = createRoute({
   getParentRoute: () => inside,
   path: '/releases',
   validateSearch: releasesSearch,
-  component: lazyRouteComponent(() => import('./pages/releases.tsx'), 'ReleasesPage'),
+  component: lazyRouteComponent(pages.releases, 'ReleasesPage'),
 });
 const release = createRoute({
   getParentRoute: () => inside,
   path: '/releases/$releaseName',
-  component: lazyRouteComponent(() => import('./pages/release.tsx'), 'ReleasePage'),
+  component: lazyRouteComponent(pages.release, 'ReleasePage'),
 });
 const deployments = createRoute({
   getParentRoute: () => inside,
   path: '/deployments',
   validateSearch: deploymentsSearch,
-  component: lazyRouteComponent(() => import('./pages/deployments.tsx'), 'DeploymentsPage'),
+  component: lazyRouteComponent(pages.deployments, 'DeploymentsPage'),
 });
 const deployment = createRoute({
   getParentRoute: () => inside,
   path: '/deployments/$deploymentId',
   validateSearch: deploymentSearch,
-  component: lazyRouteComponent(() => import('./pages/deployment.tsx'), 'DeploymentPage'),
+  component: lazyRouteComponent(pages.deployment, 'DeploymentPage'),
 });
 const audit = createRoute({
   getParentRoute: () => inside,
   path: '/audit',
   validateSearch: pagedSearch,
-  component: lazyRouteComponent(() => import('./pages/audit.tsx'), 'AuditPage'),
+  component: lazyRouteComponent(pages.audit, 'AuditPage'),
 });
 
 const tree = root.addChildren([

@@ -10,6 +10,10 @@ export default defineManifest({
   id: 'client-control',
   halves: ['device', 'cli'],
   protocol: clientControl,
+  commands: {
+    'check-update': 'have devices look for an update now',
+    'send-inventory': 'have devices send their inventory now',
+  },
   config: Type.Object({
     MenderClient: Type.Object(
       {

@@ -40,7 +40,8 @@ const Limits = Type.Object(
 export default defineManifest({
   api: 1,
   id: 'file-transfer',
-  halves: ['device'],
+  halves: ['device', 'server', 'cli'],
+  commands: { cp: 'copy files to and from a device' },
   protocol: fileTransfer,
   config: Type.Object({ Disable: No, Limits }),
 });

@@ -56,6 +56,7 @@ async function openWithKeys(path: string, keys: string[] | undefined, options: R
   const warn = (message: string) => void context.terminal.diagnostics.write(`warning: ${path}: ${message}\n`);
   const open = (trusted: string[] | undefined) =>
     openFile(path, context.terminal, 'Reading Artifact...', {
+      transient: true,
       warn,
       progress: options.progress,
       ...(trusted ? { keys: trusted } : {}),

@@ -29,7 +29,7 @@ async function sign(path: string, options: SignCommandOptions, { terminal }: Con
   await reading(
     path,
     async () => {
-      const artifact = await openFile(path, terminal, 'Checking...', { warn: () => undefined });
+      const artifact = await openFile(path, terminal, 'Checking...', { transient: true, warn: () => undefined });
       try {
         await filesOf(artifact);
       } finally {

@@ -25,6 +25,7 @@ async function validate(
   const keys = await trustedKeysOf(options);
   await reading(path, async () => {
     const artifact = await openFile(path, terminal, 'Validating...', {
+      transient: true,
       progress: options.progress,
       ...(keys ? { keys } : {}),
     });

@@ -14,7 +14,7 @@ export interface FormRules {
 const fieldsLimit = 1024 * 1024;
 /** Delimiters and part headers of a form. */
 const framing = 64 * 1024;
-const bufferSize = 256 * 1024;
+const bufferSize = 64 * 1024;
 
 /**
  * Reads a multipart form: `consume` gets the fields before the file, by lower-case name, and the file's bytes, which are
@@ -99,22 +99,4 @@ function open(type: string, file: string) {
   } catch (error) {
     throw badRequest(`the form cannot be read: ${messageOf(error)}`);
   }
-}
-
-/** Reads on for a while after a refusal, so that a client still sending sees the answer and not a broken connection. */
-export async function readOver(req: IncomingMessage, { bytes = 64 * 1024 * 1024, ms = 2000 } = {}): Promise<void> {
-  if (req.complete || req.destroyed) return;
-  await new Promise<void>((resolve) => {
-    let left = bytes;
-    const timer = setTimeout(resolve, ms);
-    const done = (): void => {
-      clearTimeout(timer);
-      resolve();
-    };
-    req.on('data', (chunk: Buffer) => {
-      left -= chunk.length;
-      if (left < 0) done();
-    });
-    req.on('end', done).on('close', done).on('error', done).resume();
-  });
 }

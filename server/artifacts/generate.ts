@@ -7,7 +7,7 @@ import { CodedError, codeOf, messageOf } from '#base/errors';
 import { parser } from '#proto/validate';
 import { badRequest, HttpError, unprocessable } from '../errors.ts';
 import type { ArtifactDeps } from './deps.ts';
-import { readForm, readOver, tooLarge } from './form.ts';
+import { readForm, tooLarge } from './form.ts';
 import { storeArtifact, type Uploaded } from './upload.ts';
 
 /** The whole file, bytes (`server-api.md` §2.2.2). */
@@ -61,7 +61,6 @@ export async function generateArtifact(deps: ArtifactDeps, req: IncomingMessage)
       }
     });
   } catch (error) {
-    await readOver(req);
     if (codeOf(error) === 'conflict') throw unprocessable(messageOf(error));
     throw error;
   }

@@ -4,7 +4,7 @@ import { conflict, badRequest, HttpError } from '../errors.ts';
 import { isDuplicate } from '../store/store.ts';
 import type { ArtifactDeps } from './deps.ts';
 import { dependsKey } from './document.ts';
-import { readForm, readOver } from './form.ts';
+import { readForm } from './form.ts';
 import { receiveArtifact } from './receive.ts';
 import { findArtifact, findConflict, insertArtifact } from './store.ts';
 
@@ -18,21 +18,16 @@ export interface Uploaded {
 }
 
 /** An upload of `server-api.md` §2.2.1: the artifact is stored and shown whole, or nothing of it is. */
-export async function uploadArtifact(deps: ArtifactDeps, req: IncomingMessage): Promise<Uploaded> {
-  try {
-    const rules = { file: 'artifact', limit: deps.limits.artifactSize };
-    return await readForm(req, rules, (fields, file) => {
-      const id = idOf(fields.get('artifact_id'));
-      const size = sizeOf(fields.get('size'));
-      const description = fields.get('description') ?? '';
-      if (description.length > descriptionLimit)
-        throw badRequest(`description: must not have more than ${descriptionLimit} characters`);
-      return storeArtifact(deps, file, { id, size, description });
-    });
-  } catch (error) {
-    await readOver(req);
-    throw error;
-  }
+export function uploadArtifact(deps: ArtifactDeps, req: IncomingMessage): Promise<Uploaded> {
+  const rules = { file: 'artifact', limit: deps.limits.artifactSize };
+  return readForm(req, rules, (fields, file) => {
+    const id = idOf(fields.get('artifact_id'));
+    const size = sizeOf(fields.get('size'));
+    const description = fields.get('description') ?? '';
+    if (description.length > descriptionLimit)
+      throw badRequest(`description: must not have more than ${descriptionLimit} characters`);
+    return storeArtifact(deps, file, { id, size, description });
+  });
 }
 
 /** Stores an artifact from its bytes and tells of it. */

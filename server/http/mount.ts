@@ -110,7 +110,7 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
         note: (given: AuditNote) => void (note = given),
       } as Context;
       const reply = await route.handler(context);
-      await audit('ok');
+      await audit(resultOf(reply));
       answer(res, reply);
     } catch (error) {
       try {
@@ -122,6 +122,12 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
       next(error);
     }
   };
+}
+
+/** A handler may answer a refusal as well as throw it. */
+function resultOf(reply: Reply): AuditRecord['result'] {
+  if (reply === 'streamed' || reply.status < 400) return 'ok';
+  return reply.status >= 500 ? 'failed' : 'refused';
 }
 
 function answer(res: Response, reply: Reply): void {
@@ -138,6 +144,25 @@ function statusOf(error: unknown): number {
   // body-parser's errors carry their own status: 400 undecodable, 413 too large.
   const status = (error as { status?: unknown } | null)?.status;
   return typeof status === 'number' && status >= 400 && status < 500 ? status : 500;
+}
+
+/** What a refused client may still send, bytes and ms. */
+const refusedBytes = 64 * 1024 * 1024;
+const refusedMs = 5000;
+
+/**
+ * Reads on for a while what a refused client is still sending. Its connection closed under it, it would see a broken
+ * one and never the answer.
+ */
+function readOver(req: Request): void {
+  const { socket } = req;
+  let left = refusedBytes;
+  const cut = setTimeout(() => socket.destroy(), refusedMs);
+  req.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) socket.destroy();
+  });
+  req.once('close', () => clearTimeout(cut)).resume();
 }
 
 /** Last of all: unknown routes, and every error as the body that clients know. */
@@ -159,8 +184,7 @@ export function finish(app: Express, log: Log): void {
     }
     const http = error instanceof HttpError ? error : undefined;
     if (http) res.set(http.headers);
-    // What was not read of the body would be taken for the next request of this connection.
-    if (!req.complete) res.set('Connection', 'close');
+    if (!req.complete) readOver(req);
     res.status(status).json({
       error: status < 500 || http ? messageOf(error) : 'internal error',
       request_id: requestId,

@@ -29,6 +29,7 @@ export function pages(app: Express, folder: string): void {
     res.set('Referrer-Policy', 'same-origin');
     next();
   });
+  app.use('/assets', packed(join(folder, 'assets')));
   // Names of built files carry a hash of their content: they never change.
   app.use('/assets', express.static(join(folder, 'assets'), { immutable: true, maxAge: '1y', fallthrough: false }));
   app.use(express.static(folder, { index: false, maxAge: 0 }));
@@ -37,4 +38,19 @@ export function pages(app: Express, folder: string): void {
     if (existsSync(index)) res.sendFile(index, { dotfiles: 'allow' });
     else res.status(404).type('text/plain').send('The web UI is not built: run "npm run build". The API is at /api.\n');
   });
+}
+
+/** Takes the copy that the build has compressed (`web/vite.config.ts`), if the browser reads such. */
+function packed(folder: string) {
+  return (req: Request, res: Response, next: NextFunction) => {
+    const type = /^\/[\w-]+\.(js|css)$/.exec(req.path)?.[1];
+    if (type && existsSync(join(folder, `${req.path}.gz`))) {
+      res.vary('Accept-Encoding');
+      if (req.acceptsEncodings('gzip')) {
+        res.type(type).set('Content-Encoding', 'gzip');
+        req.url = `${req.path}.gz`;
+      }
+    }
+    next();
+  };
 }

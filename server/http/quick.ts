@@ -69,9 +69,10 @@ function isShortJson({ headers }: IncomingMessage): boolean {
 /** Reads the body and leaves it where express would: the long way finds it there. */
 async function bodyOf(req: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
-  for await (const chunk of req as AsyncIterable<Buffer>) chunks.push(chunk);
+  for await (const chunk of req) chunks.push(chunk);
   const raw = Buffer.concat(chunks);
-  const kept = Object.assign(req, { raw, body: undefined as unknown });
-  kept.body = JSON.parse(raw.toString());
-  return kept.body;
+  Object.assign(req, { raw });
+  const body: unknown = JSON.parse(raw.toString());
+  Object.assign(req, { body });
+  return body;
 }

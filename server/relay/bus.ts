@@ -5,6 +5,8 @@ export interface DeviceEnd {
   readonly deviceId: string;
   /** This socket among all that the device ever had. */
   readonly connection: string;
+  /** Bytes of the largest frame that the device takes. */
+  readonly frameLimit: number;
   /** From here on the session gets the device's frames of its id, and is told when the device is lost. */
   join(session: SessionEnd): void;
   leave(session: SessionEnd): void;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import { control, decode, encode, ProtoType, toFrame } from '#proto';
+import { control, decode, deviceFrameLimit, encode, largeFrameLimit, ProtoType, toFrame } from '#proto';
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
 import { closeSoon } from './closing.ts';
 
@@ -16,6 +16,8 @@ export interface DeviceSocketOptions {
   readonly log: Log;
   /** The device can pause one session by itself (`extensionsHeader`). */
   readonly flow: boolean;
+  /** The device takes large frames (`framesExtension`). */
+  readonly largeFrames: boolean;
   /** How long one slow person may hold up a device that cannot, ms. */
   readonly patience: number;
   /** The socket is closed; `current`: no newer one had replaced it. */
@@ -26,6 +28,7 @@ export interface DeviceSocketOptions {
 export class DeviceSocket implements DeviceEnd {
   readonly deviceId: string;
   readonly connection = randomUUID();
+  readonly frameLimit: number;
   readonly #socket: WebSocket;
   readonly #options: DeviceSocketOptions;
   #waiting: (() => void)[] = [];
@@ -35,6 +38,7 @@ export class DeviceSocket implements DeviceEnd {
 
   constructor(socket: WebSocket, options: DeviceSocketOptions) {
     this.deviceId = options.deviceId;
+    this.frameLimit = options.largeFrames ? largeFrameLimit : deviceFrameLimit;
     this.#socket = socket;
     this.#options = options;
     socket.on('message', (data) => {

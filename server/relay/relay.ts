@@ -3,7 +3,15 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import type { Log } from '#base/log';
-import { encode, extensionsHeader, flowExtension, frameLimit, hasExtension, type ProtoMsg } from '#proto';
+import {
+  encode,
+  extensionsHeader,
+  flowExtension,
+  frameLimit,
+  framesExtension,
+  hasExtension,
+  type ProtoMsg,
+} from '#proto';
 import { HttpError, notFound } from '../errors.ts';
 import type { DeviceEnd, RelayBus } from './bus.ts';
 import { DeviceSocket } from './device.ts';
@@ -72,8 +80,8 @@ export function createRelay(options: RelayOptions) {
   });
   sockets.on('headers', (headers: string[], req: IncomingMessage & { asked?: string }) => {
     if (req.asked) headers.push(`Sec-WebSocket-Protocol: ${req.asked}`);
-    if (hasExtension(req.headers[extensionsHeader], flowExtension))
-      headers.push(`${extensionsHeader}: ${flowExtension}`);
+    const known = [flowExtension, framesExtension].filter((name) => hasExtension(req.headers[extensionsHeader], name));
+    if (known.length > 0) headers.push(`${extensionsHeader}: ${known.join(', ')}`);
   });
   let closing = false;
 
@@ -81,8 +89,16 @@ export function createRelay(options: RelayOptions) {
     const { deviceId } = await options.authenticateDevice(req);
     const opened = await accept(req, socket, head);
     heartbeat.watch(opened);
-    const flow = hasExtension(req.headers[extensionsHeader], flowExtension);
-    const device = new DeviceSocket(opened, { deviceId, bus, log, flow, patience, closed: deviceClosed });
+    const asked = req.headers[extensionsHeader];
+    const device = new DeviceSocket(opened, {
+      deviceId,
+      bus,
+      log,
+      flow: hasExtension(asked, flowExtension),
+      largeFrames: hasExtension(asked, framesExtension),
+      patience,
+      closed: deviceClosed,
+    });
     // The newest socket wins: the older one may be half open and never say so (ask-2, H-66).
     bus.joinDevice(device)?.close(1008, 'replaced by a newer connection');
     log.info('device connected', { device: deviceId, connection: device.connection });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import { bodyChunk, control, decode, deviceFrameLimit, encode, ProtoType, toFrame, type ProtoMsg } from '#proto';
+import { bodyChunk, control, decode, encode, ProtoType, toFrame, type ProtoMsg } from '#proto';
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
 import { closeSoon } from './closing.ts';
 import { PortAcks } from './port-acks.ts';
@@ -12,6 +12,8 @@ const behind = 512 * 1024;
 const caughtUp = 128 * 1024;
 /** What a person may fall behind at most: a device that does not pause in time costs him the session, not us the memory. */
 const lost = 16 * 1024 * 1024;
+/** For output that still waits when a session is ended from the server's side, ms. */
+const lastWords = 15_000;
 
 /** What a session is for, by the first message that says so. */
 export type SessionKind = 'terminal' | 'file-transfer' | 'port-forward' | 'other';
@@ -188,11 +190,12 @@ export class UserSocket implements SessionEnd {
     if (hdr.proto === ProtoType.Shell && hdr.typ === 'stop') this.#shell = false;
     const stamped = { ...hdr, sid: this.sid, props: { ...hdr.props, user_id: this.userId } };
     const frame = encode({ hdr: stamped, ...(body ? { body } : {}) });
-    if (frame.length <= deviceFrameLimit) return this.#send(frame);
+    const { frameLimit } = this.#options.device;
+    if (frame.length <= frameLimit) return this.#send(frame);
     // Keystrokes are a stream, so a paste may be cut; any other message is one thing, whole or not at all (H-70).
     const header = frame.length - (body?.length ?? 0);
-    if (hdr.proto !== ProtoType.Shell || hdr.typ !== 'shell' || !body || header + bodyChunk > deviceFrameLimit)
-      return this.#refuse(message, `message too large: ${frame.length} bytes, a device takes ${deviceFrameLimit}`);
+    if (hdr.proto !== ProtoType.Shell || hdr.typ !== 'shell' || !body || header + bodyChunk > frameLimit)
+      return this.#refuse(message, `message too large: ${frame.length} bytes, a device takes ${frameLimit}`);
     for (let at = 0; at < body.length; at += bodyChunk)
       this.#send(encode({ hdr: stamped, body: body.subarray(at, at + bodyChunk) }));
   }
@@ -262,7 +265,7 @@ export class UserSocket implements SessionEnd {
     const shell = this.#kind === 'terminal' || this.#shell;
     this.#socket.send(encode(shell ? { hdr: stop, body: utf8.encode(why) } : error));
     this.#conclude();
-    closeSoon(this.#socket, code, why);
+    closeSoon(this.#socket, code, why, lastWords);
   }
 
   #conclude(): void {

@@ -1,7 +1,8 @@
 // A person at the web pages, in a real Chromium.
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { basename, delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium, type Browser, type BrowserContext, type Locator, type Page } from 'playwright-core';
 import { describe } from 'vitest';
@@ -122,6 +123,18 @@ export class Person implements AsyncDisposable {
       document.querySelector('.xterm-helper-textarea')
         .dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
     }`);
+  }
+
+  /** A file drawn from the desktop onto a place of the page. */
+  async drops(file: string, onto: Locator): Promise<void> {
+    const content = (await readFile(file)).toString('base64');
+    const dataTransfer = await this.page.evaluateHandle(`{
+      const transfer = new DataTransfer();
+      const bytes = Uint8Array.from(atob('${content}'), (char) => char.charCodeAt(0));
+      transfer.items.add(new File([bytes], ${JSON.stringify(basename(file))}));
+      transfer;
+    }`);
+    await onto.dispatchEvent('drop', { dataTransfer });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

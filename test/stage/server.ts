@@ -28,27 +28,38 @@ export class Server {
   /** Ends it and starts it again on the same port and data. */
   async restart(): Promise<void> {
     await this.stop();
-    ({ program: this.program } = await launch(this.data, new URL(this.url).host));
+    ({ program: this.program } = await launch(launcher, this.data, new URL(this.url).host));
   }
 }
 
-/** Starts the server on a free port, with its data below `folder`. */
-export async function startServer(folder: string, options: readonly string[] = []): Promise<Server> {
+/** Starts the server on a free port, with its data below `folder`; `program`: a built one in place of the sources. */
+export async function startServer(folder: string, program = launcher): Promise<Server> {
   const data = join(folder, 'server');
-  await addUser(data);
-  const { program, url } = await launch(data, '127.0.0.1:0', options);
-  return new Server(data, url, program);
+  await addUser(data, program);
+  const started = await launch(program, data, '127.0.0.1:0');
+  return new Server(data, started.url, started.program);
 }
 
-async function launch(data: string, listen: string, options: readonly string[] = []) {
-  const args = [launcher, 'server', '--data', data, '--listen', listen, ...options];
-  const program = new Program('patchbay server', process.execPath, args);
-  const [, url = ''] = await program.said(/"url":"(http[^"]+)".*"msg":"server ready"/, 60_000);
-  return { program, url };
+async function launch(file: string, data: string, listen: string) {
+  const program = new Program('patchbay server', process.execPath, [
+    file,
+    'server',
+    '--data',
+    data,
+    '--listen',
+    listen,
+  ]);
+  try {
+    const [, url = ''] = await program.said(/"url":"(http[^"]+)".*"msg":"server ready"/, 60_000);
+    return { program, url };
+  } catch (error) {
+    await program.stop();
+    throw error;
+  }
 }
 
-async function addUser(data: string): Promise<void> {
-  const args = [launcher, 'user', 'add', user, '--data', data, '--password-stdin'];
+async function addUser(data: string, program: string): Promise<void> {
+  const args = [program, 'user', 'add', user, '--data', data, '--password-stdin'];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const child = execFile(process.execPath, args, (error, _, stderr) =>
     error ? reject(new Error(stderr || error.message)) : resolve(),

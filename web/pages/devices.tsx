@@ -7,6 +7,7 @@ import type { Device } from '#proto/http/devices';
 import { useDeviceCount, useDevices, useVerdict } from '../api/devices.ts';
 import { useInventories } from '../api/inventory.ts';
 import { usePresences } from '../api/presence.ts';
+import { deviceName } from '../device-name.ts';
 import { counted } from '../format.ts';
 import { deviceColumns, type DeviceRow } from '../parts/device-columns.tsx';
 import { Empty } from '../parts/empty.tsx';
@@ -62,7 +63,8 @@ export function DevicesPage() {
       { devices: list, status: to },
       {
         onSuccess: () => tell(`${counted(list.length, 'device')} ${to}`),
-        onError: (error) => complain(`Not every device could be ${to}`, error),
+        onError: (error) =>
+          complain(`${list.length === 1 ? 'The device could not' : 'Not every device could'} be ${to}`, error),
       },
     );
   };
@@ -108,6 +110,31 @@ export function DevicesPage() {
         <Problem what="The devices could not be listed" error={devices.error} retry={devices.refetch} />
       ) : (
         <>
+          <Listing
+            label={`${status} devices`}
+            columns={columns}
+            rows={rows}
+            rowId={({ device }) => device.id}
+            rowName={({ device, inventory }) => deviceName(device, inventory)}
+            chosen={chosen}
+            choose={choose}
+            open={({ device }) => void navigate({ to: '/devices/$deviceId', params: { deviceId: device.id } })}
+            empty={<NoDevices status={status} text={search.q} />}
+            foot={
+              devices.data && (
+                <Pager
+                  page={page}
+                  perPage={perPage}
+                  shown={devices.data.items.length}
+                  total={devices.data.total}
+                  more={devices.data.more}
+                  go={(to) =>
+                    void navigate({ search: ({ page: _, ...rest }) => (to > 1 ? { ...rest, page: to } : rest) })
+                  }
+                />
+              )
+            }
+          />
           {picked.length > 0 && (
             <Group className="bar" role="toolbar" aria-label="Chosen devices">
               <Text size="sm" fw={550} className="num">
@@ -165,31 +192,6 @@ export function DevicesPage() {
               </Button>
             </Group>
           )}
-          <Listing
-            label={`${status} devices`}
-            columns={columns}
-            rows={rows}
-            rowId={({ device }) => device.id}
-            rowName={({ device }) => device.id}
-            chosen={chosen}
-            choose={choose}
-            open={({ device }) => void navigate({ to: '/devices/$deviceId', params: { deviceId: device.id } })}
-            empty={<NoDevices status={status} text={search.q} />}
-            foot={
-              devices.data && (
-                <Pager
-                  page={page}
-                  perPage={perPage}
-                  shown={devices.data.items.length}
-                  total={devices.data.total}
-                  more={devices.data.more}
-                  go={(to) =>
-                    void navigate({ search: ({ page: _, ...rest }) => (to > 1 ? { ...rest, page: to } : rest) })
-                  }
-                />
-              )
-            }
-          />
         </>
       )}
     </Page>

@@ -63,6 +63,7 @@ export function LoginPage() {
             autoComplete="username"
             autoFocus
             required
+            withAsterisk={false}
             value={email}
             onChange={(event) => setEmail(event.currentTarget.value)}
           />
@@ -71,6 +72,7 @@ export function LoginPage() {
             name="password"
             autoComplete="current-password"
             required
+            withAsterisk={false}
             value={password}
             onChange={(event) => setPassword(event.currentTarget.value)}
           />

@@ -78,9 +78,15 @@ export function deviceColumns(status: 'accepted' | 'pending' | 'rejected', judge
     }),
     column.display({
       id: 'seen',
-      header: 'Last check-in',
+      header: 'Last seen',
       meta: { width: 150 },
-      cell: ({ row: { original } }) => <Ago time={original.device.check_in_time ?? original.inventory?.updated_ts} />,
+      cell: ({ row: { original } }) =>
+        // A check-in is noted now and then only; an open socket says more.
+        original.presence === 'connected' ? (
+          'now'
+        ) : (
+          <Ago time={original.device.check_in_time ?? original.inventory?.updated_ts} />
+        ),
     }),
   ];
 }

@@ -4,9 +4,11 @@ import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet } from '@tanstack/react-router';
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
 import { useDeviceCount } from '../api/devices.ts';
-import { useDenied } from '../api/users.ts';
+import { useDenied, useMe } from '../api/users.ts';
 import { connectLive, type LiveState } from '../live.ts';
 import { Mark } from './brand.tsx';
+import { Waiting } from './fallback.tsx';
+import { Problem } from './problem.tsx';
 import { UserMenu } from './user-menu.tsx';
 
 const links = [
@@ -59,6 +61,7 @@ function RackLink(props: {
 /** Around every page of someone signed in: the rack of pages at the side. */
 export function Frame() {
   const live = useLive();
+  const me = useMe();
   const pending = useDeviceCount('pending').data ?? 0;
   const noAudit = useDenied('audit:read');
   return (
@@ -90,7 +93,14 @@ export function Frame() {
         </div>
       </nav>
       <Box component="main" id="page" tabIndex={-1}>
-        <Outlet />
+        {/* No page before it is known what the user may do: a button must not first be there and then be refused. */}
+        {me.data && <Outlet />}
+        {!me.data && !me.error && <Waiting />}
+        {!me.data && me.error && (
+          <Box p={32}>
+            <Problem what="It could not be found out who you are" error={me.error} retry={me.refetch} />
+          </Box>
+        )}
       </Box>
     </div>
   );

@@ -108,7 +108,7 @@ export function Listing<T extends RowData>(props: ListingProps<T>) {
               ))}
             {rows?.length === 0 && (
               <tr>
-                <td colSpan={width} style={{ padding: '40px 20px' }}>
+                <td colSpan={width} className="empty">
                   {props.empty}
                 </td>
               </tr>

@@ -1,0 +1,154 @@
+import { basename } from 'node:path';
+import { once } from 'node:events';
+import { Type } from 'typebox';
+import { codeOf, messageOf } from '#base/errors';
+import { defineServer, type ServerReply, type ServerRequest } from '#addon/server';
+import manifest from './manifest.ts';
+import { isRegularMode } from './mode.ts';
+import { readForm } from './form.ts';
+import { Refusal } from './refusal.ts';
+import { Remote } from './remote.ts';
+
+const devices = '/api/management/v1/deviceconnect/devices/{id}';
+/** For each step of the device, ms (§5.5). */
+const stepTime = 60_000;
+
+/** Files of a device over HTTP, for browsers and scripts (`connect-protocol.md` §5.5). */
+export default defineServer(manifest, (host) => {
+  /** Runs `work` with the device's files; gives back what went wrong as the answer that clients know. */
+  async function withFiles(
+    request: ServerRequest,
+    path: string,
+    work: (remote: Remote) => Promise<ServerReply>,
+    otherwise: number,
+  ): Promise<ServerReply> {
+    const id = request.params['id'] ?? '';
+    request.note({ object: { type: 'device', id }, details: { path } });
+    let session: Awaited<ReturnType<typeof host.openSession>> | undefined;
+    try {
+      session = await host.openSession(id, request);
+      return await work(new Remote(session, stepTime));
+    } catch (error) {
+      if (request.res.headersSent) throw error;
+      return failure(request, ...statusOf(error, otherwise));
+    } finally {
+      session?.close();
+    }
+  }
+
+  async function download(request: ServerRequest): Promise<ServerReply> {
+    const { path } = request.query as { path?: string };
+    if (!path?.startsWith('/')) return failure(request, 400, 'path: must be absolute.');
+    return await withFiles(request, path, (remote) => send(request, remote, path), 500);
+  }
+
+  return {
+    routes: [
+      {
+        method: 'GET',
+        path: `${devices}/download`,
+        access: 'sessions:transfer',
+        summary: 'Download a file from a device',
+        audit: 'file_download',
+        query: Type.Object({ path: Type.Optional(Type.String({ maxLength: 4096 })) }),
+        responses: { 200: { description: 'the file' } },
+        handler: download,
+      },
+      {
+        method: 'PUT',
+        path: `${devices}/upload`,
+        access: 'sessions:transfer',
+        summary: 'Upload a file to a device: a form with path, uid, gid, mode (octal), and file as the last field',
+        audit: 'file_upload',
+        streams: true,
+        responses: { 201: { description: 'the file is in its place' } },
+        async handler(request) {
+          const form = await readForm(request.req);
+          if ('error' in form) return failure(request, 400, form.error);
+          const { file, fields } = form;
+          const put = { ...fields, src_path: basename(form.filename) };
+          const reply = await withFiles(
+            request,
+            fields.path,
+            async (remote) => {
+              await remote.write(put, () => file);
+              return { status: 201 };
+            },
+            400,
+          );
+          form.discard();
+          return reply;
+        },
+      },
+    ],
+  };
+});
+
+/** The file as the answer. Its head waits for the first bytes, so that a refusal still has its status. */
+async function send({ req, res, requestId }: ServerRequest, remote: Remote, path: string): Promise<ServerReply> {
+  const info = await remote.stat(path).catch((error: unknown) => {
+    if (!(error instanceof Refusal)) throw error;
+    throw new Refusal(
+      `failed to retrieve file info: error received from device: ${error.message}`,
+      error.status ?? 400,
+    );
+  });
+  if (!isRegularMode(info.mode ?? 0)) throw new Refusal('path is not a regular file', 400);
+  const head = (): void => {
+    res.writeHead(200, {
+      'Content-Type': 'application/octet-stream',
+      'Content-Disposition': `attachment; filename="${asciiName(path)}"; filename*=UTF-8''${encodeURIComponent(basename(path))}`,
+      'X-MEN-File-Path': encodeURI(info.path ?? path),
+      'X-MEN-File-UID': String(info.uid ?? 0),
+      'X-MEN-File-GID': String(info.gid ?? 0),
+      'X-MEN-File-Mode': (info.mode ?? 0).toString(8),
+      'X-MEN-File-Size': String(info.size ?? 0),
+      'X-MEN-RequestID': requestId,
+    });
+  };
+  if (req.method === 'HEAD') {
+    head();
+    res.end();
+    return 'streamed';
+  }
+  const gone = new Promise<void>((resolve) => res.once('close', resolve));
+  for await (const bytes of remote.read(path)) {
+    if (!res.headersSent) head();
+    if (res.closed) return 'streamed';
+    if (!res.write(bytes)) await Promise.race([once(res, 'drain'), gone]);
+  }
+  if (!res.headersSent) head();
+  res.end();
+  return 'streamed';
+}
+
+/** For the part of the header that old clients read. */
+const asciiName = (path: string): string => basename(path).replaceAll(/[^ -~]|["\\]/g, '_');
+
+function statusOf(error: unknown, otherwise: number): [number, string] {
+  if (error instanceof Refusal) return [allowed(error.status) ?? otherwise, error.message];
+  switch (codeOf(error)) {
+    case 'conflict':
+      return [409, messageOf(error)];
+    case 'timeout':
+      return [408, 'file transfer timed out'];
+    case 'not_offered':
+      return [502, 'file transfer disabled on device'];
+    case 'too_large':
+      return [413, messageOf(error)];
+    case 'bad_request':
+      return [400, messageOf(error)];
+    default:
+      return [500, messageOf(error)];
+  }
+}
+
+const allowed = (status: number | undefined): number | undefined =>
+  status !== undefined && status >= 400 && status <= 599 ? status : undefined;
+
+/** What was not read of the body would be taken for the next request of this connection. */
+const failure = ({ req, requestId }: ServerRequest, status: number, error: string): ServerReply => ({
+  status,
+  body: { error, request_id: requestId },
+  ...(req.complete ? {} : { headers: { Connection: 'close' } }),
+});

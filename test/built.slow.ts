@@ -1,0 +1,82 @@
+// What ships, run as it ships: the package out of `npm pack`, and one file each for the programs of a device.
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startBus } from './stage/bus.ts';
+import { layDevice } from './stage/mender.ts';
+import { Operator } from './stage/operator.ts';
+import { startClient, startConnect, startDevice } from './stage/patchbay.ts';
+import type { Program } from './stage/program.ts';
+import { startServer } from './stage/server.ts';
+import { Shell } from './stage/shell.ts';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '..');
+
+describe('npm run build', () => {
+  let folder: string;
+  let launcher: string;
+  let bundles: string;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'patchbay-built-'));
+    const built = join(folder, 'built');
+    await run(process.execPath, [join(root, 'tools', 'build.mjs'), '--out', built], { cwd: root });
+    await run('npm', ['pack', '--pack-destination', folder], { cwd: built });
+    const [archive = ''] = (await readdir(folder)).filter((name) => name.endsWith('.tgz'));
+    await run('tar', ['-xzf', join(folder, archive), '-C', folder]);
+    // What `npm install` of the package would fetch is here already.
+    await symlink(join(root, 'node_modules'), join(folder, 'package', 'node_modules'));
+    launcher = join(folder, 'package', 'bin', 'patchbay.js');
+    // A device gets these files and nothing else: no node_modules of ours is above them.
+    bundles = join(folder, 'device');
+    await mkdir(bundles);
+    for (const part of ['client.js', 'connect.js', 'device.js', 'node_modules']) {
+      await cp(join(built, 'bin', part), join(bundles, part), { recursive: true });
+    }
+  }, 180_000);
+
+  afterAll(async () => await rm(folder, { recursive: true, force: true }));
+
+  it('makes a package whose command says its version and its commands', async () => {
+    expect((await run(process.execPath, [launcher, '--version'])).stdout).toBe('0.1.0\n');
+    expect((await run(process.execPath, [launcher, '--help'])).stdout).toContain('terminal');
+  });
+
+  it('holds no test and no TypeScript, and every page', async () => {
+    const names = await readdir(join(folder, 'package'), { recursive: true });
+    const ours = names.filter((name) => !name.startsWith('node_modules'));
+    expect(ours.filter((name) => /\.test\.|\.testing\.|\.slow\.|\/rig\/|(?<!\.d)\.tsx?$/.test(name))).toEqual([]);
+    expect(ours).toContain('web/index.html');
+    expect(ours).toContain('client/share/modules/v3/single-file');
+  });
+
+  it.each(['two processes', 'one process'])('runs a server, and a device of bundled files as %s', async (processes) => {
+    const own = await mkdtemp(join(folder, 'run-'));
+    await using programs = new AsyncDisposableStack();
+    const begin = (program: Program) => programs.use(program);
+    const server = await startServer(own, launcher);
+    begin(server.program);
+    expect(await (await fetch(`${server.url}/health`)).json()).toEqual({ status: 'ok' });
+    expect(await (await fetch(server.url)).text()).toContain('<title>Patchbay</title>');
+
+    const operator = await Operator.login(server.url, server.user, server.password);
+    const bus = await startBus(own);
+    begin(bus);
+    const mac = '02:00:00:00:b1:01';
+    await layDevice({ folder: own, mac, type: 'bench', serverUrl: server.url });
+    const one = processes === 'one process';
+    if (one) begin(await startDevice(own, bus.address, join(bundles, 'device.js')));
+    else begin(startClient(own, bus.address, join(bundles, 'client.js')));
+    const device = await operator.welcome(mac);
+    if (!one) begin(await startConnect(own, bus.address, join(bundles, 'connect.js')));
+    await operator.connected(device.id);
+    using shell = await Shell.open(operator, device.id);
+    shell.type('echo "and $((6 * 7))"\n');
+    await shell.shows(/and 42/);
+    await shell.stop();
+  });
+});
