@@ -15,9 +15,11 @@ export async function makeFifo(file: string): Promise<void> {
  * The wait is a blocked open in Node's thread pool, of which there is at most one at a time.
  */
 export async function openForReader(file: string, gone: Promise<unknown>): Promise<FileHandle | undefined> {
+  let waiting = true;
   let over = false;
   const opening = open(file, constants.O_WRONLY);
   const release = gone.then(async () => {
+    if (!waiting) return;
     over = true;
     // A reader of our own lets the blocked open go. It does not block, and must not wait for a thread of the pool:
     // several blocked opens could have taken them all.
@@ -25,10 +27,14 @@ export async function openForReader(file: string, gone: Promise<unknown>): Promi
     await opening.catch(() => undefined);
     closeSync(reader);
   });
-  const handle = await opening;
-  if (!over) return handle;
+  try {
+    const handle = await opening;
+    if (!over) return handle;
+    await handle.close();
+  } finally {
+    waiting = false;
+  }
   await release;
-  await handle.close();
   return undefined;
 }
 
