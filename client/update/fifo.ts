@@ -10,11 +10,16 @@ export async function makeFifo(file: string): Promise<void> {
     throw new CodedError('fifo', `cannot make FIFO ${file}: ${ended.error?.message ?? ended.output}`);
 }
 
+/** Linux: a handle of the file's place, neither for reading nor for writing. Node has no name for it. */
+const O_PATH = 0o10000000;
+
 /**
  * Opens a FIFO for writing as soon as somebody reads it. Undefined once `gone` settles first: nobody will ever read.
  * The wait is a blocked open in Node's thread pool, of which there is at most one at a time.
  */
 export async function openForReader(file: string, gone: Promise<unknown>): Promise<FileHandle | undefined> {
+  // Names the FIFO itself: a module may delete its name, and the blocked open must still be let go.
+  const anchor = openSync(file, O_PATH);
   let waiting = true;
   let over = false;
   const opening = open(file, constants.O_WRONLY);
@@ -23,7 +28,7 @@ export async function openForReader(file: string, gone: Promise<unknown>): Promi
     over = true;
     // A reader of our own lets the blocked open go. It does not block, and must not wait for a thread of the pool:
     // several blocked opens could have taken them all.
-    const reader = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    const reader = openSync(`/proc/self/fd/${anchor}`, constants.O_RDONLY | constants.O_NONBLOCK);
     await opening.catch(() => undefined);
     closeSync(reader);
   });
@@ -31,11 +36,12 @@ export async function openForReader(file: string, gone: Promise<unknown>): Promi
     const handle = await opening;
     if (!over) return handle;
     await handle.close();
+    await release;
+    return undefined;
   } finally {
     waiting = false;
+    closeSync(anchor);
   }
-  await release;
-  return undefined;
 }
 
 /** Writes all of it, waiting for the reader. Rejects with EPIPE when that has gone. */
