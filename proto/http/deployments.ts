@@ -125,6 +125,8 @@ export const Deployment = Type.Object({
   artifacts: Type.Optional(Type.Array(Id)),
   groups: Type.Optional(Type.Array(Type.String())),
   force_installation: Type.Optional(Type.Boolean()),
+  /** Base64 of a JSON object; of each value only the beginning. */
+  configuration: Type.Optional(Type.String()),
   statistics: Type.Object({ status: Counters, total_size: Type.Integer() }),
 });
 export type Deployment = Omit<Static<typeof Deployment>, 'statistics'> & {

@@ -114,7 +114,7 @@ describe('a download link (server-api.md §1.5)', () => {
     };
     const path = `${artifactDownloadPath}/${id}`;
     const secret = server.deps.linkSecret;
-    const old = signLink(secret, server.url, path, linkLife.user, Date.now() - linkLife.user - 1);
+    const old = signLink(secret, server.url, path, linkLife.user, { now: Date.now() - linkLife.user - 1 });
     expect(await said(old.uri)).toEqual([403, 'URL expired']);
     const good = new URL(await link());
     const altered = (change: (url: URL) => void) => {
@@ -140,7 +140,7 @@ describe('a download link (server-api.md §1.5)', () => {
   });
 
   it('lasts a day for devices', () => {
-    const { expire } = signLink(server.deps.linkSecret, 'https://x', '/y', linkLife.device, 0);
+    const { expire } = signLink(server.deps.linkSecret, 'https://x', '/y', linkLife.device, { now: 0 });
     expect(expire).toBe('1970-01-02T00:00:00.000Z');
   });
 

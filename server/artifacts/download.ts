@@ -1,11 +1,12 @@
 import { pipeline } from 'node:stream/promises';
 import { Type } from 'typebox';
+import type { Log } from '#base/log';
 import { Text } from '#proto/http/common';
 import { badRequest, notFound } from '../errors.ts';
-import { type Reply, type Route, route } from '../http/route.ts';
+import { type Context, type Reply, type Route, route } from '../http/route.ts';
 import type { ArtifactDeps } from './deps.ts';
 import { artifactDownloadPath, checkLink } from './link.ts';
-import { rangeOf } from './range.ts';
+import { type Range, rangeOf } from './range.ts';
 import { findArtifact } from './store.ts';
 
 export const artifactType = 'application/vnd.mender-artifact';
@@ -33,35 +34,50 @@ export function downloadRoute({ db, blobs, linkSecret, log }: ArtifactDeps): Rou
       const artifact = uuid.test(id) ? await findArtifact(db, id.toLowerCase()) : undefined;
       const size = artifact && (await blobs.size(id));
       if (!artifact || size === undefined) throw notFound(`no artifact ${id}`);
-      const etag = `"${id}"`;
-      res.set({
-        'Content-Type': artifactType,
-        'Content-Disposition': attachment(`${artifact.name.toWellFormed()}.mender`),
-        'Accept-Ranges': 'bytes',
-        'Cache-Control': 'private, no-transform',
-        ETag: etag,
-      });
-      const stale = req.get('if-range') !== undefined && req.get('if-range') !== etag;
-      const range = stale ? 'all' : rangeOf(req.get('range'), size);
-      if (range === 'unsatisfiable') {
-        res.status(416).removeHeader('Content-Disposition');
-        res.set('Content-Range', `bytes */${size}`).end();
-        return 'streamed';
-      }
-      const { start, end } = range === 'all' ? { start: 0, end: size - 1 } : range;
-      if (range !== 'all') res.status(206).set('Content-Range', `bytes ${start}-${end}/${size}`);
-      res.set('Content-Length', String(end - start + 1));
-      if (req.method === 'HEAD') {
-        res.end();
-        return 'streamed';
-      }
-      const bytes = await blobs.open(id, { start, end });
-      // A client that goes away in the middle comes back for the rest.
-      await pipeline(bytes, res).catch((error: unknown) =>
-        log.debug('download ended early', { artifact: id, error: String(error) }),
-      );
+      const open = (range: Range): Promise<AsyncIterable<Uint8Array>> => blobs.open(id.toLowerCase(), range);
+      await sendFile({ req, res, log }, { name: `${artifact.name}.mender`, etag: `"${artifact.id}"`, size, open });
       return 'streamed';
     },
+  );
+}
+
+export interface ServedFile {
+  readonly name: string;
+  /** Quoted; what has the same has the same bytes. */
+  readonly etag: string;
+  readonly size: number;
+  readonly open: (range: Range) => Promise<AsyncIterable<Uint8Array>>;
+}
+
+/** Answers with an artifact, or with the part of it that `Range` asks for. */
+export async function sendFile(
+  { req, res, log }: Pick<Context, 'req' | 'res'> & { readonly log: Log },
+  { name, etag, size, open }: ServedFile,
+): Promise<void> {
+  res.set({
+    'Content-Type': artifactType,
+    'Content-Disposition': attachment(name.toWellFormed()),
+    'Accept-Ranges': 'bytes',
+    'Cache-Control': 'private, no-transform',
+    ETag: etag,
+  });
+  const stale = req.get('if-range') !== undefined && req.get('if-range') !== etag;
+  const range = stale ? 'all' : rangeOf(req.get('range'), size);
+  if (range === 'unsatisfiable') {
+    res.status(416).removeHeader('Content-Disposition');
+    res.set('Content-Range', `bytes */${size}`).end();
+    return;
+  }
+  const { start, end } = range === 'all' ? { start: 0, end: size - 1 } : range;
+  if (range !== 'all') res.status(206).set('Content-Range', `bytes ${start}-${end}/${size}`);
+  res.set('Content-Length', String(end - start + 1));
+  if (req.method === 'HEAD') {
+    res.end();
+    return;
+  }
+  // A client that goes away in the middle comes back for the rest.
+  await pipeline(await open({ start, end }), res).catch((error: unknown) =>
+    log.debug('download ended early', { name, error: String(error) }),
   );
 }
 

@@ -13,10 +13,20 @@ export interface SignedLink {
   readonly method: 'GET';
 }
 
-/** A link to a path of ours that needs no token until it expires. `origin`: as the caller reaches us. */
-export function signLink(secret: Buffer, origin: string, path: string, life: number, now = Date.now()): SignedLink {
+/**
+ * A link to a path of ours that needs no token until it expires. `origin`: as the caller reaches us; `prefix` goes before
+ * the names of the parameters.
+ */
+export function signLink(
+  secret: Buffer,
+  origin: string,
+  path: string,
+  life: number,
+  { now = Date.now(), prefix = '' }: { now?: number; prefix?: string } = {},
+): SignedLink {
   const expire = new Date(now + life).toISOString();
-  const query = new URLSearchParams({ expire, signature: signatureOf(secret, path, expire).toString('base64url') });
+  const signature = signatureOf(secret, path, expire).toString('base64url');
+  const query = new URLSearchParams({ [`${prefix}expire`]: expire, [`${prefix}signature`]: signature });
   return { uri: `${origin}${path}?${query.toString()}`, expire, method: 'GET' };
 }
 

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import { badRequest, conflict, unprocessable } from '../errors.ts';
 import { type Db, isDuplicate, now, type Queries } from '../store/store.ts';
+import type { Deployments } from '../store/tables.ts';
 import { insertCounters } from './store.ts';
 
 /** What a deployment is made of; its devices are settled by then and never change (`server-api.md` §3.1). */
@@ -36,31 +37,17 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
         .orderBy('id')
         .execute();
       if (artifacts.length === 0) throw unprocessable('No artifact for the deployment');
-      const created = await nextTime(trx);
-      await trx
-        .insertInto('deployments')
-        .values({
-          id,
-          name: plan.name,
-          artifact_name: plan.artifactName,
-          artifacts: JSON.stringify(artifacts.map((artifact) => artifact.id)),
-          type: 'software',
-          status: 'pending',
-          active: 1,
-          created,
-          finished: null,
-          force_installation: plan.force ? 1 : 0,
-          max_devices: devices.length,
-          device_count: 0,
-          total_size: 0,
-          groups: JSON.stringify(plan.groups),
-          filter: null,
-          configuration: null,
-          constructor_hash: hash,
-        })
-        .execute();
-      await insertCounters(trx, id, devices.length);
-      await insertTargets(trx, id, created, devices);
+      await insertDeployment(trx, devices, {
+        id,
+        name: plan.name,
+        artifact_name: plan.artifactName,
+        artifacts: JSON.stringify(artifacts.map((artifact) => artifact.id)),
+        type: 'software',
+        force_installation: plan.force ? 1 : 0,
+        groups: JSON.stringify(plan.groups),
+        configuration: null,
+        constructor_hash: hash,
+      });
     });
   } catch (error) {
     if (!isDuplicate(error)) throw error;
@@ -73,6 +60,31 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
     throw conflict(`an identical deployment is active: ${same?.id ?? 'finished just now'}`);
   }
   return id;
+}
+
+type NewRow = Pick<
+  Deployments,
+  | 'id'
+  | 'name'
+  | 'artifact_name'
+  | 'artifacts'
+  | 'type'
+  | 'force_installation'
+  | 'groups'
+  | 'configuration'
+  | 'constructor_hash'
+>;
+
+/** A deployment that begins now, with its counters and a row for each device. */
+export async function insertDeployment(trx: Queries, devices: readonly string[], row: NewRow): Promise<void> {
+  const created = await nextTime(trx);
+  const begun = { status: 'pending', active: 1, created, finished: null, device_count: 0, total_size: 0, filter: null };
+  await trx
+    .insertInto('deployments')
+    .values({ ...row, ...begun, max_devices: devices.length })
+    .execute();
+  await insertCounters(trx, row.id, devices.length);
+  await insertTargets(trx, row.id, created, devices);
 }
 
 /** Now, and later than every other deployment's: they are served in this order (`server-api.md` §3.3). */

@@ -5,6 +5,7 @@ import { artifactDownloadPath, linkLife, signLink } from '../artifacts/link.ts';
 import { badRequest, HttpError } from '../errors.ts';
 import { type Caller, callerId, type Context, empty, json, type Reply, type Route, route } from '../http/route.ts';
 import type { Asker } from './choose.ts';
+import { configurationInstructions, configurationRoute } from './configuration.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { isTime } from './log-text.ts';
 import { idleQuery, nextFor, takeUp } from './next.ts';
@@ -15,7 +16,7 @@ const v2 = '/api/devices/v2/deployments/device/deployments';
 
 /** The device API of deployments (`server-api.md` §1.2 to §1.4). */
 export function deviceRoutes(deps: DeploymentDeps): Route[] {
-  return [...nextRoutes(deps), ...reportRoutes(deps)];
+  return [...nextRoutes(deps), ...reportRoutes(deps), configurationRoute(deps)];
 }
 
 function nextRoutes(deps: DeploymentDeps): Route[] {
@@ -96,12 +97,19 @@ async function instruct(
     live.tell('deployment', { ...deployment, device }),
   );
   if (!instructions) return empty();
-  const { id, name, device_types_compatible } = instructions.artifact;
+  const { deployment, artifact } = instructions;
+  const origin = publicUrl(req);
+  if (!artifact)
+    return json(
+      200,
+      configurationInstructions(linkSecret, origin, { deployment, device, deviceType: asker.deviceType }),
+    );
+  const { id, name, device_types_compatible } = artifact;
   if ((await blobs.size(id)) === undefined) {
     log.error('artifact is missing from storage', { artifact: id, deployment: deploymentId });
     throw new HttpError('unavailable', `artifact ${id} is missing from the server's storage`);
   }
-  const source = signLink(linkSecret, publicUrl(req), `${artifactDownloadPath}/${id}`, linkLife.device);
+  const source = signLink(linkSecret, origin, `${artifactDownloadPath}/${id}`, linkLife.device);
   return json(200, { id: deploymentId, artifact: { id, artifact_name: name, source, device_types_compatible } });
 }
 

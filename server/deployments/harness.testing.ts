@@ -162,7 +162,7 @@ export function artifactFor(name: string, more: Partial<ArtifactSpec> & { types?
 }
 
 /** What must hold whatever happened: counters are what the devices' rows add up to (§3.2, §3.4). */
-export async function checkCounters({ db }: Harness): Promise<void> {
+export async function checkCounters({ db }: Pick<Harness, 'db'>): Promise<void> {
   const deployments = await db.selectFrom('deployments').selectAll().execute();
   for (const { id, max_devices, device_count, status, active, finished } of deployments) {
     const rows = await db.selectFrom('device_deployments').selectAll().where('deployment_id', '=', id).execute();

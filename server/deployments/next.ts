@@ -8,8 +8,9 @@ import { type Asker, choose } from './choose.ts';
 import { activeOf, changeDevice, count, findDevice, lockDeployment, recompute, withStatus } from './store.ts';
 
 export interface Instructions {
-  readonly deploymentId: string;
-  readonly artifact: Artifact;
+  readonly deployment: Deployments;
+  /** Undefined: a configuration, whose artifact is made when it is downloaded. */
+  readonly artifact?: Artifact;
 }
 
 /** What came of a poll that found something. `deployment` is to be told to those who watch. */
@@ -82,6 +83,14 @@ async function step(trx: Queries, deployment: Deployments, row: DeviceDeployment
       .set((e) => ({ device_count: e('device_count', '+', 1) }))
       .where('id', '=', deployment.id)
       .execute();
+  if (deployment.type === 'configuration') {
+    if (!first) return { outcome: { deployment } };
+    await changeDevice(trx, row, asked);
+    return {
+      outcome: { deployment },
+      deployment: { id: deployment.id, status: deployment.status as DeploymentStatus },
+    };
+  }
   const { artifact, ended } = await artifactFor(trx, deployment, row, asker);
   if (!artifact)
     return {
@@ -89,7 +98,7 @@ async function step(trx: Queries, deployment: Deployments, row: DeviceDeployment
       deployment: await end(trx, deployment, row, ended.status, { ...asked, ...ended.more }),
     };
   const change = { ...asked, ...(row.artifact_id === artifact.id ? {} : { artifact_id: artifact.id }) };
-  const outcome = { deploymentId: deployment.id, artifact };
+  const outcome = { deployment, artifact };
   if (Object.keys(change).length === 0) return { outcome };
   await changeDevice(trx, row, change);
   if (row.artifact_id !== artifact.id)

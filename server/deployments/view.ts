@@ -26,9 +26,17 @@ export async function deploymentsOf(db: Queries, rows: readonly Deployments[]): 
       artifacts: JSON.parse(row.artifacts) as string[],
       ...(groups.length > 0 ? { groups } : {}),
       ...(row.force_installation === 1 ? { force_installation: true } : {}),
+      ...(row.configuration === null ? {} : { configuration: hidden(row.configuration) }),
       statistics: { status: counters.get(row.id) ?? countersOf([]), total_size: Number(row.total_size) },
     };
   });
+}
+
+/** A configuration may hold secrets: of each value only the beginning is shown (`server-api.md` §2.2). Base64. */
+function hidden(configuration: string): string {
+  const values = Object.entries(JSON.parse(configuration) as Record<string, string>);
+  const shown = values.map(([key, value]) => [key, `${value.slice(0, 3)}...<omitted>`]);
+  return Buffer.from(JSON.stringify(Object.fromEntries(shown))).toString('base64');
 }
 
 /** Devices' parts as the API shows them, each with the artifact that it was given. */
