@@ -1,4 +1,4 @@
-import { Type, type Static } from 'typebox';
+import { Type, type Static, type TSchema } from 'typebox';
 import { parser } from '#proto/validate';
 
 // Wire names as `artifact-format.md` §6 and §15 have them. Strangers are refused here, as the server's peer does.
@@ -6,15 +6,18 @@ const Text = Type.String({ minLength: 1 });
 const Texts = Type.Array(Text);
 const closed = { additionalProperties: false };
 
+/** Go writes null for a list or map that it has not. */
+const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
+
 const HeaderInfo3 = Type.Object(
   {
     payloads: Type.Array(Type.Object({ type: Type.Union([Type.String(), Type.Null()]) }, closed), { minItems: 1 }),
     artifact_provides: Type.Object({ artifact_name: Text, artifact_group: Type.Optional(Type.String()) }, closed),
     artifact_depends: Type.Object(
       {
-        artifact_name: Type.Optional(Texts),
+        artifact_name: optional(Texts),
         device_type: Type.Array(Text, { minItems: 1 }),
-        artifact_group: Type.Optional(Texts),
+        artifact_group: optional(Texts),
       },
       closed,
     ),
@@ -39,15 +42,13 @@ const HeaderInfo2 = Type.Object(
   closed,
 );
 
-const TypeInfo = Type.Object(
-  {
-    type: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-    artifact_provides: Type.Optional(Type.Record(Type.String(), Type.String())),
-    artifact_depends: Type.Optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Array(Type.String())]))),
-    clears_artifact_provides: Type.Optional(Type.Array(Type.String())),
-  },
-  closed,
-);
+/** Open, unlike header-info: other readers pass over keys that they do not know. */
+const TypeInfo = Type.Object({
+  type: optional(Type.String()),
+  artifact_provides: optional(Type.Record(Type.String(), Type.String())),
+  artifact_depends: optional(Type.Record(Type.String(), Type.Union([Type.String(), Type.Array(Type.String())]))),
+  clears_artifact_provides: optional(Type.Array(Type.String())),
+});
 const Files2 = Type.Object({ files: Type.Array(Type.String()) }, closed);
 const MetaData = Type.Record(Type.String(), Type.Unknown());
 

@@ -24,12 +24,13 @@ export interface Rules {
   readonly warn: ((message: string) => void) | undefined;
 }
 
+const typeInfoKeys = ['type', 'artifact_provides', 'artifact_depends', 'clears_artifact_provides'];
 const reservedKeys = ['artifact_name', 'artifact_group', 'device_type'];
 
 /** Interprets header.tar of format 3 (`artifact-format.md` §6). */
 export function interpretHeader(archive: HeaderArchive, rules: Rules): Interpreted {
   const info = parsed(archive.headerInfo, 'header-info', schema.headerInfo3, rules);
-  const depends = info.artifact_depends;
+  const depends = dependsOf(info.artifact_depends);
   const group = info.artifact_provides.artifact_group;
   checkNames('artifact name', [info.artifact_provides.artifact_name], rules);
   checkNames('artifact group', group ? [group] : [], rules);
@@ -45,6 +46,14 @@ export function interpretHeader(archive: HeaderArchive, rules: Rules): Interpret
     ...(group ? { group } : {}),
     depends,
     payload: interpretPayload(archive, type, rules),
+  };
+}
+
+function dependsOf({ device_type, artifact_name, artifact_group }: schema.HeaderInfo['artifact_depends']) {
+  return {
+    device_type,
+    ...(artifact_name ? { artifact_name } : {}),
+    ...(artifact_group ? { artifact_group } : {}),
   };
 }
 
@@ -119,6 +128,11 @@ function checkTypeInfo(info: schema.TypeInfo, type: string | null): void {
       'type-mismatch',
       `headers/0000/type-info: type '${shown(String(said))}', header-info says '${type}'`,
     );
+  // Other readers take a key in any letters, and then see what we would pass over.
+  for (const key of Object.keys(info)) {
+    if (!typeInfoKeys.includes(key) && typeInfoKeys.includes(key.toLowerCase()))
+      throw new ArtifactError('header-invalid', `headers/0000/type-info: ${shown(key)} must be in lower case`);
+  }
   for (const key of [...Object.keys(info.artifact_provides ?? {}), ...Object.keys(info.artifact_depends ?? {})]) {
     if (reservedKeys.includes(key))
       throw new ArtifactError('header-invalid', `headers/0000/type-info: ${key} belongs into header-info`);

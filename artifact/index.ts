@@ -22,5 +22,12 @@ export {
 export { openArtifact, type ReadOptions } from './read.ts';
 export { signArtifact, type SignOptions } from './sign.ts';
 export { keySigner, rawSignature, signatureLength, type Signer } from './signer.ts';
-export { bytesSource, fileSource, type ArtifactSpec, type PayloadSource, type PayloadSpec } from './spec.ts';
+export {
+  bytesSource,
+  fileSource,
+  type ArtifactSpec,
+  type AugmentSpec,
+  type PayloadSource,
+  type PayloadSpec,
+} from './spec.ts';
 export { artifactBytes, writeArtifact, type WriteOptions, type Written } from './write.ts';

@@ -27,11 +27,11 @@ export async function* readPayload(
     const seen = new Set<string>();
     let left = limits.payload;
     for (let entry; (entry = await tar.next());) {
-      checkPayloadFileName(entry.name);
       if (empty)
         throw new ArtifactError('empty-payload-violation', `payload 0000: file ${entry.name} in an empty payload`);
       if (entry.type !== '0')
         throw new ArtifactError('payload-type-invalid', `payload 0000: file ${entry.name}: not a regular file`);
+      checkPayloadFileName(entry.name);
       if (seen.has(entry.name))
         throw new ArtifactError('duplicate-member', `payload 0000: file ${entry.name} comes twice`);
       seen.add(entry.name);

@@ -45,7 +45,9 @@ export function mergedProvides(header: ArtifactHeader): Provides {
 
 /** Everything that the artifact asks of a device: `device_type`, and keys that the device must provide. */
 export function mergedDepends(header: ArtifactHeader): Depends {
-  return { ...header.depends, ...mergedPayload(header).depends };
+  // Of header-info an empty list says as little as none.
+  const general = Object.entries(header.depends).filter(([, wanted]) => wanted.length > 0);
+  return { ...Object.fromEntries(general), ...mergedPayload(header).depends };
 }
 
 /** What a device says of itself: its type and what the artifacts on it provide. */

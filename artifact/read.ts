@@ -114,11 +114,13 @@ class Opening {
 
   /** Tells a signature that comes too late from one that is not there. Nothing that is read here is acted upon. */
   async #checkNotLate(): Promise<void> {
-    const name = await this.#members.peek();
-    if (name === undefined || compressionOf(name, 'header.tar') === undefined) return;
-    await this.#members.take(name, this.#limits.header);
-    if ((await this.#members.peek()) === 'manifest.sig')
-      throw new ArtifactError('bad-order', `manifest.sig: comes after ${name}`);
+    for (const stem of ['manifest-augment', 'header.tar', 'header-augment.tar']) {
+      const name = await this.#members.peek();
+      if (name === undefined || (name !== stem && compressionOf(name, stem) === undefined)) continue;
+      await this.#members.take(name, this.#limits.header);
+      if ((await this.#members.peek()) === 'manifest.sig')
+        throw new ArtifactError('bad-order', `manifest.sig: comes after ${name}`);
+    }
   }
 
   async #readAugmentManifest(manifest: Manifest, version: 2 | 3): Promise<boolean> {

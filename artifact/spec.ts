@@ -27,13 +27,19 @@ export interface PayloadSpec extends Omit<Payload, 'files' | 'metaData'> {
   readonly checksumKey?: string;
 }
 
+export type AugmentSpec = Pick<PayloadSpec, 'provides' | 'depends' | 'metaData' | 'files'> & { readonly type: string };
+
 /** An artifact to be written. The same spec gives the same bytes. */
 export interface ArtifactSpec {
+  /** Default 3. Format 2 (`artifact-format.md` §15) carries a rootfs-image, and knows no groups, provides and depends. */
+  readonly version?: 2 | 3;
   readonly name: string;
   readonly group?: string;
   readonly depends: ArtifactHeader['depends'];
   readonly scripts?: readonly StateScript[];
   readonly payload: PayloadSpec;
+  /** A part that the signature does not cover (`artifact-format.md` §7). Devices do not install such artifacts. */
+  readonly augment?: AugmentSpec;
   /** Default gzip. */
   readonly compression?: Compression;
   /** How hard gzip (1 to 9) and zstd (1 to 19) try. Default 3. */
@@ -77,7 +83,15 @@ export function checkSpec(spec: ArtifactSpec): void {
     }
   }
   if (spec.depends.device_type.length === 0) throw invalid('no device type is given');
+  if (spec.version === 2) checkVersion2(spec);
   checkPayload(spec.payload, spec.scripts ?? []);
+  checkFileNames([...spec.payload.files, ...(spec.augment?.files ?? [])]);
+  if (spec.augment) {
+    const fault = payloadTypeFault(spec.augment.type);
+    if (fault) throw invalid(`augmented payload type '${spec.augment.type}' ${fault}`);
+    if (spec.payload.type === null || spec.version === 2) throw invalid('such an artifact cannot be augmented');
+    checkKeys(spec.augment);
+  }
   checkScripts(spec.scripts ?? []);
 }
 
@@ -91,16 +105,30 @@ function checkPayload(payload: PayloadSpec, scripts: readonly StateScript[]): vo
     if (fault) throw invalid(`payload type '${type}' ${fault}`);
   }
   if (type === 'rootfs-image' && files.length !== 1) throw invalid('a rootfs-image has exactly one file');
+  checkKeys(payload);
+}
+
+function checkFileNames(files: readonly PayloadSource[]): void {
   const seen = new Set<string>();
   for (const { name } of files) {
     if (!isPayloadFileName(name)) throw invalid(`file name '${name}': only letters, digits and _ . , - are allowed`);
     if (seen.has(name)) throw invalid(`file ${name} is given twice`);
     seen.add(name);
   }
-  for (const key of [...Object.keys(payload.provides), ...Object.keys(payload.depends)]) {
+}
+
+function checkKeys({ provides, depends }: Pick<PayloadSpec, 'provides' | 'depends'>): void {
+  for (const key of [...Object.keys(provides), ...Object.keys(depends)]) {
     if (/^(artifact_name|artifact_group|device_type)$/.test(key))
       throw invalid(`${key} is not for the payload's provides and depends`);
   }
+}
+
+function checkVersion2({ payload, group, depends }: ArtifactSpec): void {
+  if (payload.type !== 'rootfs-image') throw invalid('format 2 is for a rootfs-image only');
+  const said = [...Object.keys(payload.provides), ...Object.keys(payload.depends), ...(payload.clears ?? [])];
+  if (said.length || group || depends.artifact_name?.length || depends.artifact_group?.length)
+    throw invalid('format 2 knows no groups, provides, depends and clears');
 }
 
 function checkScripts(scripts: readonly StateScript[]): void {

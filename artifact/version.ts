@@ -6,7 +6,7 @@ import { parseJson } from './json.ts';
 const shape = parser(Type.Object({ format: Type.String(), version: Type.Integer() }, { additionalProperties: false }));
 
 /** The content of `version` that we write: these very bytes. */
-export const versionFile = Buffer.from('{"format":"mender","version":3}');
+export const versionFile = (version: 2 | 3 = 3): Buffer => Buffer.from(`{"format":"mender","version":${version}}`);
 
 /** The format's version from the content of `version`. Version 1 has been refused by everybody for years. */
 export function parseVersion(bytes: Uint8Array): 2 | 3 {

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { CodedError } from '#base/errors';
 import { compress } from './compressor.ts';
 import { packGzip, packZstd, type Hole } from './header-packer.ts';
-import { headerTar } from './header-writer.ts';
+import { augmentTar, headerTar } from './header-writer.ts';
 import { formatManifest } from './manifest.ts';
 import { dataStem, payloadPrefix, suffixOf, type Compression } from './names.ts';
 import { FileOutput, MemoryOutput, StreamOutput, type Output } from './output.ts';
@@ -50,7 +50,8 @@ async function write(spec: ArtifactSpec, output: Output, options: WriteOptions):
   checkSpec(spec);
   const compression = spec.compression ?? 'gzip';
   const packed = await packHeader(spec, compression);
-  const front = layOut(spec, compression, packed.length);
+  const augment = spec.augment && (await packTar(compression, augmentTar(spec, spec.augment)));
+  const front = layOut(spec, compression, packed.length, augment?.length);
   try {
     await output.open(front + blockSize);
     const files: { name: string; size: number; checksum: string }[] = [];
@@ -61,7 +62,9 @@ async function write(spec: ArtifactSpec, output: Output, options: WriteOptions):
       await output.append(chunk);
     }
     await output.append(Buffer.concat([tarPadding(size), tarEnd]));
-    const prefix = await prefixOf(spec, compression, packed.with(files[0]?.checksum), files);
+    const prefix = await prefixOf(spec, compression, packed.with(files[0]?.checksum), files, augment);
+    if (prefix.length !== front)
+      throw new CodedError('signature_unusable', 'the signature is not as long as the signer said');
     const name = dataStem + suffixOf(compression);
     const header = tarHeader({ name, size, mode: 0o600, modified: spec.timestamp ?? 0 });
     await output.finish(Buffer.concat([prefix, header]));
@@ -88,15 +91,21 @@ async function packHeader(spec: ArtifactSpec, compression: Compression): Promise
   if (compression === 'lzma') {
     // xz has no form whose length is known beforehand: the payload must be read twice.
     if (hole) tar = filled(tar, hole, await checksumOf(spec.payload.files[0]));
-    const packed = await collect(compress('lzma', single(tar)));
+    const packed = await packTar(compression, tar);
     return { length: packed.length, with: () => packed };
   }
-  const pack = { none: (bytes: Buffer) => bytes, gzip: packGzip, zstd: packZstd }[compression];
+  const pack = packers[compression];
   const packed = pack(tar, hole);
   return {
     length: packed.length,
     with: (checksum) => (hole && checksum ? pack(filled(tar, hole, checksum), hole) : packed),
   };
+}
+
+const packers = { none: (bytes: Buffer) => bytes, gzip: packGzip, zstd: packZstd };
+
+async function packTar(compression: Compression, tar: Buffer): Promise<Buffer> {
+  return compression === 'lzma' ? collect(compress('lzma', single(tar))) : packers[compression](tar);
 }
 
 function filled(tar: Buffer, hole: Hole, checksum: string): Buffer {
@@ -111,20 +120,22 @@ async function checksumOf(source: PayloadSource | undefined): Promise<string> {
   return hash.digest('hex');
 }
 
-const signatureName = 'manifest.sig';
 const base64Length = (bytes: number) => Math.ceil(bytes / 3) * 4;
 const memberLength = (content: number) => blockSize + content + tarPadding(content).length;
 
-/** Bytes of the members before data/0000.tar. */
-function layOut(spec: ArtifactSpec, compression: Compression, header: number): number {
-  const names = [
-    ...spec.payload.files.map(({ name }) => payloadPrefix + name),
-    `header.tar${suffixOf(compression)}`,
-    'version',
-  ];
-  const manifest = names.reduce((sum, name) => sum + 64 + 2 + name.length + 1, 0);
-  const signature = spec.signer ? memberLength(base64Length(spec.signer.length)) : 0;
-  return memberLength(versionFile.length) + memberLength(manifest) + signature + memberLength(header);
+/** Bytes of the members before data/0000.tar. The lengths of the packed headers are given. */
+function layOut(spec: ArtifactSpec, compression: Compression, header: number, augment: number | undefined): number {
+  const suffix = suffixOf(compression);
+  const linesOf = (files: readonly PayloadSource[], ...others: string[]) =>
+    [...files.map(({ name }) => payloadPrefix + name), ...others].reduce(
+      (sum, name) => sum + 64 + 2 + name.length + 1,
+      0,
+    );
+  const manifest = linesOf(spec.payload.files, `header.tar${suffix}`, 'version');
+  const contents = [versionFile().length, manifest, header];
+  if (spec.signer) contents.push(base64Length(spec.signer.length));
+  if (augment !== undefined) contents.push(linesOf(spec.augment?.files ?? [], `header-augment.tar${suffix}`), augment);
+  return contents.reduce((sum, content) => sum + memberLength(content), 0);
 }
 
 async function prefixOf(
@@ -132,19 +143,25 @@ async function prefixOf(
   compression: Compression,
   header: Buffer,
   files: readonly { name: string; checksum: string }[],
+  augment: Buffer | undefined,
 ): Promise<Buffer> {
-  const headerName = `header.tar${suffixOf(compression)}`;
-  const manifest = formatManifest([
-    ...files.map(({ name, checksum }) => ({ name: payloadPrefix + name, checksum })),
-    { name: headerName, checksum: sha256(header) },
-    { name: 'version', checksum: sha256(versionFile) },
-  ]);
-  const signature = spec.signer && Buffer.from(Buffer.from(await spec.signer.sign(manifest)).toString('base64'));
+  const version = versionFile(spec.version);
+  const lines = files.map(({ name, checksum }) => ({ name: payloadPrefix + name, checksum }));
+  const signedFiles = spec.payload.files.length;
+  const headerLine = { name: `header.tar${suffixOf(compression)}`, checksum: sha256(header) };
+  const versionLine = { name: 'version', checksum: sha256(version) };
+  const manifest = formatManifest([...lines.slice(0, signedFiles), headerLine, versionLine]);
+  const signature = spec.signer && Buffer.from(await spec.signer.sign(manifest)).toString('base64');
+  const augmentLine = augment && { name: `header-augment.tar${suffixOf(compression)}`, checksum: sha256(augment) };
+  const small = (name: string, content: Uint8Array) => tarMember(name, content, 0o600, 0);
+  const archive = (name: string, content: Uint8Array) => tarMember(name, content, 0o600, spec.timestamp ?? 0);
   return Buffer.concat([
-    tarMember('version', versionFile, 0o600, 0),
-    tarMember('manifest', manifest, 0o600, 0),
-    ...(signature ? [tarMember(signatureName, signature, 0o600, 0)] : []),
-    tarMember(headerName, header, 0o600, spec.timestamp ?? 0),
+    small('version', version),
+    small('manifest', manifest),
+    ...(signature === undefined ? [] : [small('manifest.sig', Buffer.from(signature))]),
+    ...(augmentLine ? [small('manifest-augment', formatManifest([...lines.slice(signedFiles), augmentLine]))] : []),
+    archive(headerLine.name, header),
+    ...(augment && augmentLine ? [archive(augmentLine.name, augment)] : []),
   ]);
 }
 
@@ -156,7 +173,7 @@ async function* dataTar(
   files: { name: string; size: number; checksum: string }[],
   { progress, signal }: WriteOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  for (const { name, size, modified, content } of spec.payload.files) {
+  for (const { name, size, modified, content } of [...spec.payload.files, ...(spec.augment?.files ?? [])]) {
     yield tarHeader({ name, size, mode: 0o644, modified: spec.timestamp ?? modified });
     const hash = createHash('sha256');
     let had = 0;

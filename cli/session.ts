@@ -2,7 +2,7 @@ import { WebSocket, type ClientOptions, type RawData } from 'ws';
 import { CodedError, messageOf } from '#base/errors';
 import { Inbox } from '#base/inbox';
 import type { OperatorSession } from '#addon/cli';
-import { control, decode, encode, frameLimit, ProtoType, toFrame, unpack } from '#proto';
+import { control, decode, encode, frameLimit, narrow, ProtoType, toFrame, unpack } from '#proto';
 import type { LooseMessage, Protocol, ProtoMsg } from '#proto';
 import { messageParser, parser } from '#proto/validate';
 
@@ -117,7 +117,7 @@ class SocketSession implements OperatorSession<LooseMessage> {
   #control({ hdr, body }: ProtoMsg): void {
     if (hdr.typ === 'ping') this.#socket.send(encode(toFrame(control, { typ: 'pong' }, this.sid)));
     if (hdr.typ !== 'error') return;
-    const { err, close, msgproto } = errorBody(body && unpack(body));
+    const { err, close, msgproto } = errorBody(body && narrow(unpack(body)));
     // What is said of our own protocol (it is off on the device, it is not ours to use) no message of it will answer.
     if (close || msgproto === this.#protocol.number) this.#end(new CodedError(close ? 'device' : 'refused', err));
   }

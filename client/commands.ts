@@ -1,7 +1,6 @@
 import { openKey } from './auth/key.ts';
 import { clientParts, keySource, type ClientOptions } from './daemon.ts';
-import { paths } from './places.ts';
-import { bootstrapName } from './update/bootstrap.ts';
+import { firstStart } from './first-start.ts';
 import { artifactNameOf, flatProvides, type StoredRecord } from './update/journal.ts';
 
 const attemptLimit = 30_000;
@@ -26,6 +25,6 @@ export async function showProvides(options: ClientOptions): Promise<string> {
 
 async function record(options: ClientOptions): Promise<StoredRecord> {
   const { journal, log, places } = clientParts(options);
-  await bootstrapName(paths.bootstrap(places), journal, log);
+  await firstStart(places, journal, log);
   return journal.read();
 }

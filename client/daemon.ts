@@ -15,7 +15,7 @@ import { paths, type Places } from './places.ts';
 import { Poller } from './poller.ts';
 import type { Clock } from './retries.ts';
 import { Transport, type TransportOptions } from './transport.ts';
-import { bootstrapName } from './update/bootstrap.ts';
+import { firstStart } from './first-start.ts';
 import { artifactNameOf, flatProvides, Journal } from './update/journal.ts';
 import { StateScripts } from './update/scripts.ts';
 
@@ -81,7 +81,7 @@ export async function runClient(options: ClientOptions, signal: AbortSignal): Pr
   const poller = new Poller({ workshop: { ...parts, deployments }, deployments, inventory, nudges });
   const loopback = new Loopback(transport, log);
   access.on('fetched', (grant) => grant && poller.granted());
-  await bootstrapName(paths.bootstrap(places), journal, log);
+  await firstStart(places, journal, log);
   log.info('client started', { name: artifactNameOf(journal.read()), servers: parts.config.servers });
   await Promise.all([
     loopback.run(access, signal),

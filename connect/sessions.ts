@@ -1,12 +1,24 @@
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import { control, controlVersion, encode, ProtoType, toFrame, unpack, type LooseMessage, type ProtoMsg } from '#proto';
+import {
+  control,
+  controlVersion,
+  encode,
+  narrow,
+  ProtoType,
+  toFrame,
+  unpack,
+  type LooseMessage,
+  type ProtoMsg,
+} from '#proto';
 import { parser } from '#proto/validate';
 import type { LoadedAddon } from './addons.ts';
 import { AddonSession, type SessionHost } from './session.ts';
 
 /** What sessions need of the link to the server. */
 export interface Wire {
+  readonly up: boolean;
+  /** Up, and not full. */
   readonly ready: boolean;
   /** The server can pause one session, so the whole socket need not be. */
   readonly flow: boolean;
@@ -77,7 +89,13 @@ export class Sessions implements SessionHost {
 
   /** The link came, went, or has room again. */
   room(): void {
-    for (const entry of this.#entries.values()) for (const session of entry.members.values()) session.room();
+    const { up } = this.#wire;
+    for (const entry of this.#entries.values())
+      for (const session of entry.members.values()) {
+        // A pause was asked for on a link that is gone, and nobody would take it back.
+        if (!up) session.paused = false;
+        session.room();
+      }
   }
 
   /** Ends all of them: the device has lost its authorization, or the daemon stops. */
@@ -131,7 +149,10 @@ export class Sessions implements SessionHost {
       entry.members.delete(hdr.proto);
       this.#settle(entry);
     });
-    const served = Promise.resolve().then(() => addon.half.serve!(session));
+    const served = Promise.resolve()
+      .then(() => addon.half.serve!(session))
+      // Its last words are part of it, however slowly they go.
+      .then(() => session.drained());
     const settled = served.then(
       () => session.end(new CodedError('done', 'the add-on has ended the session')),
       (error: unknown) => {
@@ -176,7 +197,7 @@ export class Sessions implements SessionHost {
   #open(frame: ProtoMsg, sid: string, known: Entry | undefined): void {
     let versions: readonly number[];
     try {
-      versions = openBody(frame.body && unpack(frame.body)).versions.map(Number);
+      versions = openBody(frame.body && narrow(unpack(frame.body))).versions.map(Number);
     } catch (error) {
       this.#say(sid, { err: `failed to decode handshake request: ${messageOf(error)}`, close: true });
       if (known) this.#end(known, new CodedError('handshake', 'the handshake failed'));
@@ -194,7 +215,7 @@ export class Sessions implements SessionHost {
 
   #peerError(frame: ProtoMsg, known: Entry | undefined): void {
     try {
-      const { err, close } = errorBody(frame.body && unpack(frame.body));
+      const { err, close } = errorBody(frame.body && narrow(unpack(frame.body)));
       this.#log.warn('error from the peer', { sid: frame.hdr.sid, error: err });
       if (close && known) this.#end(known, new CodedError('peer_error', err));
     } catch (error) {

@@ -41,14 +41,15 @@ export async function addonRoutes(
   return routes;
 }
 
-function mounted({ handler, ...spec }: ServerRoute): Route {
+function mounted(served: ServerRoute): Route {
+  const { handler: _, ...spec } = served;
   return route(spec, (context) => {
     const { req, res, params, query, requestId } = context;
-    return handler({
+    return served.handler({
       req,
       res,
       params,
-      query: query as Readonly<Record<string, unknown>>,
+      query,
       userId: callerId(context),
       tokenId: context.caller.kind === 'user' ? context.caller.tokenId : '',
       requestId,

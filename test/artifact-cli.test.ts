@@ -4,17 +4,9 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { run as runArtifact } from '../cli/artifact/program.ts';
+import { patchbayArtifact as patchbay, type Outcome } from './artifact-run.ts';
 import { describePeers } from './peers.ts';
-
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
 
 let folder: string;
 const corpus = join(import.meta.dirname, 'fixtures', 'artifacts');
@@ -54,21 +46,6 @@ function run(program: string, args: readonly string[], input?: Buffer): Promise<
 
 const launcher = join(import.meta.dirname, '..', 'bin', 'patchbay.js');
 
-/** The command in this process, which is much faster to start than one of its own. */
-async function patchbay(...args: string[]): Promise<Outcome> {
-  const [out, err] = [new PassThrough(), new PassThrough()];
-  const written = Promise.all([text(out), text(err)]);
-  const context = {
-    terminal: { input: Readable.from([]), out, diagnostics: err },
-    environment: {},
-    signal: new AbortController().signal,
-  };
-  const code = await runArtifact(args, context);
-  out.end();
-  err.end();
-  const [said, complained] = await written;
-  return { code, out: said, err: complained };
-}
 const done = (out: string | RegExp = '') => ({ code: 0, out: expect.stringMatching(out) as string, err: '' });
 const refused = (code: number, err: RegExp) => ({ code, out: '', err: expect.stringMatching(err) as string });
 
@@ -116,6 +93,37 @@ await describePeers('patchbay artifact and mender-artifact', ['mender-artifact']
     expect(await patchbay('read', '--json', 'ours.mender')).toEqual(
       await patchbay('read', '--json', 'theirs.mender').then(sortedScripts),
     );
+  });
+
+  test('both make the same of a rootfs-image in format 2', async () => {
+    const args = [...common, '-v', '2', '-f', 'root.img', '-s', 'scripts', '-o'];
+    expect(await patchbay('write', 'rootfs-image', ...args, 'ours.mender')).toEqual(done());
+    expect(await mender('write', 'rootfs-image', ...args, 'theirs.mender')).toMatchObject({ code: 0 });
+    expect(await mender('validate', 'ours.mender')).toMatchObject({ code: 0 });
+    const lines = ({ out }: Outcome) => out.split('\n').sort();
+    expect(lines(await mender('read', 'ours.mender'))).toEqual(lines(await mender('read', 'theirs.mender')));
+    expect(lines(await patchbay('read', 'ours.mender'))).toEqual(lines(await patchbay('read', 'theirs.mender')));
+  });
+
+  test.each(['none', 'gzip', 'lzma'])('both make the same of an augmented artifact (%s)', async (name) => {
+    const args = [
+      ['-n', 'aug', '-t', 'b', '-T', 'base', '-f', 'app.conf', '-k', 'ec.key', '--compression', name],
+      [
+        '--augment-type',
+        'delta',
+        '--augment-file',
+        'root.img',
+        '--augment-provides',
+        'x:1',
+        '--augment-depends',
+        'y:2',
+      ],
+    ].flat();
+    expect(await patchbay('write', 'module-image', ...args, '-o', 'ours.mender')).toEqual(done());
+    expect(await mender('write', 'module-image', ...args, '-o', 'theirs.mender')).toMatchObject({ code: 0 });
+    expect(await mender('validate', '-k', 'ec.pub', 'ours.mender')).toMatchObject({ code: 0 });
+    expect((await mender('read', 'ours.mender')).out).toBe((await mender('read', 'theirs.mender')).out);
+    expect((await patchbay('read', 'ours.mender')).out).toBe((await patchbay('read', 'theirs.mender')).out);
   });
 
   test('both make the same of a bootstrap-artifact', async () => {
@@ -250,7 +258,7 @@ describe('patchbay artifact', () => {
     ['a pair without a colon', [...write, '-p', 'x'], 1, /--provides x: must be KEY:VALUE/],
     ['a payload that is not there', [...write, '-f', 'nothere'], 1, /nothere: cannot be read: no such file/],
     ['an output that cannot be made', [...write, '-o', 'no/such/folder.mender'], 3, /cannot be created/],
-    ['format 2', [...write, '-v', '2'], 2, /only format 3/],
+    ['format 2', [...write, '-v', '2'], 2, /--version 2: that format is not written/],
     [
       'a size over the limit',
       [...write, '-f', 'root.img', '--max-artifact-size', '10KB'],

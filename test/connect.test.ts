@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { pack } from '#proto';
 import { TokenService } from '../connect/bus.testing.ts';
 import { Package, TestDevice, type DeviceOptions } from './stage/device.ts';
-import { RawServer, structure, text } from './stage/peer.ts';
+import { RawServer, structure, text, type Peer } from './stage/peer.ts';
 
 const open: AsyncDisposable[] = [];
 const using = <T extends AsyncDisposable>(thing: T): T => (open.push(thing), thing);
@@ -217,6 +217,56 @@ describe('sessions', () => {
     await far.next({ typ: 'ping', sid: 's' });
     const error = structure(await far.next({ typ: 'error', sid: 's' }));
     expect(error).toEqual({ err: 'session timeout', close: true });
+  });
+});
+
+describe('a session that the server pauses', () => {
+  async function shell() {
+    const { server, far } = await connected({ settings: { ShellCommand: '/bin/sh', ShellArguments: [] } });
+    far.send({ proto: 1, typ: 'new', sid: 's' });
+    await far.next({ typ: 'new' });
+    const sees = async (what: string, peer = far): Promise<void> => {
+      for (let seen = ''; !seen.includes(what);) seen += text(await peer.next({ typ: 'shell', sid: 's' }));
+    };
+    far.send({ proto: 1, typ: 'shell', sid: 's' }, 'stty -echo; echo rea""dy\r');
+    await sees('ready\r\n');
+    return { server, far, sees };
+  }
+  const type = (peer: Peer, keys: string): void => peer.send({ proto: 1, typ: 'shell', sid: 's' }, keys);
+  const settled = async (peer: Peer): Promise<void> => {
+    peer.send({ proto: 0xffff, typ: 'ping', sid: 'other' });
+    await peer.next({ typ: 'pong', sid: 'other' });
+  };
+
+  it('says nothing until it may go on, and then all of it, to its last word', async () => {
+    const { far, sees } = await shell();
+    far.send({ proto: 0xffff, typ: 'pause', sid: 's' });
+    type(far, 'echo one; exit 5\r');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await settled(far);
+    expect(far.frames.filter(({ hdr }) => hdr.sid === 's' && hdr.proto === 1)).toEqual([]);
+    far.send({ proto: 0xffff, typ: 'resume', sid: 's' });
+    await sees('one');
+    expect((await far.next({ typ: 'stop', sid: 's' })).hdr.props).toMatchObject({ exit_code: 5n });
+  });
+
+  it('answers a stop when it may go on', async () => {
+    const { far } = await shell();
+    far.send({ proto: 0xffff, typ: 'pause', sid: 's' });
+    far.send({ proto: 1, typ: 'stop', sid: 's' });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    far.send({ proto: 0xffff, typ: 'resume', sid: 's' });
+    expect((await far.next({ typ: 'stop', sid: 's' })).hdr.props).toEqual({ status: 1n });
+  });
+
+  it('goes on over a new link, on which nobody paused it', async () => {
+    const { server, far, sees } = await shell();
+    far.send({ proto: 0xffff, typ: 'pause', sid: 's' });
+    await settled(far);
+    far.socket.terminate();
+    const again = await server.peer(1);
+    type(again, 'echo on""e\r');
+    await sees('one', again);
   });
 });
 

@@ -43,7 +43,7 @@ export function readForm(req: IncomingMessage): Promise<UploadForm | { readonly 
         : {
             fields: checked,
             filename: filename ?? '',
-            file: bytesOf(stream as Readable & { truncated?: boolean }, req),
+            file: bytesOf(stream, req),
             discard: () => void stream.resume(),
           },
     );
@@ -52,7 +52,8 @@ export function readForm(req: IncomingMessage): Promise<UploadForm | { readonly 
   busboy.on('finish', () => resolve({ error: 'file: upload file is required.' }));
   req.pipe(busboy);
   req.once('close', () => {
-    if (!req.complete) busboy.destroy();
+    if (req.complete) return;
+    busboy.destroy();
     resolve({ error: 'the request was broken off' });
   });
   return promise;

@@ -1,4 +1,4 @@
-import { Duplex } from 'node:stream';
+import { Duplex, type Readable, type Writable } from 'node:stream';
 import type { Socket } from 'node:net';
 import { CodedError, messageOf } from '#base/errors';
 import { Backoff, pause } from '#base/backoff';
@@ -57,23 +57,33 @@ async function overStdio(host: Host, device: NamedDevice, spec: Spec): Promise<n
   host.signal.addEventListener('abort', stop);
   const running = link.run();
   const tell = (line: string): void => void host.stderr.write(`patchbay: ${device.name}: ${line}\n`);
-  const pipe = Duplex.from({ readable: host.stdin, writable: host.stdout } as unknown as NodeJS.ReadWriteStream);
+  let done = false;
   const well = await Promise.race([
-    joinTcp(link, asSocket(pipe), spec, tell),
+    joinTcp(link, asSocket(host.stdin, host.stdout), spec, tell),
     running.then(() => {
-      if (!host.signal.aborted) tell(reasonOf(session.signal));
+      if (!done && !host.signal.aborted) tell(reasonOf(session.signal));
       return false;
     }),
   ]);
+  done = true;
   host.signal.removeEventListener('abort', stop);
   session.close();
+  host.stdin.destroy();
   return well ? 0 : 1;
 }
 
-/** What a forwarded connection asks of a socket that a pair of pipes has not. */
-function asSocket(pipe: Duplex): Socket {
+/** Two pipes as a socket: what is asked of one that they have not does nothing, and the output stays open at the end. */
+function asSocket(input: Readable, output: Writable): Socket {
+  const pipe = new Duplex({
+    read: () => void input.resume(),
+    write: (bytes, _, written) => void output.write(bytes, written),
+    final: (written) => written(),
+  });
+  input.on('data', (bytes) => void (pipe.push(bytes) || input.pause()));
+  input.on('end', () => pipe.push(null));
+  input.on('error', (error) => pipe.destroy(error));
   const none = (): Duplex => pipe;
-  return Object.assign(pipe, { setNoDelay: none, setKeepAlive: none, connecting: false }) as unknown as Socket;
+  return Object.assign(pipe, { setNoDelay: none, setKeepAlive: none }) as unknown as Socket;
 }
 
 /** Opens the ports and keeps them open, through losses of the link, until the person stops it. */

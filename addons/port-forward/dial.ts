@@ -56,6 +56,7 @@ export function dialTcp(options: DialOptions): Connection {
     id,
     socket,
     wire,
+    answered: true,
     localEnd() {
       // A stock peer knows one end, that of the whole connection.
       if (!extended) close();

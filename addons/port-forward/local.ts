@@ -71,6 +71,7 @@ export function joinTcp(
       id,
       socket,
       wire: link.session,
+      answered: false,
       localEnd() {
         if (extended) return;
         farewell = setTimeout(() => {
@@ -89,9 +90,9 @@ export function joinTcp(
       },
       accepted(peer, ours) {
         waits = false;
-        if (!peer) return;
-        extended = true;
-        channel.extend(peer, ours);
+        extended = peer !== undefined;
+        if (peer) channel.extend(peer, ours);
+        else channel.answered();
       },
       refused(why) {
         waits = false;

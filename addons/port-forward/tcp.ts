@@ -11,6 +11,8 @@ export interface TcpOptions {
   /** Connected or about to be; half open is allowed. */
   readonly socket: Socket;
   readonly wire: Wire;
+  /** The peer has said already whether it is one of ours: before that it is told no end, whose form depends on it. */
+  readonly answered: boolean;
   /** The socket's peer will send no more, and all that it sent is with ours: a stock peer cannot be told but by `stop`. */
   readonly localEnd: () => void;
   /** It is over on this side; with an error if that is why. Called once. */
@@ -22,6 +24,7 @@ export class TcpChannel {
   readonly #options: TcpOptions;
   readonly #out: Outflow;
   readonly #in: Inflow;
+  #answered: boolean;
   #extended = false;
   #localEnded = false;
   #localEndTold = false;
@@ -32,6 +35,7 @@ export class TcpChannel {
   constructor(options: TcpOptions) {
     const { id, socket, wire } = options;
     this.#options = options;
+    this.#answered = options.answered;
     this.#out = new Outflow(id, wire, false, () => this.#flowed());
     this.#in = new Inflow(id, wire);
     // Small writes are somebody's keystrokes.
@@ -58,6 +62,13 @@ export class TcpChannel {
     this.#extended = true;
     this.#in.extend(ours);
     this.#out.extend(peer);
+    this.answered();
+  }
+
+  /** The peer has answered; without `extend` it is a stock one. */
+  answered(): void {
+    this.#answered = true;
+    this.#flowed();
   }
 
   /** A `forward`. False: the peer sends more than was agreed on. */
@@ -108,7 +119,7 @@ export class TcpChannel {
       if (this.#out.waiting === 0 && socket.isPaused()) socket.resume();
       return;
     }
-    if (!this.#out.idle) return;
+    if (!this.#answered || !this.#out.idle) return;
     if (this.#localEnded && !this.#localEndTold) {
       this.#localEndTold = true;
       if (this.#extended) wire.send({ typ: 'end', props: { connection_id: id } });

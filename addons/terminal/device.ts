@@ -137,7 +137,8 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
         const props = { status: ShellStatus.Error, ...(code === undefined ? {} : { exit_code: code }) };
         session.send({ typ: 'stop', props, body: utf8.encode(why) });
         void pty.end();
-        setTimeout(over.resolve, farewellTime).unref();
+        // Counted from when the peer can know: until then there is output under way to him.
+        void session.drained().then(() => setTimeout(over.resolve, farewellTime).unref());
       }
 
       async function stop(): Promise<void> {

@@ -87,6 +87,13 @@ describe('what a shell is started with', () => {
     }
   });
 
+  it.runIf(root)('D-41 a terminal that is its own, to be opened by name', async () => {
+    const account = await findAccount('nobody');
+    const { pty, said } = await start(['-c', 'sleep 0.2; echo opened > "$(tty)"'], { account });
+    await pty.finished;
+    expect(said()).toBe('opened\r\n');
+  });
+
   it('D-32 its size, and each later one', async () => {
     const { pty, shows } = await start(['--norc']);
     pty.write(Buffer.from('stty size\r'));

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeSync } from 'node:fs';
+import { chownSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import type { Account } from '#base/account';
 import { CodedError, codeOf, messageOf } from '#base/errors';
@@ -33,7 +33,7 @@ interface Native {
     utf8: boolean,
     helper: string,
     exited: (code: number, signal: number) => void,
-  ): { fd: number; pid: number };
+  ): { fd: number; pid: number; pty: string };
   resize(fd: number, cols: number, rows: number): void;
 }
 
@@ -67,9 +67,10 @@ export class Pty {
     const env = [`HOME=${account.home}`, 'TERM=xterm-256color'];
     const cwd = isDirectory(account.home) ? account.home : '/';
     const exited = (code: number, signal: number): void => this.#exited(signal ? 128 + signal : code);
-    const { fd, pid } = withGroupsOf(account, (uid, gid) =>
+    const { fd, pid, pty } = withGroupsOf(account, (uid, gid) =>
       native.fork(command, args, env, cwd, cols, rows, uid, gid, true, '', exited),
     );
+    giveTo(account, pty);
     this.#native = native;
     this.#fd = fd;
     this.pid = pid;
@@ -207,6 +208,16 @@ function withGroupsOf<T>(account: Account, fork: (uid: number, gid: number) => T
     return fork(account.uid, account.gid);
   } finally {
     process.setgroups?.(groups);
+  }
+}
+
+/** The terminal belongs to whoever sits at it: screen, tmux and others open it by its name. */
+function giveTo(account: Account, terminal: string): void {
+  if (process.geteuid?.() !== 0) return;
+  try {
+    chownSync(terminal, account.uid, statSync(terminal).gid);
+  } catch {
+    // The process has ended already.
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import type { ArtifactSpec, PayloadSpec } from '#artifact';
+import type { ArtifactSpec, AugmentSpec, PayloadSpec } from '#artifact';
 import { compressionOf } from './compression-option.ts';
-import { exit, Failure } from './exit.ts';
+import { exit, Failure, misuse } from './exit.ts';
 import { readMetaData, readScripts } from './inputs.ts';
 import { signerOf } from './keys.ts';
 import { addPackOptions, deviceTypes, pack, timestampOf, type PackOptions } from './packing.ts';
@@ -23,6 +23,11 @@ interface ModuleOptions extends PackOptions, SoftwareOptions, ScriptOptions {
   readonly type: string;
   readonly file?: readonly string[];
   readonly metaData?: string;
+  readonly augmentType?: string;
+  readonly augmentFile?: readonly string[];
+  readonly augmentProvides?: readonly string[];
+  readonly augmentDepends?: readonly string[];
+  readonly augmentMetaData?: string;
 }
 
 /** `write rootfs-image|module-image|bootstrap-artifact` (`artifact-format.md` §17.2). */
@@ -41,6 +46,11 @@ export function addWriteCommands(write: Command, context: Context): void {
     .option('-f, --file <file>', 'payload file; may be repeated', list)
     .option('-m, --meta-data <file>', 'JSON object for the update module')
     .option(...script)
+    .option('--augment-type <type>', 'payload type of a part that the signature does not cover')
+    .option('--augment-file <file>', 'file of that part; may be repeated', list)
+    .option('--augment-provides <key:value>', 'what that part provides; may be repeated', list)
+    .option('--augment-depends <key:value>', 'what that part needs; may be repeated', list)
+    .option('--augment-meta-data <file>', 'JSON object of that part')
     .action((options: ModuleOptions) => writeModule(options, context));
 
   addPackOptions(write.command('bootstrap-artifact').summary('an empty payload that says what is on a device')).action(
@@ -52,7 +62,7 @@ async function writeRootfs(options: RootfsOptions, context: Context): Promise<vo
   if (/\s/.test(options.artifactName))
     throw new Failure(exit.failed, `artifact name '${options.artifactName}': spaces are not allowed`);
   await withScratch(options.tmp, async (scratch) => {
-    const software = softwareOf(options, 'rootfs-image', undefined);
+    const software = options.version === '2' ? { provides: {} } : softwareOf(options, 'rootfs-image', undefined);
     const checksumKey = options.legacyRootfsImageChecksum ? 'rootfs_image_checksum' : 'rootfs-image.checksum';
     const payload: PayloadSpec = {
       type: 'rootfs-image',
@@ -70,8 +80,28 @@ async function writeModule(options: ModuleOptions, context: Context): Promise<vo
     const files = [];
     for (const path of options.file ?? []) files.push(await payloadInput(path, scratch, context.terminal));
     const metaData = await readMetaData(options.metaData);
-    await packModule(options, { type: options.type, files, ...(metaData ? { metaData } : {}) }, context);
+    const augment = await augmentOf(options, scratch, context);
+    await packModule(options, { type: options.type, files, ...(metaData ? { metaData } : {}) }, context, augment);
   });
+}
+
+async function augmentOf(options: ModuleOptions, scratch: string, context: Context): Promise<AugmentSpec | undefined> {
+  const { augmentType: type, augmentFile, augmentProvides, augmentDepends, augmentMetaData } = options;
+  if (type === undefined) {
+    if (augmentFile ?? augmentProvides ?? augmentDepends ?? augmentMetaData)
+      throw misuse('what is augmented needs a type: --augment-type');
+    return undefined;
+  }
+  const files = [];
+  for (const path of augmentFile ?? []) files.push(await payloadInput(path, scratch, context.terminal));
+  const metaData = await readMetaData(augmentMetaData);
+  return {
+    type,
+    provides: pairs('--augment-provides', augmentProvides),
+    depends: wanted('--augment-depends', augmentDepends),
+    ...(metaData ? { metaData } : {}),
+    files,
+  };
 }
 
 /** Writes an artifact for an update module, with the defaults of `module-image`. */
@@ -79,10 +109,12 @@ export async function packModule(
   options: PackOptions & SoftwareOptions & ScriptOptions,
   payload: Pick<PayloadSpec, 'files' | 'metaData'> & { readonly type: string },
   context: Context,
+  augment?: AugmentSpec,
 ): Promise<void> {
   const software = softwareOf(options, 'rootfs-image', payload.type);
   const whole: PayloadSpec = { ...payload, ...software, depends: wanted('--depends', options.depends) };
-  await pack(await specOf(options, whole, context), options, context.terminal, context.signal);
+  const spec = await specOf(options, whole, context);
+  await pack({ ...spec, ...(augment ? { augment } : {}) }, options, context.terminal, context.signal);
 }
 
 async function writeBootstrap(options: PackOptions, context: Context): Promise<void> {
@@ -101,10 +133,10 @@ async function specOf(
   payload: PayloadSpec,
   context: Context,
 ): Promise<ArtifactSpec> {
-  if (options.version !== '3')
-    throw new Failure(exit.unsupportedVersion, `--version ${options.version}: only format 3 is written`);
+  const version = formatOf(options, payload);
   const signer = await signerOf(options);
   return {
+    version,
     name: options.artifactName,
     ...(options.providesGroup === undefined ? {} : { group: options.providesGroup }),
     depends: {
@@ -118,4 +150,11 @@ async function specOf(
     ...timestampOf(options, context.environment),
     ...(signer ? { signer } : {}),
   };
+}
+
+/** Format 2 is written for a rootfs-image, as its users expect; nothing else ever was. */
+function formatOf({ version }: PackOptions, { type }: PayloadSpec): 2 | 3 {
+  if (version === '3') return 3;
+  if (version === '2' && type === 'rootfs-image') return 2;
+  throw new Failure(exit.unsupportedVersion, `--version ${version}: that format is not written for this payload`);
 }

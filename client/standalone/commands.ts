@@ -1,8 +1,7 @@
 import { CodedError } from '#base/errors';
 import { run } from '#base/machine';
 import { clientParts, type ClientOptions } from '../daemon.ts';
-import { paths } from '../places.ts';
-import { bootstrapName } from '../update/bootstrap.ts';
+import { firstStart } from '../first-start.ts';
 import { moduleOf } from '../update/stage.ts';
 import { standaloneActions, type Parts } from './actions.ts';
 import { newInstallation, restore, type Installation } from './installation.ts';
@@ -25,7 +24,7 @@ export interface StandaloneOptions {
 export async function install(source: Source, options: StandaloneOptions, signal: AbortSignal): Promise<number> {
   const parts = clientParts(options.client);
   const { journal, log, places } = parts;
-  await bootstrapName(paths.bootstrap(places), journal, log);
+  await firstStart(places, journal, log);
   const { standalone: waiting, deployment } = journal.read();
   if (waiting || deployment)
     throw new CodedError('in_progress', 'Update already in progress. Please commit or roll back first');
@@ -40,6 +39,7 @@ export async function continueWith(
   signal: AbortSignal,
 ): Promise<number> {
   const parts = clientParts(options.client);
+  await firstStart(parts.places, parts.journal, parts.log);
   const stored = parts.journal.read().standalone;
   if (!stored) {
     options.say('No update in progress.');

@@ -7,16 +7,18 @@ import { writeDurably } from '../durable.ts';
 
 const Name = Type.String({ maxLength: 65536 });
 const Names = Type.Array(Name, { maxItems: 100_000 });
+/** Mender's clients leave out, or write as null, what is empty. */
+const MaybeNames = Type.Array(Name, { maxItems: 100_000, default: [] });
 const Provides = Type.Record(Type.String({ maxLength: 4096 }), Name);
 
 /** What is remembered of the artifact of a deployment (`update-client.md` §2.4), in Mender's spelling. */
 export const StoredArtifact = Type.Object({
-  artifact_name: Name,
-  artifact_group: Name,
+  artifact_name: Type.String({ maxLength: 65536, default: '' }),
+  artifact_group: Type.String({ maxLength: 65536, default: '' }),
   artifact_provides: Type.Optional(Provides),
   clears_artifact_provides: Type.Optional(Names),
-  device_types_compatible: Names,
-  PayloadTypes: Names,
+  device_types_compatible: MaybeNames,
+  PayloadTypes: MaybeNames,
   Source: Type.Optional(Type.Object({ URI: Name, Expire: Type.Optional(Name) })),
 });
 export type StoredArtifact = Static<typeof StoredArtifact>;
@@ -28,11 +30,11 @@ export const StoredDeployment = Type.Object({
   UpdateInfo: Type.Object({
     ID: Type.String({ maxLength: 256 }),
     Artifact: StoredArtifact,
-    RebootRequested: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64 }),
-    SupportsRollback: Type.String({ maxLength: 64 }),
-    StateDataStoreCount: Type.Integer({ minimum: 0 }),
+    RebootRequested: Type.Array(Type.String({ maxLength: 64 }), { maxItems: 64, default: [] }),
+    SupportsRollback: Type.String({ maxLength: 64, default: '' }),
+    StateDataStoreCount: Type.Integer({ minimum: 0, default: 0 }),
     HasDBSchemaUpdate: Type.Optional(Type.Boolean()),
-    AllRollbacksSuccessful: Type.Boolean(),
+    AllRollbacksSuccessful: Type.Boolean({ default: false }),
     /** Ours: what the deployment has come to, so that a cut in its last steps does not turn success into failure. */
     Outcome: Type.Optional(
       Type.Union([
@@ -50,7 +52,7 @@ export type StoredDeployment = Static<typeof StoredDeployment>;
 export const StoredStandalone = Type.Object({
   Version: Type.Literal(2),
   ArtifactName: Type.String({ minLength: 1, maxLength: 65536 }),
-  ArtifactGroup: Name,
+  ArtifactGroup: Type.String({ maxLength: 65536, default: '' }),
   PayloadTypes: Type.Array(Name, { minItems: 1, maxItems: 1 }),
   ArtifactTypeInfoProvides: Type.Optional(Provides),
   ArtifactClearsProvides: Type.Optional(Names),
@@ -72,7 +74,8 @@ export const StoredRecord = Type.Object({
 });
 export type StoredRecord = Static<typeof StoredRecord>;
 
-const parse = parser(StoredRecord, 'journal');
+/** A record from outside, checked; throws `journal`. */
+export const parseRecord = parser(StoredRecord, 'journal');
 
 /**
  * All that must survive a power cut, in ONE file: what the device is called and provides, and the update under way.
@@ -100,7 +103,7 @@ export class Journal {
       throw error;
     }
     try {
-      return parse(JSON.parse(text));
+      return parseRecord(JSON.parse(text));
     } catch (error) {
       this.#log.error('store is damaged: set aside, empty one taken', {
         file: `${this.#file}-broken`,

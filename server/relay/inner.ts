@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { CodedError, messageOf } from '#base/errors';
 import { Inbox } from '#base/inbox';
 import type { OperatorSession } from '#addon/session';
-import { control, controlVersion, encode, ProtoType, toFrame, unpack } from '#proto';
+import { control, controlVersion, encode, narrow, ProtoType, toFrame, unpack } from '#proto';
 import type { LooseMessage, Protocol, ProtoMsg } from '#proto';
 import { messageParser, parser } from '#proto/validate';
 import { conflict } from '../errors.ts';
@@ -141,20 +141,12 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
   }
 
   #control({ hdr, body }: ProtoMsg): void {
-    switch (hdr.typ) {
-      case 'ping':
-        this.#tell({ typ: 'pong', props: { user_id: this.userId } });
-        break;
-      case 'accept':
-        this.#accepted.resolve(acceptBody(body && unpack(body)).protocols);
-        break;
-      case 'error': {
-        const { err, close, msgproto } = errorBody(body && unpack(body));
-        this.#accepted.reject(new CodedError('device', `handshake error from client: ${err}`));
-        if (close || msgproto === this.#protocol.number) this.#end(new CodedError('device', err));
-        break;
-      }
-    }
+    if (hdr.typ === 'ping') this.#tell({ typ: 'pong', props: { user_id: this.userId } });
+    if (hdr.typ === 'accept') this.#accepted.resolve(acceptBody(body && narrow(unpack(body))).protocols);
+    if (hdr.typ !== 'error') return;
+    const { err, close, msgproto } = errorBody(body && narrow(unpack(body)));
+    this.#accepted.reject(new CodedError('device', `handshake error from client: ${err}`));
+    if (close || msgproto === this.#protocol.number) this.#end(new CodedError('device', err));
   }
 
   #tell(message: LooseMessage): void {

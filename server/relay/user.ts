@@ -12,6 +12,8 @@ const behind = 512 * 1024;
 const caughtUp = 128 * 1024;
 /** What a person may fall behind at most: a device that does not pause in time costs him the session, not us the memory. */
 const lost = 16 * 1024 * 1024;
+/** For output that still waits when a session is ended from the server's side, ms. */
+const lastWords = 15_000;
 
 /** What a session is for, by the first message that says so. */
 export type SessionKind = 'terminal' | 'file-transfer' | 'port-forward' | 'other';
@@ -263,7 +265,7 @@ export class UserSocket implements SessionEnd {
     const shell = this.#kind === 'terminal' || this.#shell;
     this.#socket.send(encode(shell ? { hdr: stop, body: utf8.encode(why) } : error));
     this.#conclude();
-    closeSoon(this.#socket, code, why);
+    closeSoon(this.#socket, code, why, lastWords);
   }
 
   #conclude(): void {
