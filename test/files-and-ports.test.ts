@@ -255,7 +255,7 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect'], (mender
   it('H-74 H-75 uploads over HTTP', async () => {
     const put = async (fields: [string, string | Blob][]) => {
       const form = new FormData();
-      for (const [name, value] of fields) form.append(name, value as string);
+      for (const [name, value] of fields) form.append(name, value);
       const answer = await fetch(`${rig.server.url}/api/management/v1/deviceconnect/devices/${ours}/upload`, {
         method: 'PUT',
         headers: { authorization: `Bearer ${rig.operator.token}` },

@@ -39,7 +39,7 @@ export interface ServerRoute {
   /** Stable word for the audit log. Every write has one. */
   readonly audit?: string;
   readonly responses: Readonly<Record<number, { readonly description: string; readonly body?: TSchema }>>;
-  handler(request: ServerRequest): Promise<ServerReply> | ServerReply;
+  readonly handler: (request: ServerRequest) => Promise<ServerReply> | ServerReply;
 }
 
 /** What the server lends the server half of an add-on. */
