@@ -72,6 +72,16 @@ test('a device that failed is named with its reason and how to read its log; the
   expect(JSON.parse(made.body)).toMatchObject({ all_devices: true, force_installation: true });
 });
 
+test('the log of a device that failed a moment ago is waited for', async () => {
+  let looked = 0;
+  await using server = await serveDeployment([deployment('finished', { failure: 1 }, { max_devices: 1 })], [], {
+    [`GET ${path}/${id}/devices/list`]: (): Reply => ({ json: [part('d2', 'failure', { log: looked++ > 0 })] }),
+  });
+  await using ada = await person();
+  const { out } = await ada.call(['deploy', 'release-2', '--device', 'd2'], { server: server.url, token: 't' });
+  expect(out).toContain(`its log: patchbay deployments log ${id} d2\n`);
+});
+
 test('a device that no artifact fits is said to be so, and an aborted deployment has not gone well', async () => {
   await using server = await serveDeployment(
     [deployment('finished', { noartifact: 1 }, { max_devices: 2 })],

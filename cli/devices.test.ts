@@ -33,7 +33,7 @@ test('devices are a table for people and JSON for scripts', async () => {
   await using ada = await person();
   const env = { server: server.url, token: 't' };
   const lines = (await ada.call(['devices'], env)).out.split('\n');
-  expect(lines[0]).toMatch(/^NAME +STATUS +TYPE +RELEASE +LAST SEEN +ID$/);
+  expect(lines[0]).toMatch(/^NAME +STATUS +TYPE +RELEASE +CHECK-IN +ID$/);
   expect(lines[1]).toMatch(/^pump +pending +raspberrypi4 +release-1 +\d+ d ago +a1$/);
   expect(lines[2]).toMatch(/^02:00:b2 +accepted .* b2$/);
   const json = JSON.parse((await ada.call(['devices', '--json'], env)).out) as unknown[];

@@ -149,7 +149,7 @@ function unreachable(server: string, error: unknown): CodedError {
   const cause = (error as { cause?: unknown }).cause ?? error;
   const code = codeOf(cause) ?? codeOf((cause as { errors?: unknown[] } | null)?.errors?.[0]);
   const host = new URL(server).host;
-  const told = (code && reasons[code]) ?? messageOf(cause);
+  const told = (code && (reasons[code] ?? (code.startsWith('ERR_SSL_') && noTls))) || messageOf(cause);
   const certificate = code && /CERT|SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)/.test(code);
   return new CodedError(
     'unreachable',
@@ -159,6 +159,9 @@ function unreachable(server: string, error: unknown): CodedError {
     { cause: error },
   );
 }
+
+/** OpenSSL's own words name a line of its source. */
+const noTls = 'it does not speak TLS as we do: is it an http:// server?';
 
 const reasons: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'nothing listens there: is the server running, is --server right?',

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer as createPlainServer } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -27,6 +28,23 @@ test('a certificate that nobody vouches for is refused in words, and taken only 
       /^error: the certificate of 127\.0\.0\.1:\d+ is not trusted \(.*\): name its CA in .*\n$/,
     );
     expect((await ada.call(['whoami', '--insecure'], env)).out).toMatch(/^ada@example\.com at https:/);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+test('https to a server that speaks http is said in words, without those of OpenSSL', async () => {
+  const server = createPlainServer((_, response) => response.end());
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  await using ada = await person();
+  try {
+    const { code, err } = await ada.call(['whoami'], { server: url, token: 't' });
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: `error: cannot reach ${url}: it does not speak TLS as we do: is it an http:// server?\n`,
+    });
   } finally {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { pause } from '#base/backoff';
 import type { Deployment, DeploymentDevice } from '#proto/http/deployments';
 import type { Context } from '../context.ts';
 import {
@@ -101,7 +102,7 @@ function progress({ io }: Context, deployment: Deployment, width: number): strin
 
 async function conclude(context: Context, http: Http, deployment: Deployment): Promise<void> {
   const { total, good } = tally(deployment);
-  const devices = await devicesOf(http, deployment.id);
+  const devices = await withLogs(http, deployment.id, context.signal);
   const others = devices.filter(({ status }) => !wentWell.has(status));
   const names = await namesById(
     http,
@@ -115,6 +116,15 @@ async function conclude(context: Context, http: Http, deployment: Deployment): P
     return head + failures(deployment, others, names);
   });
   if (!well) throw silent();
+}
+
+/** A device says that it failed and then sends its log: what came of it on each, a moment given for the latter. */
+async function withLogs(http: Http, id: string, signal: AbortSignal): Promise<DeploymentDevice[]> {
+  for (let tries = 6; ; tries--) {
+    const devices = await devicesOf(http, id);
+    if (tries === 0 || devices.every(({ status, log }) => status !== 'failure' || log)) return devices;
+    if (!(await pause(500, signal))) return devices;
+  }
 }
 
 function failures({ id }: Deployment, others: readonly DeploymentDevice[], names: ReadonlyMap<string, string>): string {

@@ -95,7 +95,7 @@ function columns({ paint }: Context): Column<FleetDevice>[] {
     },
     { head: 'TYPE', of: ({ device_type }) => device_type || '-' },
     { head: 'RELEASE', of: ({ artifact_name }) => artifact_name || '-' },
-    { head: 'LAST SEEN', of: ({ last_seen }) => age(last_seen) },
+    { head: 'CHECK-IN', of: ({ last_seen }) => age(last_seen) },
     { head: 'ID', of: ({ id }) => id, paint: (cell) => paint('dim', cell) },
   ];
 }
@@ -129,7 +129,7 @@ function describe(device: FleetDevice, auth: Device, connection: string): string
     ['Identity', identity.join(' ')],
     ['Type', device.device_type || '-'],
     ['Release', device.artifact_name || '-'],
-    ['Last seen', age(device.last_seen)],
+    ['Check-in', age(device.last_seen)],
     ...auth.auth_sets.map((set): [string, string] => ['Key', `${set.status}, since ${age(set.ts)}, set ${set.id}`]),
   ];
   return lines.map(([head, text]) => `${`${head}:`.padEnd(12)}${plain(text)}\n`).join('');
