@@ -26,11 +26,12 @@ export class ByteReader {
   async upTo(length: number): Promise<Uint8Array> {
     const first = await this.some(length);
     if (first === undefined || first.length === length) return first ?? new Uint8Array();
-    const parts = [first];
+    // Copies: what was taken may be gone when more is asked for.
+    const parts = [Buffer.from(first)];
     for (let have = first.length; have < length;) {
       const part = await this.some(length - have);
       if (!part) break;
-      parts.push(part);
+      parts.push(Buffer.from(part));
       have += part.length;
     }
     return Buffer.concat(parts);

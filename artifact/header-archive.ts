@@ -21,31 +21,30 @@ export interface HeaderArchive {
 /** Which part of an artifact a header.tar is. They differ in what may be inside. */
 export type HeaderKind = 'v3' | 'v2' | 'augment';
 
-interface Place {
-  readonly rank: number;
-  readonly once: boolean;
-}
-
 const payloadHeader = 'headers/0000/';
 
-/** Where a file of the header has its place; files of equal rank may come in any order. */
-function placeOf(name: string, kind: HeaderKind, member: string): Place {
-  if (name === 'header-info') return { rank: 0, once: true };
+/** The place of a file in the order of a header; files of equal rank may come in any order. */
+function rankOf(name: string, kind: HeaderKind, member: string): number {
+  if (name === 'header-info') return 0;
   if (name.startsWith('scripts/')) {
     if (kind === 'augment') throw new ArtifactError('unexpected-member', `${member}: scripts have no place there`);
     if (!isScriptName(name.slice('scripts/'.length)))
       throw new ArtifactError('script-name-invalid', `${member}: ${shown(name)}: not the name of a state script`);
-    return { rank: 1, once: true };
+    return 1;
   }
   const file = name.startsWith(payloadHeader) ? name.slice(payloadHeader.length) : '';
   if (kind === 'v2') {
-    if (/^(?:files|type-info|meta-data)$/.test(file)) return { rank: 2, once: true };
-    if (/^(?:checksums|signatures)\/[^/]+$/.test(file)) return { rank: 2, once: true };
+    if (/^(?:files|type-info|meta-data)$/.test(file)) return 2;
+    if (isIgnored(name)) return 2;
   } else {
-    if (file === 'type-info') return { rank: 2, once: true };
-    if (file === 'meta-data') return { rank: 3, once: true };
+    if (file === 'type-info') return 2;
+    if (file === 'meta-data') return 3;
   }
   throw new ArtifactError('unexpected-member', `${member}: ${shown(name)} has no place there`);
+}
+
+function isIgnored(name: string): boolean {
+  return /^headers\/0000\/(?:checksums|signatures)\/[^/]+$/.test(name);
 }
 
 /** Unpacks a header.tar whose stored bytes are already known to be the right ones. `member` names it in errors. */
@@ -66,7 +65,7 @@ export async function readHeaderArchive(
 
 async function collect(tar: TarReader, member: string, kind: HeaderKind, limits: Limits): Promise<HeaderArchive> {
   const found = new Map<string, Uint8Array>();
-  let rank = 0;
+  let before = 0;
   let scripts = 0;
   let entries = 0;
   for (let entry; (entry = await tar.next());) {
@@ -75,24 +74,25 @@ async function collect(tar: TarReader, member: string, kind: HeaderKind, limits:
     if (!isFile(entry, member)) continue;
     if (/^headers\/(?!0000)\d{4}\//.test(entry.name) && claimsSeveral(found.get('header-info')))
       throw new ArtifactError('unsupported-feature', `${member}: several payloads, only one is supported`);
-    const place = placeOf(entry.name, kind, member);
+    const rank = rankOf(entry.name, kind, member);
     if (found.has(entry.name))
       throw new ArtifactError('duplicate-member', `${member}: ${shown(entry.name)} comes twice`);
-    if (place.rank < rank || (found.size === 0 && place.rank > 0))
+    if (rank < before || (found.size === 0 && rank > 0))
       throw new ArtifactError(
         'bad-order',
-        `${member}: ${shown(entry.name)} comes too ${place.rank < rank ? 'late' : 'early'}`,
+        `${member}: ${shown(entry.name)} comes too ${rank < before ? 'late' : 'early'}`,
       );
-    if (place.rank === 3 && rank < 2)
+    if (rank === 3 && before < 2)
       throw new ArtifactError('bad-order', `${member}: ${shown(entry.name)} comes before type-info`);
-    rank = place.rank;
-    const isScript = place.rank === 1;
+    before = rank;
+    const isScript = rank === 1;
     const content = await tar.whole(
       entry,
       isScript ? Math.min(limits.script, limits.scripts - scripts) : limits.headerFile,
     );
     if (isScript) scripts += content.length;
-    found.set(entry.name, content);
+    // What format 2 has of checksums and signatures nobody looks at, and there may be many.
+    found.set(entry.name, isIgnored(entry.name) ? new Uint8Array() : content);
   }
   return {
     headerInfo: required(found, 'header-info', member),

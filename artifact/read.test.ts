@@ -11,6 +11,7 @@ import {
   rawSignature,
   type ArtifactSpec,
 } from './index.ts';
+import { ByteReader } from './byte-reader.ts';
 import { tarEnd, tarHeader, tarMember, tarPadding } from './tar-writer.ts';
 
 const MiB = 1024 * 1024;
@@ -142,6 +143,31 @@ test.each(['none', 'gzip', 'zstd', 'lzma'] as const)(
     await expect.poll(() => released).toBe(true);
   },
 );
+
+test.each(['gzip', 'zstd'] as const)('chunks that are gone at once do no harm (%s)', async (compression) => {
+  const files = Array.from({ length: 2000 }, (_, i): [string, string] => [`f${i}`, String(i).repeat(i % 300)]);
+  const bytes = await artifactBytes({ ...spec(...files), compression });
+  const artifact = await openArtifact(pieces(bytes), { transient: true });
+  const found: [string, string][] = [];
+  for await (const { name, content } of artifact.files()) {
+    let text = '';
+    for await (const chunk of content) text += Buffer.from(chunk).toString();
+    found.push([name, text]);
+  }
+  expect(found).toEqual(files);
+});
+
+test('bytes that come in several chunks are whole, even if each chunk is gone when the next is asked for', async () => {
+  async function* vanishing() {
+    for (const text of ['one ', 'two ', 'three']) {
+      const chunk = new Uint8Array(Buffer.from(text));
+      yield chunk;
+      chunk.buffer.transfer(0);
+    }
+  }
+  const whole = await new ByteReader(vanishing()).upTo(12);
+  expect(Buffer.from(whole).toString()).toBe('one two thre');
+});
 
 test('nothing is asked of the source before somebody wants it', async () => {
   const bytes = await artifactBytes(spec(['a', 'x'.repeat(4 * MiB)]));

@@ -14,18 +14,8 @@ import {
 import { parser } from '#proto/validate';
 import type { LoadedAddon } from './addons.ts';
 import { AddonSession, type SessionHost } from './session.ts';
-
-/** What sessions need of the link to the server. */
-export interface Wire {
-  readonly up: boolean;
-  /** Up, and not full. */
-  readonly ready: boolean;
-  /** The server can pause one session, so the whole socket need not be. */
-  readonly flow: boolean;
-  send(frame: Uint8Array): boolean;
-  pause(): void;
-  resume(): void;
-}
+import { Stalls } from './stalls.ts';
+import type { Wire } from './wire.ts';
 
 export interface SessionTimes {
   /** Silence of a peer, ms, after which it is asked, and after which the session ends (C-29). */
@@ -65,14 +55,14 @@ export class Sessions implements SessionHost {
   readonly #times: SessionTimes;
   readonly #entries = new Map<string, Entry>();
   readonly #serving = new Set<Promise<void>>();
-  /** Sessions for which the socket stands still, each with the moment at which that is over. */
-  readonly #stalling = new Map<AddonSession, NodeJS.Timeout>();
+  readonly #stalls: Stalls;
 
   constructor(addons: readonly LoadedAddon[], wire: Wire, log: Log, times: Partial<SessionTimes> = {}) {
     this.#addons = new Map(addons.flatMap((addon) => (addon.speaks ? [[addon.speaks.protocol.number, addon]] : [])));
     this.#wire = wire;
     this.#log = log;
     this.#times = { ...defaults, ...times };
+    this.#stalls = new Stalls(wire, this.#times.stall, (session) => this.#stalled(session));
   }
 
   get size(): number {
@@ -280,17 +270,7 @@ export class Sessions implements SessionHost {
   }
 
   congested(session: AddonSession, yes: boolean): void {
-    if (this.#wire.flow) {
-      this.#wire.send(encode(toFrame(control, { typ: yes ? 'pause' : 'resume' }, session.sid)));
-      return;
-    }
-    clearTimeout(this.#stalling.get(session));
-    this.#stalling.delete(session);
-    if (yes) {
-      const stalled = setTimeout(() => this.#stalled(session), this.#times.stall);
-      this.#stalling.set(session, stalled);
-      this.#wire.pause();
-    } else if (this.#stalling.size === 0) this.#wire.resume();
+    this.#stalls.set(session, yes);
   }
 
   #stalled(session: AddonSession): void {

@@ -39,7 +39,7 @@ function makeEncoder(): Encoder {
 }
 
 // One of each for all: a new one per frame costs more than the frame of a key press. Neither keeps anything of a
-// message but the encoder its buffer, which is why a large one gets an encoder of its own.
+// message but the encoder its buffer, which is why a large body does not go through it.
 const encoder = makeEncoder();
 const decoder = new Decoder({
   useBigInt64: true,
@@ -48,7 +48,7 @@ const decoder = new Decoder({
   maxArrayLength: 65536,
   maxMapLength: 4096,
 });
-const large = 64 * 1024;
+const large = 1024;
 
 /** MessagePack of any value, bigint as int64, undefined left out. Never throws on what a schema let through. */
 export function pack(value: unknown): Uint8Array {
@@ -75,8 +75,26 @@ export function encode(message: ProtoMsg): Uint8Array {
   if (sid) hdr['sid'] = sid;
   if (props && hasKeys(props)) hdr['props'] = props;
   if (!body || body.length === 0) return encoder.encode({ hdr });
-  return (body.length > large ? makeEncoder() : encoder).encode({ hdr, body });
+  return body.length < large ? encoder.encode({ hdr, body }) : withBody(encoder.encode({ hdr }), body);
 }
+
+/** `{hdr}` becomes `{hdr, body}`. By hand: the library copies a body twice, and keeps a buffer of its size. */
+function withBody(head: Uint8Array, body: Uint8Array): Uint8Array {
+  const size = body.length;
+  const width = size < 0x10000 ? 2 : 4;
+  const start = head.length + bodyKey.length + 1 + width;
+  const frame = new Uint8Array(start + size);
+  frame.set(head);
+  frame[0] = 0x82;
+  frame.set(bodyKey, head.length);
+  // bin16 or bin32
+  frame[head.length + bodyKey.length] = width === 2 ? 0xc5 : 0xc6;
+  for (let at = 1, rest = size; at <= width; at++, rest = Math.floor(rest / 256)) frame[start - at] = rest % 256;
+  frame.set(body, start);
+  return frame;
+}
+
+const bodyKey = Uint8Array.of(0xa4, 0x62, 0x6f, 0x64, 0x79);
 
 function hasKeys(map: object): boolean {
   for (const _ in map) return true;

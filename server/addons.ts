@@ -42,8 +42,7 @@ export async function addonRoutes(
 }
 
 function mounted(served: ServerRoute): Route {
-  const { handler: _, ...spec } = served;
-  return route(spec, (context) => {
+  return route(served, (context) => {
     const { req, res, params, query, requestId } = context;
     return served.handler({
       req,

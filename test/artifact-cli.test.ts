@@ -233,7 +233,9 @@ describe('patchbay artifact', () => {
 
   test('the program itself says what is wrong and ends with the code', async () => {
     const outcome = await run(process.execPath, [launcher, 'artifact', 'validate', 'nothere.mender']);
-    expect(outcome).toEqual(refused(4, /^patchbay artifact: nothere.mender: cannot be opened: no such file\n$/));
+    expect(outcome).toEqual(
+      refused(4, /^patchbay artifact: nothere.mender: cannot be opened: no such file or directory\n$/),
+    );
   });
 
   test('two runs give the same bytes', async () => {

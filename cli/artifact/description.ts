@@ -54,8 +54,14 @@ function meta(metaData: Readonly<Record<string, unknown>> | undefined): string[]
   ];
 }
 
+/** A tar may hold any number for a time, a date may not. */
+function timeOf(seconds: number): string {
+  const date = new Date(seconds * 1000);
+  return Number.isNaN(date.getTime()) ? 'unknown' : date.toISOString().replace('T', ' ').replace('.000Z', ' +0000 UTC');
+}
+
 function fileLines({ name, size, modified, checksum }: FileFacts): string[] {
-  const time = new Date(modified * 1000).toISOString().replace('T', ' ').replace('.000Z', ' +0000 UTC');
+  const time = timeOf(modified);
   return [
     `      - checksum: ${checksum}`,
     `        modified: ${time}`,

@@ -16,6 +16,8 @@ export async function payloadInput(
   scratch: string,
   { input: standard }: Terminal,
 ): Promise<PayloadSource> {
+  if (path.startsWith('ssh://'))
+    throw misuse(`${path}: snapshots of a running device are not supported, give an image file`);
   if (path === '-') return spooled(standard, 'stdin', scratch);
   const found = await input(path, () => stat(path));
   if (found.isDirectory()) throw misuse(`${path}: is a folder, not a file`);

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { fileChunks, openArtifact, type OpenArtifact, type ReadOptions } from '#artifact';
-import { exit, Failure } from './exit.ts';
+import { exit, Failure, reason } from './exit.ts';
 import { counted, progressBar, type Terminal } from './progress.ts';
 
 export interface OpenOptions extends ReadOptions {
@@ -15,7 +15,7 @@ export async function openFile(
   { progress: wanted = true, ...options }: OpenOptions,
 ): Promise<OpenArtifact & { done(): Promise<void> }> {
   const { size } = await stat(path).catch((cause: unknown) => {
-    throw new Failure(exit.cannotOpen, `${path}: cannot be opened: no such file`, { cause });
+    throw new Failure(exit.cannotOpen, `${path}: cannot be opened: ${reason(cause)}`, { cause });
   });
   const progress = progressBar(terminal, title, size, wanted);
   const source = counted(fileChunks(path), progress);

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { CodedError } from '#base/errors';
 import { runChild } from '../child.ts';
@@ -10,25 +10,38 @@ export async function makeFifo(file: string): Promise<void> {
     throw new CodedError('fifo', `cannot make FIFO ${file}: ${ended.error?.message ?? ended.output}`);
 }
 
+/** Linux: a handle of the file's place, neither for reading nor for writing. Node has no name for it. */
+const O_PATH = 0o10000000;
+
 /**
  * Opens a FIFO for writing as soon as somebody reads it. Undefined once `gone` settles first: nobody will ever read.
  * The wait is a blocked open in Node's thread pool, of which there is at most one at a time.
  */
 export async function openForReader(file: string, gone: Promise<unknown>): Promise<FileHandle | undefined> {
+  // Names the FIFO itself: a module may delete its name, and the blocked open must still be let go.
+  const anchor = openSync(file, O_PATH);
+  let waiting = true;
   let over = false;
   const opening = open(file, constants.O_WRONLY);
   const release = gone.then(async () => {
+    if (!waiting) return;
     over = true;
-    // A reader of our own lets the blocked open go.
-    const reader = await open(file, constants.O_RDONLY | constants.O_NONBLOCK).catch(() => undefined);
+    // A reader of our own lets the blocked open go. It does not block, and must not wait for a thread of the pool:
+    // several blocked opens could have taken them all.
+    const reader = openSync(`/proc/self/fd/${anchor}`, constants.O_RDONLY | constants.O_NONBLOCK);
     await opening.catch(() => undefined);
-    await reader?.close();
+    closeSync(reader);
   });
-  const handle = await opening;
-  if (!over) return handle;
-  await release;
-  await handle.close();
-  return undefined;
+  try {
+    const handle = await opening;
+    if (!over) return handle;
+    await handle.close();
+    await release;
+    return undefined;
+  } finally {
+    waiting = false;
+    closeSync(anchor);
+  }
 }
 
 /** Writes all of it, waiting for the reader. Rejects with EPIPE when that has gone. */

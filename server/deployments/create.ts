@@ -44,7 +44,7 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
         artifacts: JSON.stringify(artifacts.map((artifact) => artifact.id)),
         type: 'software',
         force_installation: plan.force ? 1 : 0,
-        groups: JSON.stringify(plan.groups),
+        groups: JSON.stringify(plan.groups.length > 0 ? plan.groups : await groupsOf(trx, devices)),
         configuration: null,
         constructor_hash: hash,
       });
@@ -60,6 +60,20 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
     throw conflict(`an identical deployment is active: ${same?.id ?? 'finished just now'}`);
   }
   return id;
+}
+
+/** A deployment to one device is shown under that device's groups (`server-api.md` §3.1). */
+async function groupsOf(trx: Queries, [device = '', ...others]: readonly string[]): Promise<string[]> {
+  if (others.length > 0) return [];
+  const rows = await trx
+    .selectFrom('attributes')
+    .select('text')
+    .where('device_id', '=', device)
+    .where('scope', '=', 'system')
+    .where('name', '=', 'group')
+    .orderBy('seq')
+    .execute();
+  return rows.flatMap(({ text }) => (text === null ? [] : [text]));
 }
 
 type NewRow = Pick<

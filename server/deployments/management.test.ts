@@ -106,6 +106,12 @@ describe('a new deployment (server-api.md §2.2, §3.1)', () => {
     expect((await server.call('GET', `${path}/${all}/device_list`)).json).toEqual(['a1', 'a2', 'a3']);
     expect((await server.call('GET', `${path}/${group}/device_list`)).json).toEqual(['a2']);
     expect((await server.call('GET', `${path}/${group}`)).json.groups).toEqual(['lab']);
+    await server.db
+      .insertInto('attributes')
+      .values({ device_id: 'a3', scope: 'system', name: 'group', seq: 0, kind: 's', text: 'attic', ts: '' })
+      .execute();
+    const one = locationId(await make({ name: 'one', artifact_name: 'r1', devices: ['a3'] }));
+    expect((await server.call('GET', `${path}/${one}`)).json.groups).toEqual(['attic']);
     expect((await make({ name: 'none', artifact_name: 'r1' }, `${path}/group/none`)).status).toBe(400);
     expect((await make(asked(), `${path}/group/lab`)).status).toBe(400);
     expect((await make({ name: 'x', artifact_name: 'r9' }, `${path}/group/lab`)).status).toBe(422);

@@ -24,6 +24,7 @@ export class Rig implements AsyncDisposable {
   readonly server: Server;
   readonly operator: Operator;
   readonly #programs: Program[] = [];
+  readonly #connects = new Map<string, { program: Program; start: () => Promise<Program> }>();
   #count = 0;
 
   private constructor(folder: string, server: Server, operator: Operator) {
@@ -48,10 +49,21 @@ export class Rig implements AsyncDisposable {
     await layDevice({ folder, mac, type: 'bench', serverUrl: this.server.url });
     this.#programs.push(startClient(folder, bus.address));
     const device = await this.operator.welcome(mac);
-    const start = connect === 'patchbay' ? startConnect : startMenderConnect;
-    this.#programs.push(await start(folder, bus.address));
+    const start = () => (connect === 'patchbay' ? startConnect : startMenderConnect)(folder, bus.address);
+    const program = await start();
+    this.#programs.push(program);
+    this.#connects.set(device.id, { program, start });
     await this.operator.connected(device.id);
     return device;
+  }
+
+  /** Kills the Connect daemon of a device without a word, and starts another one. */
+  async crash(device: string): Promise<void> {
+    const { program, start } = this.#connects.get(device)!;
+    await program.stop('SIGKILL');
+    const next = await start();
+    this.#programs.push(next);
+    this.#connects.set(device, { program: next, start });
   }
 
   /** The environment in which `patchbay` is logged in. */
