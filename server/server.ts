@@ -23,6 +23,7 @@ import { DeviceTokens } from './devices/tokens.ts';
 import type { TokenVerifier } from './http/guard.ts';
 import type { Frame } from './http/mount.ts';
 import { webFolder } from './http/pages.ts';
+import { inTime } from './http/deadline.ts';
 import { quickly } from './http/quick.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
@@ -136,10 +137,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       trustedProxies: config.trustedProxies,
       webFolder: webFolder(),
     });
-    server.on(
-      'request',
-      quickly(routes, frame, (req, res) => void app(req, res)),
-    );
+    server.on('request', inTime(quickly(routes, frame, (req, res) => void app(req, res))));
     server.on('upgrade', (req, socket, head) => {
       // socket.io takes its own path; whatever is neither's is closed.
       if (!relay.handleUpgrade(req, socket, head) && !req.url?.startsWith(livePath)) socket.destroy();
