@@ -50,7 +50,7 @@ export async function main(args: string[]): Promise<number> {
 }
 
 function build(end: (code: number) => void): Command {
-  const program = new Command('client')
+  const program = new Command('patchbay client')
     .description('Patchbay update client')
     .version(version, '-v, --version')
     .option('-c, --config <file>', 'main configuration')

@@ -19,7 +19,7 @@ interface Flags {
 /** Exit code: 0 done, 1 failed, 2 wrong usage. A bundle passes its table of add-ons. */
 export async function main(args: string[], builtIn?: LoadModule): Promise<number> {
   let code = 0;
-  const program = new Command('connect')
+  const program = new Command('patchbay connect')
     .description('Keeps this device connected to its server, and lets people in as its configuration allows.')
     .option('-c, --config <file>', 'configuration', configFile)
     .option('-b, --fallback-config <file>', 'configuration below that one, key by key', fallbackFile)

@@ -9,7 +9,7 @@ import { createApp, healthRoute } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
 import { AuditLog } from './audit/audit.ts';
-import { sessionEntry } from './audit/session.ts';
+import { SessionAudit } from './audit/session.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { openFolder } from './blobs/folder.ts';
 import { Activity } from './deployments/activity.ts';
@@ -67,6 +67,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const verify: TokenVerifier = { user: (token) => users.verify(token), device: (token) => tokens.verify(token) };
     const live = liveSockets(server, verify);
     const audit = new AuditLog(db);
+    const sessionAudit = new SessionAudit(db, audit);
     const tokens = new DeviceTokens(db, keys);
     const presence = new Presence(db, live);
     const inventory = new Inventory(db, live);
@@ -81,7 +82,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       onDisconnected: (id, connection) =>
         void presence.disconnected(id, connection).catch(failed('presence not written')),
       async audit(event) {
-        await audit.append(sessionEntry(event));
+        await sessionAudit.write(event);
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
       },
     });
@@ -99,6 +100,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       decommissioned: (deviceId) => decommissionDevice({ db, live }, deviceId),
     });
     await presence.reset();
+    await sessionAudit.recover();
     await devices.resume();
     const blobs = await openFolder(join(config.data, 'artifacts'));
     const orphans = await removeOrphans(db, blobs);

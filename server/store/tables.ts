@@ -182,6 +182,13 @@ export interface Audit {
   details: string | null;
 }
 
+/** Sessions that the audit log has open: what a crash leaves here is closed at the next start. */
+export interface OpenSessions {
+  sid: string;
+  /** The entry of its opening, JSON. */
+  entry: string;
+}
+
 /** Free settings that clients keep here: of everybody (owner `global`), or of one user. JSON text. */
 export interface Settings {
   owner: string;
@@ -210,6 +217,7 @@ export interface Database {
   device_deployments: DeviceDeployments;
   deployment_logs: DeploymentLogs;
   audit: Audit;
+  open_sessions: OpenSessions;
   settings: Settings;
   secrets: Secrets;
 }

@@ -203,6 +203,11 @@ export async function up(db: Kysely<unknown>): Promise<void> {
   await schema.createIndex('audit_actor').on('audit').columns(['actor_id', 'id']).execute();
 
   await schema
+    .createTable('open_sessions')
+    .addColumn('sid', 'text', (c) => c.primaryKey())
+    .addColumn('entry', 'text', (c) => c.notNull())
+    .execute();
+  await schema
     .createTable('settings')
     .addColumn('owner', 'text', (c) => c.primaryKey())
     .addColumn('document', 'text', (c) => c.notNull())
