@@ -124,6 +124,14 @@ it('a shell that is refused says why, and the terminal is as it was', async () =
   expect(line.closed).toBe(true);
 });
 
+it('a device that does not answer is named as what the person waits for', async () => {
+  const { line, stderr, read, done } = start();
+  await new Promise<void>((resolve) => stderr.once('readable', resolve));
+  expect(read(stderr)).toBe('waiting for pi to answer (Ctrl-C leaves)\n');
+  line.lose('device disconnected');
+  expect(await done).toBe(1);
+});
+
 it('Ctrl-] leaves, and stops the shell', async () => {
   const { line, stdin, stderr, read, done } = start();
   line.say(started);

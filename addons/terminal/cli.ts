@@ -14,6 +14,8 @@ const utf8 = new TextDecoder();
 const leaveKey = 0x1d;
 /** Ctrl-D: how a terminal says that the input is over. */
 const endOfInput = Uint8Array.of(4);
+/** Until a person is told that it is the device that lets him wait, ms. */
+const silence = 2000;
 /** A read that is longer was pasted or piped, and a Ctrl-] in it is data. */
 const typedAtMost = 16;
 
@@ -51,17 +53,20 @@ async function converse(host: Host, device: NamedDevice): Promise<Outcome> {
   const stopped = (): void => left.resolve({ code: 1 });
   host.signal.addEventListener('abort', stopped);
   let typing: Promise<void> | undefined;
+  let waiting: NodeJS.Timeout | undefined;
   let outcome: Outcome = { code: 1 };
   try {
     const { columns, rows } = stdout;
     const size = columns && rows ? { terminal_width: columns, terminal_height: rows } : {};
     session.send({ typ: 'new', props: size, body: none });
+    waiting = setTimeout(() => stderr.write(`waiting for ${device.name} to answer (Ctrl-C leaves)\n`), silence);
     outcome = await Promise.race([receive(), left.promise]);
     return outcome;
   } finally {
     host.signal.removeEventListener('abort', stopped);
     stdout.off('resize', resize);
     watch.stop();
+    clearTimeout(waiting);
     session.send({ typ: 'stop', props: {}, body: none });
     session.close();
     stdin.setRawMode?.(false);
@@ -97,6 +102,7 @@ async function converse(host: Host, device: NamedDevice): Promise<Outcome> {
   }
 
   function started({ props, body }: Extract<Message, { typ: 'new' }>): void {
+    clearTimeout(waiting);
     if (props.status === ShellStatus.Error) throw refused(utf8.decode(body));
     if (typing) return;
     if (stdin.isTTY) {
