@@ -1,7 +1,10 @@
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import { Command } from 'commander';
 import { CodedError, messageOf } from '#base/errors';
 import { createLog } from '#base/log';
 import { configOf, serverOptions } from './config.ts';
+import { makeDataFolder } from './data-folder.ts';
 
 /** `patchbay server`: runs until SIGTERM or SIGINT. `patchbay user …` is in `users/command.ts`. */
 export async function main(args: string[]): Promise<number> {
@@ -14,6 +17,9 @@ export async function main(args: string[]): Promise<number> {
     const log = createLog(config.logLevel);
     const stop = new AbortController();
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
+    // The next start finds what this one compiled. In the server's own folder: nobody else may write there.
+    await makeDataFolder(config.data);
+    enableCompileCache(join(config.data, 'compiled'));
     const { startServer } = await import('./server.ts');
     const server = await startServer(config, log);
     const url =

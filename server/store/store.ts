@@ -3,7 +3,7 @@ import SQLite from 'better-sqlite3';
 import { Kysely, SqliteDialect, type Transaction } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { CodedError, codeOf, messageOf } from '#base/errors';
-import { makeFolder } from '#base/folder';
+import { makeDataFolder, unusable } from '../data-folder.ts';
 import { regexp } from './regexp.ts';
 import { prepared } from './prepared.ts';
 import { up as first } from './migrations/0001-first.ts';
@@ -19,7 +19,7 @@ const migrations: Readonly<Record<string, Migration>> = { '0001-first': { up: fi
 /** Opens (and makes or migrates) the SQLite database in a data folder. Throws `data_unusable` in words for a person. */
 export async function openStore(data: string): Promise<Db> {
   try {
-    await makeFolder(data, 0o700);
+    await makeDataFolder(data);
     const sqlite = new SQLite(join(data, 'patchbay.db'), { timeout: 5000 });
     sqlite.pragma('journal_mode = WAL');
     sqlite.pragma('synchronous = FULL');
@@ -30,19 +30,7 @@ export async function openStore(data: string): Promise<Db> {
     return db;
   } catch (error) {
     if (error instanceof CodedError) throw error;
-    const why =
-      codeOf(error) === 'EACCES' ||
-      codeOf(error) === 'EROFS' ||
-      codeOf(error) === 'ENOENT' ||
-      codeOf(error) === 'SQLITE_CANTOPEN' ||
-      codeOf(error) === 'SQLITE_READONLY';
-    throw new CodedError(
-      'data_unusable',
-      why
-        ? `cannot write the data folder ${data}: ${messageOf(error)}. Give a folder that this user owns with --data`
-        : `cannot use the data folder ${data}: ${messageOf(error)}`,
-      { cause: error },
-    );
+    throw unusable(data, error);
   }
 }
 
