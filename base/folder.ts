@@ -1,3 +1,4 @@
+import { mkdirSync, statSync } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { codeOf } from './errors.ts';
@@ -18,5 +19,22 @@ export async function makeFolder(path: string, mode = 0o777): Promise<void> {
       // Somebody else made it in between.
       if (codeOf(again) !== 'EEXIST') throw again;
     });
+  }
+}
+
+/** The same at once, for what must be on the disk before the next line runs. */
+export function makeFolderSync(path: string, mode = 0o777): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    const above = dirname(path);
+    if (codeOf(error) === 'EEXIST' && statSync(path).isDirectory()) return;
+    if (codeOf(error) !== 'ENOENT' || above === path) throw error;
+    makeFolderSync(above);
+    try {
+      mkdirSync(path, { mode });
+    } catch (again) {
+      if (codeOf(again) !== 'EEXIST') throw again;
+    }
   }
 }

@@ -1,10 +1,11 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { makeFolderSync } from '#base/folder';
 
 /** Replaces a file so that after a power cut it holds the old or the new content, whole: write, fsync, rename, fsync the folder. */
 export function writeDurably(file: string, content: string | Uint8Array, mode = 0o600): void {
   const folder = dirname(file);
-  mkdirSync(folder, { recursive: true });
+  makeFolderSync(folder);
   const next = `${file}.next`;
   const handle = openSync(next, 'w', mode);
   try {

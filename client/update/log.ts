@@ -1,16 +1,7 @@
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '#base/errors';
+import { makeFolderSync } from '#base/folder';
 import type { Log } from '#base/log';
 import type { LogMessage } from '#proto/http/device';
 
@@ -71,7 +62,7 @@ class LogFile {
     const safe = id.replaceAll(/[^A-Za-z0-9._-]/g, '_').slice(0, 200);
     this.#path = join(folder, `deployments.0000.${safe}.log`);
     try {
-      mkdirSync(folder, { recursive: true });
+      makeFolderSync(folder);
       rotate(folder, safe);
       this.#handle = openSync(this.#path, 'a', 0o600);
     } catch (error) {
