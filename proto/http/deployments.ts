@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { Id, Nullable, OneOf, Text, Timestamp } from './common.ts';
+import { Id, Nullable, OneOf, Text, Timestamp } from './conventions.ts';
 
 export { deploymentsV1, deploymentsV2 } from './paths.ts';
 

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { Id, OneOf, Text, Timestamp } from './common.ts';
+import { Id, OneOf, Text, Timestamp } from './conventions.ts';
 
 export { devauth, deviceconnect, inventoryV1, inventoryV2 } from './paths.ts';
 

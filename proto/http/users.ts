@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox';
-import { Id, Text, Timestamp } from './common.ts';
+import { Id, Text, Timestamp } from './conventions.ts';
 
 export { auditPath, useradm } from './paths.ts';
 

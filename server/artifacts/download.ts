@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { Type } from 'typebox';
 import type { Log } from '#base/log';
-import { Text } from '#proto/http/common';
+import { Text } from '#proto/http/conventions';
 import { badRequest, notFound } from '../errors.ts';
 import { type Context, type Reply, type Route, route } from '../http/route.ts';
 import type { ArtifactDeps } from './deps.ts';

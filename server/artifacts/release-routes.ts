@@ -1,5 +1,5 @@
 import { type TSchema, Type } from 'typebox';
-import { Repeated, Text } from '#proto/http/common';
+import { Repeated, Text } from '#proto/http/conventions';
 import { deploymentsV1, deploymentsV2, Release, ReleaseChange, ReleaseTags, ReleaseV1 } from '#proto/http/deployments';
 import { badRequest, conflict, notFound } from '../errors.ts';
 import { listOf, pageHeaders, PageQuery } from '../http/paging.ts';

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Repeated, Text } from '#proto/http/common';
+import { Repeated, Text } from '#proto/http/conventions';
 import { Artifact, ArtifactChange, deploymentsV1, deploymentsV2, DownloadLink } from '#proto/http/deployments';
 import { badRequest, conflict, notFound, unprocessable } from '../errors.ts';
 import { listOf, pageHeaders, pageOf, PageQuery } from '../http/paging.ts';

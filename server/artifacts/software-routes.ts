@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Repeated, Text } from '#proto/http/common';
+import { Repeated, Text } from '#proto/http/conventions';
 import { Software } from '#proto/http/deployments';
 import { badRequest } from '../errors.ts';
 import { listOf, pageHeaders, pageOf, PageQuery } from '../http/paging.ts';

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Text } from '#proto/http/common';
+import { Text } from '#proto/http/conventions';
 import { auditPath } from '#proto/http/users';
 import { json, route, type Route } from '../http/route.ts';
 import { pageHeaders, pageOf, PageQuery } from '../http/paging.ts';

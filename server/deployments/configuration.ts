@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Type } from 'typebox';
 import { artifactBytes } from '#artifact';
-import { Text } from '#proto/http/common';
+import { Text } from '#proto/http/conventions';
 import type { NextDeployment } from '#proto/http/device';
 import { artifactType, sendFile } from '../artifacts/download.ts';
 import { checkLink, linkLife, signLink } from '../artifacts/link.ts';

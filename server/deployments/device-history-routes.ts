@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Text } from '#proto/http/common';
+import { Text } from '#proto/http/conventions';
 import { deploymentsV1, DeviceHistoryEntry } from '#proto/http/deployments';
 import { pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
 import { empty, json, type Route, route } from '../http/route.ts';

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { Text } from '#proto/http/common';
+import { Text } from '#proto/http/conventions';
 import { DeploymentLog, NextDeployment, NextV1, NextV2, StatusReport } from '#proto/http/device';
 import { artifactDownloadPath, linkLife, signLink } from '../artifacts/link.ts';
 import { badRequest, HttpError } from '../errors.ts';

@@ -1,6 +1,6 @@
 import { Type } from 'typebox';
 import { PageQuery } from '../http/paging.ts';
-import { Repeated, Text } from '#proto/http/common';
+import { Repeated, Text } from '#proto/http/conventions';
 import {
   Counters,
   Deployment,

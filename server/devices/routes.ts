@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Repeated, Text } from '#proto/http/common';
+import { Repeated, Text } from '#proto/http/conventions';
 import { AuthSetStatus, devauth, Device, DeviceCount, deviceStatuses } from '#proto/http/devices';
 import { badRequest, unauthorized } from '../errors.ts';
 import { rawBody } from '../http/mount.ts';

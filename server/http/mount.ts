@@ -4,7 +4,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { parser } from '#proto/validate';
-import { jsonBodyLimit, requestIdHeader } from '#proto/http/common';
+import { jsonBodyLimit, requestIdHeader } from '#proto/http/conventions';
 import { HttpError, statusFor } from '../errors.ts';
 import { authorize, type TokenVerifier } from './guard.ts';
 import type { AuditNote, Caller, Context, Reply, Route, RouteSpec } from './route.ts';

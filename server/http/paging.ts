@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { perPageDefault, perPageLimit, totalCountHeader } from '#proto/http/common';
+import { perPageDefault, perPageLimit, totalCountHeader } from '#proto/http/conventions';
 import { badRequest } from '../errors.ts';
 
 /** Query parameters of a paged list; numbers come as text and are checked by `pageOf`, whose texts clients know. */

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Id, Text } from '#proto/http/common';
+import { Id, Text } from '#proto/http/conventions';
 import { inventoryV1 } from '#proto/http/devices';
 import { notFound } from '../errors.ts';
 import { pageHeaders, pageOf, PageQuery } from '../http/paging.ts';

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Repeated, Text } from '#proto/http/common';
+import { Repeated, Text } from '#proto/http/conventions';
 import {
   AttributeValue,
   InventoryDevice,

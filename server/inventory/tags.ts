@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Type } from 'typebox';
-import { Text } from '#proto/http/common';
+import { Text } from '#proto/http/conventions';
 import { inventoryV1 } from '#proto/http/devices';
 import { badRequest, HttpError, notFound } from '../errors.ts';
 import { empty, route, type Route } from '../http/route.ts';

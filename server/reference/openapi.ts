@@ -1,5 +1,5 @@
 import type { TSchema } from 'typebox';
-import { ApiError } from '#proto/http/common';
+import { ApiError } from '#proto/http/conventions';
 import type { Route, RouteSpec } from '../http/route.ts';
 
 type Json = Record<string, unknown>;

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Text } from '#proto/http/common';
+import { Text } from '#proto/http/conventions';
 import { useradm } from '#proto/http/users';
 import { callerId, empty, json, route, type Context, type Reply, type Route } from '../http/route.ts';
 import type { AccessTokens } from './access-tokens.ts';

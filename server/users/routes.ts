@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { Repeated, Text } from '#proto/http/common';
+import { Repeated, Text } from '#proto/http/conventions';
 import { Me, NewUser, User, useradm } from '#proto/http/users';
 import { unauthorized } from '../errors.ts';
 import { callerId, empty, json, route, type Route } from '../http/route.ts';

@@ -1,5 +1,5 @@
 import { CodedError } from '#base/errors';
-import { requestIdHeader, totalCountHeader } from '#proto/http/common';
+import { requestIdHeader, totalCountHeader } from '#proto/http/conventions';
 import { dropToken, readToken } from './token.ts';
 
 /** A request that did not do what it should. `status` 0: no answer came at all. */

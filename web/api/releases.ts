@@ -1,6 +1,6 @@
 import { keepPreviousData, useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { deploymentsV1, deploymentsV2, type DownloadLink, type Release } from '#proto/http/deployments';
-import { requestIdHeader } from '#proto/http/common';
+import { requestIdHeader } from '#proto/http/conventions';
 import { ApiFailure, failureOf, getJson, getPage, send } from './http.ts';
 import { readToken } from './token.ts';
 
