@@ -10,6 +10,7 @@ import { DeviceTokens } from '../server/devices/tokens.ts';
 import { openStore } from '../server/store/store.ts';
 import { loadKeys } from '../server/tokens/keys.ts';
 import { median, type Bench } from './row.ts';
+import { startSaying } from './load/saying.ts';
 
 const devices = 10_000;
 const rounds = 5;
@@ -22,8 +23,15 @@ export const run: Bench = async () => {
   try {
     const tokens = join(folder, 'tokens.json');
     await writeFile(tokens, JSON.stringify(await seed(folder)));
-    const server = await start(children, ['bin/patchbay.js', 'server', '--data', folder, '--listen', '127.0.0.1:0']);
-    const bare = await start(children, ['-e', bareServer]);
+    const server = await startSaying(children, [
+      'bin/patchbay.js',
+      'server',
+      '--data',
+      folder,
+      '--listen',
+      '127.0.0.1:0',
+    ]);
+    const bare = await startSaying(children, ['-e', bareServer]);
     await load(server, tokens); // warms code and the token cache
     await load(bare, tokens);
     const ours: number[] = [];
@@ -114,24 +122,6 @@ const bareServer = `
   require('node:http').createServer((_req, res) => { res.statusCode = 204; res.end(); })
     .listen(0, '127.0.0.1', function () { console.error(JSON.stringify({ url: 'http://127.0.0.1:' + this.address().port })); });
 `;
-
-/** Starts a server that says its URL on standard error. */
-async function start(children: ChildProcess[], args: string[]): Promise<string> {
-  const child = spawn(process.execPath, args, {
-    cwd: join(import.meta.dirname, '..'),
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  children.push(child);
-  let said = '';
-  for await (const chunk of child.stderr.iterator({ destroyOnReturn: false })) {
-    said += String(chunk);
-    const url = /"url":"([^"]+)"/.exec(said)?.[1];
-    if (!url) continue;
-    child.stderr.resume();
-    return url;
-  }
-  throw new Error(`${args.join(' ')} ended: ${said}`);
-}
 
 /** Requests a second that a server answered. */
 async function load(url: string, tokens: string): Promise<number> {

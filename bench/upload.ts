@@ -1,6 +1,6 @@
 // How fast the API takes a 512 MiB artifact; beside it a bare node:http that writes a body to a file while hashing it.
 // Both servers in processes of their own, in turns.
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, open, rm, stat } from 'node:fs/promises';
 import { once } from 'node:events';
@@ -12,6 +12,7 @@ import { openStore } from '../server/store/store.ts';
 import { loadKeys } from '../server/tokens/keys.ts';
 import { Users } from '../server/users/users.ts';
 import { median, type Bench } from './row.ts';
+import { startSaying } from './load/saying.ts';
 
 const MiB = 1024 * 1024;
 const size = 512 * MiB;
@@ -27,8 +28,15 @@ export const run: Bench = async () => {
     const db = await openStore(folder);
     await new Users(db, await loadKeys(db)).create({ ...account, roles: ['admin'] });
     await db.destroy();
-    const server = await start(children, ['bin/patchbay.js', 'server', '--data', folder, '--listen', '127.0.0.1:0']);
-    const bare = await start(children, ['-e', bareServer, join(folder, 'bare')]);
+    const server = await startSaying(children, [
+      'bin/patchbay.js',
+      'server',
+      '--data',
+      folder,
+      '--listen',
+      '127.0.0.1:0',
+    ]);
+    const bare = await startSaying(children, ['-e', bareServer, join(folder, 'bare')]);
     const token = await login(server);
     const upload = async (): Promise<number> => {
       const path = '/api/management/v1/deployments/artifacts';
@@ -111,24 +119,6 @@ const bareServer = `
     res.end();
   }).listen(0, '127.0.0.1', function () { console.error(JSON.stringify({ url: 'http://127.0.0.1:' + this.address().port })); });
 `;
-
-/** Starts a server that says its URL on standard error. */
-async function start(children: ChildProcess[], args: string[]): Promise<string> {
-  const child = spawn(process.execPath, args, {
-    cwd: join(import.meta.dirname, '..'),
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  children.push(child);
-  let said = '';
-  for await (const chunk of child.stderr.iterator({ destroyOnReturn: false })) {
-    said += String(chunk);
-    const url = /"url":"([^"]+)"/.exec(said)?.[1];
-    if (!url) continue;
-    child.stderr.resume();
-    return url;
-  }
-  throw new Error(`${args.join(' ')} ended: ${said}`);
-}
 
 async function login(server: string): Promise<string> {
   const basic = Buffer.from(`${account.email}:${account.password}`).toString('base64');

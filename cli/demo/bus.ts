@@ -1,4 +1,4 @@
-import { access, writeFile } from 'node:fs/promises';
+import { access, constants, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,7 +14,7 @@ export async function findBusDaemon(path: string): Promise<string> {
     const file = join(folder, 'dbus-daemon');
     if (
       folder &&
-      (await access(file).then(
+      (await access(file, constants.X_OK).then(
         () => true,
         () => false,
       ))

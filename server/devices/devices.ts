@@ -53,10 +53,9 @@ export class Devices {
       .where('identity_hash', '=', hash)
       .where('pubkey', '=', pem)
       .executeTakeFirst();
+    if (!known) await this.#admit(identity, hash, pem, 'pending');
     if (known?.status === 'preauthorized') await this.#move(known.device_id, known.id, 'accepted');
-    else if (!known) await this.#admit(identity, hash, pem, 'pending');
-    else if (known.status !== 'accepted') throw unauthorized('dev auth: unauthorized');
-    if (!known) throw unauthorized('dev auth: unauthorized');
+    else if (known?.status !== 'accepted') throw unauthorized('dev auth: unauthorized');
     // A token that is issued makes the set's tokens good again after they were taken away one by one.
     const issued = await this.#db
       .updateTable('auth_sets')

@@ -35,20 +35,27 @@ const published = ((): string | undefined => {
     return undefined;
   }
 })();
-it.skipIf(!published)('tells how many of the published public operations there are (skipped without ../shared)', () => {
-  const ours = new Set(
-    server.server.routes.map(({ spec }) => `${spec.method} ${spec.path.replaceAll(/\{\w+\}/g, '{}')}`),
-  );
-  const wanted: string[] = [];
-  let path = '';
-  for (const line of (published ?? '').split('\n')) {
-    const found = /^ {2}['"]?(\/[^'":]*)['"]?:/.exec(line);
-    if (found) path = found[1]!;
-    const method = /^ {4}(get|put|post|delete|patch):/.exec(line);
-    if (method && /^\/api\/(devices|management)\//.test(path))
-      wanted.push(`${method[1]!.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '{}')}`);
-  }
-  const missing = wanted.filter((operation) => !ours.has(operation));
-  console.log(`${wanted.length - missing.length} of ${wanted.length} published operations`);
-  expect(wanted.length).toBeGreaterThan(100);
-});
+it.skipIf(!published)(
+  'has every published public operation but those that are named here (skipped without ../shared)',
+  () => {
+    // A route of ours with a parameter covers the paths that spell its values out (`limits/storage`).
+    const ours = server.server.routes.map(
+      ({ spec }) => new RegExp(`^${spec.method} ${spec.path.replaceAll('.', '\\.').replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+    );
+    const wanted: string[] = [];
+    let path = '';
+    for (const line of (published ?? '').split('\n')) {
+      const found = /^ {2}['"]?(\/[^'":]*)['"]?:/.exec(line);
+      if (found) path = found[1]!;
+      const method = /^ {4}(get|put|post|delete|patch):/.exec(line);
+      if (method && /^\/api\/(devices|management)\//.test(path))
+        wanted.push(`${method[1]!.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '{}')}`);
+    }
+    const missing = wanted.filter((operation) => !ours.some((route) => route.test(operation)));
+    console.log(`${wanted.length - missing.length} of ${wanted.length} published operations`);
+    // What is not there yet, by noun; anything else that goes missing was lost.
+    const expected = /deviceconfig|iot-manager|sessions\/\{\}\/playback|identities\/search/;
+    expect(missing.filter((operation) => !expected.test(operation))).toEqual([]);
+    expect(wanted.length).toBeGreaterThan(100);
+  },
+);
