@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { open, rm, type FileHandle } from 'node:fs/promises';
-import { CodedError } from '#base/errors';
+import { CodedError, codeOf } from '#base/errors';
 import { runChild } from '../child.ts';
 
 /** Makes FIFOs; Node has no call for it. */
@@ -18,17 +18,22 @@ const O_PATH = 0o10000000;
  * The wait is a blocked open in Node's thread pool, of which there is at most one at a time.
  */
 export async function openForReader(file: string, gone: Promise<unknown>): Promise<FileHandle | undefined> {
-  // Names the FIFO itself: a module may delete its name, and the blocked open must still be let go.
-  const anchor = openSync(file, O_PATH);
+  // The FIFO itself: its name a module may delete at any moment, before we open it or while we wait.
+  const anchor = anchorOf(file);
+  if (anchor === undefined) {
+    await gone;
+    return undefined;
+  }
+  const fifo = `/proc/self/fd/${anchor}`;
   let waiting = true;
   let over = false;
-  const opening = open(file, constants.O_WRONLY);
+  const opening = open(fifo, constants.O_WRONLY);
   const release = gone.then(async () => {
     if (!waiting) return;
     over = true;
     // A reader of our own lets the blocked open go. It does not block, and must not wait for a thread of the pool:
     // several blocked opens could have taken them all.
-    const reader = openSync(`/proc/self/fd/${anchor}`, constants.O_RDONLY | constants.O_NONBLOCK);
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
     await opening.catch(() => undefined);
     closeSync(reader);
   });
@@ -41,6 +46,16 @@ export async function openForReader(file: string, gone: Promise<unknown>): Promi
   } finally {
     waiting = false;
     closeSync(anchor);
+  }
+}
+
+/** Undefined: the name is gone already. */
+function anchorOf(file: string): number | undefined {
+  try {
+    return openSync(file, O_PATH);
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
