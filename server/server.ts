@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import type { Route } from './http/route.ts';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
+import { ProtoType } from '#proto';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
-import { addonRoutes, builtIn } from './addons.ts';
+import { builtIn, loadAddons } from './addons.ts';
 import { createApp, healthRoute } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
@@ -14,6 +15,7 @@ import { auditRoutes } from './audit/routes.ts';
 import { openFolder } from './blobs/folder.ts';
 import { Activity } from './deployments/activity.ts';
 import { decommissionDevice } from './deployments/abort.ts';
+import { deployConfiguration } from './deployments/configuration.ts';
 import type { DeploymentDeps } from './deployments/deps.ts';
 import { deploymentRoutes } from './deployments/routes.ts';
 import { Devices } from './devices/devices.ts';
@@ -97,7 +99,23 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         tokens.forget(deviceId);
         relay.disconnectDevice(deviceId, 'no longer accepted');
       },
-      decommissioned: (deviceId) => decommissionDevice({ db, live }, deviceId),
+      async decommissioned(deviceId) {
+        await decommissionDevice({ db, live }, deviceId);
+        await addons.decommissioned(deviceId);
+      },
+    });
+    const activity = new Activity({ alone: true });
+    const addons = await loadAddons(builtIn, {
+      bus,
+      db,
+      log,
+      hasDevice: (id) => register.has(id),
+      async deployConfiguration(deviceId, values) {
+        const id = await deployConfiguration({ db, live, activity }, deviceId, values);
+        // One that is not connected finds it at its next poll.
+        relay.sendToDevice(deviceId, { hdr: { proto: ProtoType.MenderClient, typ: 'check-update' } });
+        return id;
+      },
     });
     await presence.reset();
     await sessionAudit.recover();
@@ -107,7 +125,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     if (orphans > 0) log.info('artifacts without an owner removed', { count: orphans });
     const deployments: DeploymentDeps = {
       db,
-      activity: new Activity({ alone: true }),
+      activity,
       blobs,
       live,
       log,
@@ -129,7 +147,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),
-      ...(await addonRoutes(builtIn, bus, log)),
+      ...addons.routes,
       ...artifactRoutes(deployments),
       ...deploymentRoutes(deployments),
       ...referenceRoutes(() => routes, version),
