@@ -3,8 +3,9 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { silentLog, type Log } from '#base/log';
-import type { ServerConfig } from './config.ts';
+import { configOf, serverOptions, type ServerConfig } from './config.ts';
 import { openStore } from './store/store.ts';
 import { startServer, type RunningServer } from './server.ts';
 import { loadKeys } from './tokens/keys.ts';
@@ -45,20 +46,23 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
   const db = await openStore(data);
   await new Users(db, await loadKeys(db)).create({ email: admin, password, roles: ['admin'] });
   await db.destroy();
-  const config: ServerConfig = {
+  // Options as everybody's, but that tests ask more often than people.
+  const args = [
+    '--data',
     data,
-    host: '127.0.0.1',
-    port: 0,
-    publicUrl: undefined,
-    tls: undefined,
-    trustedProxies: 0,
-    artifactLimit: 1e9,
-    logLevel: 'silent',
-    ...told,
-  };
+    '--listen',
+    '127.0.0.1:0',
+    '--log-level',
+    'silent',
+    '--device-rate',
+    '0',
+    '--user-rate',
+    '0',
+  ];
+  const config: ServerConfig = { ...configOf(serverOptions(new Command()).parse(args, { from: 'user' })), ...told };
   let last = 0;
   let server = await startServer(config, log);
-  const url = (): string => `http://127.0.0.1:${server.port}`;
+  const url = (): string => `${config.tls ? 'https' : 'http'}://127.0.0.1:${server.port}`;
   const made: Stage = {
     get url() {
       return url();
