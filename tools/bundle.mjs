@@ -26,6 +26,21 @@ export async function bundleDevice(root, out) {
   shipPty(root, join(out, 'node_modules', 'node-pty'));
 }
 
+/**
+ * The artifact tool as one module, which the launcher loads: in build scripts it is started often, and looking up some 500 small
+ * files takes longer than a small artifact does.
+ * @param {string} root the checkout
+ * @param {string} out the package, in place of whose `cli/artifact/main.js` it goes
+ */
+export async function bundleArtifact(root, out) {
+  const { rolldown } = await import('rolldown');
+  const input = join(root, 'cli', 'artifact', 'main.ts');
+  const bundle = await rolldown({ input, cwd: root, platform: 'node', logLevel: 'warn' });
+  const file = join(out, 'cli', 'artifact', 'main.js');
+  await bundle.write({ file, format: 'esm', codeSplitting: false, minify: true });
+  await bundle.close();
+}
+
 /** What each program begins with: in the package that is the launcher's work. */
 function beginnings(/** @type {string} */ root) {
   const take = (/** @type {string} */ what, /** @type {string} */ file) =>
