@@ -9,6 +9,7 @@ import type { ServerConfig } from './config.ts';
 import { builtIn, loadAddons } from './addons.ts';
 import { createApp } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
+import { Room } from './artifacts/room.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
 import { storageUsage } from './artifacts/store.ts';
 import { AuditLog } from './audit/audit.ts';
@@ -146,6 +147,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       log,
       linkSecret: keys.linkSecret,
       publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
+      room: new Room(db, config.storageLimit),
       limits: { artifactSize: config.artifactLimit },
       acceptedDevices: () => register.accepted(),
       devicesOfGroup: (group) => inventory.acceptedMembers(group),
