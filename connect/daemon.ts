@@ -44,10 +44,12 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
     receive: (frame) => sessions.receive(decode(frame)),
     changed: () => sessions.room(),
     log,
+    resume: config.Sessions.ResumeWithin > 0,
     ...(times ? { times } : {}),
     ...(options.client ? { client: options.client } : {}),
   });
-  const sessions = new Sessions(addons, link, log, times);
+  const { ResumeWithin: within, ResumeBuffer: buffer, ResumeMemory: memory } = config.Sessions;
+  const sessions = new Sessions(addons, link, log, { within, buffer, memory }, times);
   const working = runAddons(addons, log, signal);
   try {
     await Promise.all([token.run(signal), stayConnected(token, link, sessions, { ...defaults, ...times }, signal)]);

@@ -55,6 +55,8 @@ export interface RunningServer {
 }
 
 const graceMs = 5000;
+/** For people to come back to sessions that were open when the server stopped, ms. */
+const sessionPatience = 15 * 60_000;
 /** Of the API's description; the package's own version says what is installed. */
 const version = '1';
 
@@ -85,6 +87,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         await sessionAudit.write(event);
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
       },
+      joined: (event) => sessionAudit.joined(event),
+      recall: (sid) => sessionAudit.recall(sid),
+      record: async () => undefined,
     });
     const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
@@ -101,6 +106,11 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     });
     await presence.reset();
     await sessionAudit.recover();
+    const started = new Date();
+    const lateness = setTimeout(() => {
+      const open = (sid: string): boolean => relay.sessions().some((session) => session.sid === sid);
+      void sessionAudit.giveUp(open, started).catch(failed('lost sessions not closed'));
+    }, sessionPatience).unref();
     await devices.resume();
     const blobs = await openFolder(join(config.data, 'artifacts'));
     const orphans = await removeOrphans(db, blobs);
@@ -152,6 +162,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       routes,
       async close() {
         const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+        clearTimeout(lateness);
         relay.close();
         await live.close();
         server.closeIdleConnections();
