@@ -6,7 +6,7 @@ import type { OperatorSession } from '#addon/cli';
 import type { MessageOf } from '#proto';
 import manifest from '#addons/terminal/manifest';
 import type { shell } from '#addons/terminal/protocol';
-import { openSession } from '../../cli/session.ts';
+import { openSession, type OpenOptions } from '../../cli/session.ts';
 import { unauthorized } from '../../server/errors.ts';
 import { bearerOf } from '../../server/http/guard.ts';
 import { LocalBus } from '../../server/relay/bus.ts';
@@ -63,12 +63,13 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
       while (!holds()) await Promise.race([promise, new Promise<void>((resolve) => waiting.push(resolve))]);
       clearTimeout(late);
     },
-    open: (deviceId: string, user = 'ann'): Promise<OperatorSession<Shell>> =>
+    open: (deviceId: string, user = 'ann', more: Partial<OpenOptions> = {}): Promise<OperatorSession<Shell>> =>
       openSession<Shell>({
         server: `http://127.0.0.1:${port}`,
         token: `user-${user}`,
         deviceId,
         protocol: manifest.protocol!,
+        ...more,
       }),
     async [Symbol.asyncDispose]() {
       relay.close();
@@ -84,10 +85,13 @@ export class Reader {
   output = Buffer.alloc(0);
   readonly messages: Shell[] = [];
   ended = false;
+  /** What became of the link, in order: true when it came back. */
+  readonly links: boolean[] = [];
   #waiting: (() => void)[] = [];
 
   constructor(session: OperatorSession<Shell>) {
     this.session = session;
+    session.onLink((up) => (this.links.push(up), this.#wake()));
     void this.#read();
   }
 
