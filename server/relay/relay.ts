@@ -280,7 +280,11 @@ export function createRelay(options: RelayOptions) {
       if ('device' in target) await options.authenticateDevice(req);
       else {
         await options.authorizeUser(req, target.deviceId);
-        connectedDevice(target.deviceId);
+        const { session, join } = target;
+        const known = session === undefined || bus.session(session) || (await options.recall(session));
+        if (!known) throw notFound('the session has ended');
+        if (join !== undefined && !bus.session(join)) throw notFound('there is no such terminal on this device');
+        if (session === undefined) connectedDevice(target.deviceId);
       }
       return new HttpError('bad_request', 'the client is not using the websocket protocol: upgrade header not found');
     },
