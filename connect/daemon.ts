@@ -51,10 +51,14 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
   const { ResumeWithin: within, ResumeBuffer: buffer, ResumeMemory: memory } = config.Sessions;
   const sessions = new Sessions(addons, link, log, { within, buffer, memory }, times);
   const working = runAddons(addons, log, signal);
+  const farewellAll = (): void => sessions.endAll('the device stops its Connect daemon');
+  // Before the link hears of it: people are to be told.
+  signal.addEventListener('abort', farewellAll);
   try {
     await Promise.all([token.run(signal), stayConnected(token, link, sessions, { ...defaults, ...times }, signal)]);
   } finally {
-    sessions.endAll('the device stops its Connect daemon');
+    signal.removeEventListener('abort', farewellAll);
+    farewellAll();
     const late = new AbortController();
     await Promise.race([Promise.all([sessions.settled(), working]), pause(farewell, late.signal)]);
     late.abort();

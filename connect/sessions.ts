@@ -110,7 +110,11 @@ export class Sessions implements SessionHost {
 
   /** Ends all of them: the device has lost its authorization, or the daemon stops. */
   endAll(why: string): void {
-    for (const entry of this.#entries.values()) this.#end(entry, new CodedError('ended', why));
+    for (const entry of this.#entries.values()) {
+      // Its person would wait for the device to come back.
+      if (entry.line) this.#deny(entry.sid, why);
+      this.#end(entry, new CodedError('ended', why));
+    }
   }
 
   /** Resolves when every add-on has put away what its sessions had. */

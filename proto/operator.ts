@@ -65,6 +65,9 @@ const keptLimit = 4 * 1024 * 1024;
 /** Closing codes after which nothing is to be tried again: an end in order, a message that was none, a refusal. */
 const finals = new Set([1000, 1003, 1007, 1008, 1009]);
 
+/** Closing code of a page that is left: the server gives it a short while to come back. */
+export const frozenCode = 4001;
+
 interface Frozen {
   readonly sid: string;
   readonly taken: number;
@@ -192,7 +195,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     const { sid } = this;
     const kept = this.#outgoing.kept().map(textOf);
     const frozen: Frozen = { sid, taken: this.#incoming.taken, first: this.#outgoing.first, kept, within: this.#within };
-    this.#end(new CodedError('frozen', 'the session goes on elsewhere'));
+    this.#end(new CodedError('frozen', 'the session goes on elsewhere'), frozenCode);
     return JSON.stringify(frozen);
   }
 

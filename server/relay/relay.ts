@@ -71,6 +71,9 @@ export interface RelayOptions {
   recall(sid: string): Promise<Recalled | undefined>;
   /** Begins the recording of a terminal, or goes on with it; undefined: none is wanted. Rejects: it must be, and cannot. */
   record(session: SessionFacts): Promise<Recorder | undefined>;
+  /** From where a request comes, and by which host the caller reached us; default: as if there were no proxy. */
+  addressOf?(req: IncomingMessage): string;
+  hostOf?(req: IncomingMessage): string | undefined;
   /** Origins of pages, besides the server's own, that may open management sockets. */
   readonly allowedOrigins?: readonly string[];
   /** Bytes that a device may send in one session; default 0: any number. */
@@ -135,7 +138,7 @@ export function createRelay(options: RelayOptions) {
   async function upgradeUser(req: IncomingMessage, socket: Duplex, head: Buffer, target: Target): Promise<void> {
     const { deviceId, session: sid, join } = target;
     const person = await options.authorizeUser(req, deviceId);
-    checkOrigin(req, options.allowedOrigins ?? []);
+    checkOrigin(req, options.hostOf?.(req) ?? req.headers.host, options.allowedOrigins ?? []);
     if (join !== undefined) return await sitAtAnothers(req, socket, head, deviceId, join, person);
     if (sid !== undefined) return await goOn(req, socket, head, deviceId, sid, person);
     connectedDevice(deviceId);
@@ -233,6 +236,11 @@ export function createRelay(options: RelayOptions) {
     };
   }
 
+  const requestOf = (req: IncomingMessage) => ({
+    id: requestId(req),
+    address: options.addressOf?.(req) ?? req.socket.remoteAddress ?? '',
+  });
+
   function connectedDevice(deviceId: string): DeviceEnd {
     const device = bus.device(deviceId);
     if (!device) throw notFound('failed to connect to device: device disconnected');
@@ -310,6 +318,8 @@ export function createRelay(options: RelayOptions) {
     },
 
     disconnectDevice(deviceId: string, reason: string): void {
+      // Nobody is to wait for its return.
+      for (const session of bus.sessionsOf(deviceId)) session.end(`the device is ${reason}`);
       bus.device(deviceId)?.close(1008, reason);
     },
 
@@ -366,8 +376,6 @@ function match(req: IncomingMessage): Target | { readonly device: true } | undef
   }
 }
 
-const requestOf = (req: IncomingMessage) => ({ id: requestId(req), address: req.socket.remoteAddress ?? '' });
-
 const pathOf = (req: IncomingMessage): string => (req.url ?? '').split('?', 1)[0] ?? '';
 
 const requestId = (req: IncomingMessage & { requestId?: string }): string => (req.requestId ??= randomUUID());
@@ -376,8 +384,8 @@ const requestId = (req: IncomingMessage & { requestId?: string }): string => (re
  * A page of another origin must not open a socket with the cookie that the browser adds by itself (CVE-2022-29555).
  * Whoever sends the token in a header has it from us, and no browser sends one so.
  */
-function checkOrigin(req: IncomingMessage, allowed: readonly string[]): void {
-  const { origin, authorization, host } = req.headers;
+function checkOrigin(req: IncomingMessage, host: string | undefined, allowed: readonly string[]): void {
+  const { origin, authorization } = req.headers;
   if (origin === undefined || authorization !== undefined || allowed.includes(origin)) return;
   const own = URL.canParse(origin) ? new URL(origin).host : undefined;
   if (own === undefined || own !== host) throw new HttpError('forbidden', `origin ${origin} may not open this socket`);

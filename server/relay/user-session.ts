@@ -7,6 +7,7 @@ import {
   control,
   decode,
   encode,
+  frozenCode,
   narrow,
   ProtoType,
   toFrame,
@@ -474,8 +475,8 @@ export class UserSession implements SessionEnd {
     this.#socket = undefined;
     if (this.#over) return;
     if (!this.#resumes || this.#kind === undefined || farewells.has(code)) return this.#finish('user disconnected');
-    // 1001: a page was left or is loaded anew. Whoever only closed it shall not have his shell stay for long.
-    const within = code === 1001 ? Math.min(reloadTime, this.#within) : this.#within;
+    // A page was left or is loaded anew. Whoever only closed it shall not have his shell stay for long.
+    const within = code === 1001 || code === frozenCode ? Math.min(reloadTime, this.#within) : this.#within;
     this.#attached = false;
     if (this.#behind) this.#device?.hold(this, false);
     this.#interruptions.begin('person');
