@@ -69,6 +69,8 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+/** For people to come back to sessions that were open when the server stopped, ms. */
+const sessionPatience = 15 * 60_000;
 /** Of the API's description; the package's own version says what is installed. */
 const version = '1';
 
@@ -107,6 +109,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         await sessionAudit.write(event);
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
       },
+      joined: (event) => sessionAudit.joined(event),
+      recall: (sid) => sessionAudit.recall(sid),
+      record: async () => undefined,
     });
     const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
@@ -145,6 +150,11 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     });
     await presence.reset();
     await sessionAudit.recover();
+    const started = new Date();
+    const lateness = setTimeout(() => {
+      const open = (sid: string): boolean => relay.sessions().some((session) => session.sid === sid);
+      void sessionAudit.giveUp(open, started).catch(failed('lost sessions not closed'));
+    }, sessionPatience).unref();
     await devices.resume();
     const blobs = await openFolder(join(config.data, 'artifacts'));
     const orphans = await removeOrphans(db, blobs);
@@ -222,6 +232,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       port,
       routes,
       async close() {
+        clearTimeout(lateness);
         readiness.stop();
         ending.abort();
         figures?.close();
