@@ -6,6 +6,8 @@ import { logLevels, type LogLevel } from '#base/log';
 /** All that the server can be told; `main.ts` reads it from options, then PATCHBAY_… variables, then `--config`. */
 export interface ServerConfig {
   readonly data: string;
+  /** URL of a PostgreSQL database; undefined: SQLite in the data folder. */
+  readonly database: string | undefined;
   readonly host: string;
   readonly port: number;
   /** Origin in links for devices; undefined: the one that the caller used. */
@@ -20,6 +22,19 @@ export interface ServerConfig {
 
 const bad = (message: string): CodedError => new CodedError('usage', message);
 
+/** Of every command that opens the server's database. */
+export const databaseOption = (): Option =>
+  new Option('--database <url>', 'PostgreSQL database, postgres://USER@HOST/NAME, in place of SQLite in --data').env(
+    'PATCHBAY_DATABASE',
+  );
+
+/** The value of `--database`. Throws `usage`, without its words: they may hold a password. */
+export function databaseOf(url: string | undefined): string | undefined {
+  if (url === undefined || url === '') return undefined;
+  if (!/^postgres(ql)?:\/\//.test(url)) throw bad('--database: a URL is wanted, such as postgres://patchbay@db.example.com/patchbay');
+  return url;
+}
+
 /** The options of `patchbay server`; each is also a variable and, in camel case, a key of the file. */
 export function serverOptions(command: Command): Command {
   return command
@@ -28,6 +43,7 @@ export function serverOptions(command: Command): Command {
         .env('PATCHBAY_DATA')
         .default('patchbay-data'),
     )
+    .addOption(databaseOption())
     .addOption(new Option('--listen <host:port>', 'where to listen').env('PATCHBAY_LISTEN').default('127.0.0.1:8080'))
     .addOption(
       new Option('--public-url <url>', 'origin by which devices and browsers reach the server').env(
@@ -78,6 +94,7 @@ export function configOf(command: Command): ServerConfig {
     throw bad(`--public-url ${publicUrl}: an origin is wanted, such as https://patchbay.example.com`);
   return Object.freeze({
     data: value('data') ?? 'patchbay-data',
+    database: databaseOf(value('database')),
     host: (listen[1] ?? '').replace(/^\[(.*)\]$/, '$1') || '0.0.0.0',
     port: Number(listen[2]),
     publicUrl: publicUrl?.replace(/\/$/, ''),

@@ -38,7 +38,7 @@ import { deviceOf, personOf } from './relay/people.ts';
 import { createRelay } from './relay/relay.ts';
 import { sessionRoutes } from './relay/routes.ts';
 import { referenceRoutes } from './reference/routes.ts';
-import { openStore } from './store/store.ts';
+import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { AccessTokens } from './users/access-tokens.ts';
 import { ownRoutes } from './users/own-routes.ts';
@@ -61,7 +61,7 @@ const version = '1';
 /** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
 export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
   const server = makeServer(config.tls);
-  const db = await openStore(config.data);
+  const db = await openStore(config.data, config.database);
   try {
     const keys = await loadKeys(db);
     const verify: TokenVerifier = { user: (token) => users.verify(token), device: (token) => tokens.verify(token) };
@@ -107,7 +107,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     if (orphans > 0) log.info('artifacts without an owner removed', { count: orphans });
     const deployments: DeploymentDeps = {
       db,
-      activity: new Activity({ alone: true }),
+      activity: new Activity({ alone: !onPostgres(db) }),
       blobs,
       live,
       log,

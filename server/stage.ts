@@ -19,6 +19,8 @@ export interface Answer {
 export interface Stage {
   readonly url: string;
   readonly data: string;
+  /** URL of its PostgreSQL database; undefined: SQLite in the data folder. */
+  readonly database: string | undefined;
   readonly server: RunningServer;
   /** A user's token; the first is an administrator's. */
   login(email?: string, password?: string): Promise<string>;
@@ -35,13 +37,27 @@ export interface Stage {
 export const admin = 'admin@example.com';
 export const password = 'a password for tests';
 
-export async function stage(): Promise<Stage> {
+/** The databases that a server can stand on. */
+export const databases = ['SQLite', 'PostgreSQL'] as const;
+export type DatabaseName = (typeof databases)[number];
+
+/** What a suite that says nothing runs on: `PATCHBAY_TEST_DATABASE`, else SQLite. */
+export const usualDatabase = databases.find((name) => name.toLowerCase() === process.env['PATCHBAY_TEST_DATABASE']) ?? 'SQLite';
+
+/** A fresh database: undefined for SQLite, which lies in the data folder, else a URL. */
+export async function databaseFor(name: DatabaseName = usualDatabase): Promise<string | undefined> {
+  return name === 'SQLite' ? undefined : (await import('../test/stage/postgres.ts')).migratedDatabase();
+}
+
+export async function stage({ database: name = usualDatabase }: { database?: DatabaseName } = {}): Promise<Stage> {
   const data = await mkdtemp(join(tmpdir(), 'patchbay-server-'));
-  const db = await openStore(data);
+  const database = await databaseFor(name);
+  const db = await openStore(data, database);
   await new Users(db, await loadKeys(db)).create({ email: admin, password, roles: ['admin'] });
   await db.destroy();
   const config = {
     data,
+    database,
     host: '127.0.0.1',
     port: 0,
     publicUrl: undefined,
@@ -60,6 +76,7 @@ export async function stage(): Promise<Stage> {
       return server;
     },
     data,
+    database,
     async login(email = admin, secret = password) {
       const basic = Buffer.from(`${email}:${secret}`).toString('base64');
       const answer = await made.call('POST', '/api/management/v1/useradm/auth/login', {

@@ -13,7 +13,8 @@ import type { Blobs } from '../blobs/blobs.ts';
 import { openFolder } from '../blobs/folder.ts';
 import { type AuditRecord, finish, type Frame, mount, stamp } from '../http/mount.ts';
 import { quickly } from '../http/quick.ts';
-import { type Db, openStore } from '../store/store.ts';
+import { databaseFor, usualDatabase } from '../stage.ts';
+import { type Db, onPostgres, openStore } from '../store/store.ts';
 import { Activity } from './activity.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { deploymentRoutes } from './routes.ts';
@@ -45,16 +46,19 @@ export interface Answer {
 }
 
 /** The two slices in a real express application on a free port, with a real database and folder. */
-export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Promise<Harness> {
+export async function openHarness({
+  artifactSize = 64 * 1024 * 1024,
+  database = usualDatabase,
+} = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-deployments-'));
-  const db = await openStore(folder);
+  const db = await openStore(folder, await databaseFor(database));
   const blobs = await openFolder(join(folder, 'artifacts'));
   const told: [string, unknown][] = [];
   const audited: AuditRecord[] = [];
   const devices: Harness['devices'] = { accepted: [], groups: {} };
   const deps: DeploymentDeps = {
     db,
-    activity: new Activity({ alone: true }),
+    activity: new Activity({ alone: !onPostgres(db) }),
     blobs,
     live: { tell: (event, ...data) => void told.push([event, data[0]]) },
     log: silentLog,
