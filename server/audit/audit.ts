@@ -23,7 +23,8 @@ export class AuditLog {
     const { actor, object } = entry;
     const actorName =
       actor.name ?? (actor.type === 'user' ? await this.#emailOf(actor.id) : await this.#hostnameOf(actor.id));
-    const objectName = object.name ?? (object.type === 'device' ? await this.#hostnameOf(storable(object.id)) : undefined);
+    const objectName =
+      object.name ?? (object.type === 'device' ? await this.#hostnameOf(storable(object.id)) : undefined);
     await this.#db
       .insertInto('audit')
       .values({

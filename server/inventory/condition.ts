@@ -12,7 +12,13 @@ export type Term = FilterTerm & { readonly type: Exclude<FilterTerm['type'], '$r
 /** Devices have these in columns of their own (`server-api.md` §2.5). */
 export type Column = 'devices.id' | 'devices.status';
 export const columnOf = ({ scope, attribute }: Pick<FilterTerm, 'scope' | 'attribute'>): Column | undefined =>
-  scope !== 'identity' ? undefined : attribute === 'id' ? 'devices.id' : attribute === 'status' ? 'devices.status' : undefined;
+  scope !== 'identity'
+    ? undefined
+    : attribute === 'id'
+      ? 'devices.id'
+      : attribute === 'status'
+        ? 'devices.status'
+        : undefined;
 
 const never = sql<SqlBool>`1 = 0`;
 const always = sql<SqlBool>`1 = 1`;
@@ -56,7 +62,11 @@ function some(e: Devices, term: Term, matches: readonly Expression<SqlBool>[]): 
   );
   const [first, ...others] = found;
   if (!first) return never;
-  return e('devices.id', 'in', others.reduce((all, next) => all.unionAll(next), first));
+  return e(
+    'devices.id',
+    'in',
+    others.reduce((all, next) => all.unionAll(next), first),
+  );
 }
 
 /** Devices without a row that the match holds for. */

@@ -149,7 +149,10 @@ export class Inventory {
 
   /** Takes devices out of a group; without a list all of them. How many there were. */
   async leave(group: string, deviceIds?: readonly string[]): Promise<number> {
-    let members = this.#db.selectFrom('devices').select('id').where(inGroups('devices.id', [group]));
+    let members = this.#db
+      .selectFrom('devices')
+      .select('id')
+      .where(inGroups('devices.id', [group]));
     if (deviceIds) members = members.where(isOneOf(this.#db, 'devices.id', deviceIds));
     const ids = (await members.orderBy('id').execute()).map(({ id }) => id);
     return (await this.#regroup(group, ids, (groups) => groups.filter((name) => name !== group))).updated_count;
@@ -163,7 +166,11 @@ export class Inventory {
     checkGroup(group);
     const ts = now();
     const { known, changed } = await this.#db.transaction().execute(async (tx) => {
-      const known = await tx.selectFrom('devices').select('id').where(isOneOf(tx, 'devices.id', deviceIds)).execute();
+      const known = await tx
+        .selectFrom('devices')
+        .select('id')
+        .where(isOneOf(tx, 'devices.id', deviceIds))
+        .execute();
       const changed: string[] = [];
       for (const { id } of known) {
         const before = await groupsOf(tx, id);
@@ -241,7 +248,9 @@ export class Inventory {
 
 /** Ours: all groups of a device that is in one. Old clients read over it. */
 function groupsOfRows(rows: readonly Attributes[]): { groups?: string[] } {
-  const groups = rows.flatMap(({ scope, name, text }) => (scope === 'system' && name === 'group' && text ? [text] : []));
+  const groups = rows.flatMap(({ scope, name, text }) =>
+    scope === 'system' && name === 'group' && text ? [text] : [],
+  );
   return groups.length > 0 ? { groups } : {};
 }
 

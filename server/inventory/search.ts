@@ -49,12 +49,20 @@ export async function searchDevices(
   if (offset >= n) return { ids: [], total: n };
   const [only, ...more] = search.sort;
   const byAttribute = only && more.length === 0 && !columnOf(only);
-  return { ids: byAttribute ? await inBlocks(db, where, only, n, page) : await sorted(db, where, search.sort, page), total: n };
+  return {
+    ids: byAttribute ? await inBlocks(db, where, only, n, page) : await sorted(db, where, search.sort, page),
+    total: n,
+  };
 }
 
 /** The ids of all devices that a search finds. */
 export async function findDevices(db: Queries, search: Search): Promise<string[]> {
-  const rows = await db.selectFrom('devices').select('id').where(await whereOf(db, search)).orderBy('id').execute();
+  const rows = await db
+    .selectFrom('devices')
+    .select('id')
+    .where(await whereOf(db, search))
+    .orderBy('id')
+    .execute();
   return rows.map(({ id }) => id);
 }
 
@@ -80,7 +88,12 @@ function ofGroup(e: Devices, group: string | null): Expression<SqlBool> {
 }
 
 /** In the order of several terms: all that is found is sorted. */
-async function sorted(db: Queries, where: Where, sort: readonly SortTerm[], { limit, offset }: Page): Promise<string[]> {
+async function sorted(
+  db: Queries,
+  where: Where,
+  sort: readonly SortTerm[],
+  { limit, offset }: Page,
+): Promise<string[]> {
   let query = db.selectFrom('devices').select('devices.id').where(where);
   for (const term of sort) {
     const column = columnOf(term);
@@ -105,7 +118,13 @@ const valueOf = ({ scope, attribute }: SortTerm, part: 'num' | 'text') => sql`(
  * In the order of one attribute: first the devices without it, then its texts, then its numbers (descending: the other way
  * round). Each block comes sorted out of an index, so a deep page costs little more than the first.
  */
-async function inBlocks(db: Queries, where: Where, sort: SortTerm, total: number, { limit, offset }: Page): Promise<string[]> {
+async function inBlocks(
+  db: Queries,
+  where: Where,
+  sort: SortTerm,
+  total: number,
+  { limit, offset }: Page,
+): Promise<string[]> {
   const values = (column: 'text' | 'num') =>
     db
       .selectFrom('attributes')
@@ -115,7 +134,11 @@ async function inBlocks(db: Queries, where: Where, sort: SortTerm, total: number
       .where(`attributes.${column}`, 'is not', null)
       .where('attributes.device_id', 'in', (e) => e.selectFrom('devices').select('devices.id').where(where));
   const countOf = async (column: 'text' | 'num'): Promise<number> =>
-    (await values(column).select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow()).n;
+    (
+      await values(column)
+        .select((e) => e.fn.countAll<number>().as('n'))
+        .executeTakeFirstOrThrow()
+    ).n;
   const pageOf = (column: 'text' | 'num') => async (page: Page) =>
     (
       await values(column)
@@ -161,7 +184,8 @@ async function inBlocks(db: Queries, where: Where, sort: SortTerm, total: number
   let begin = 0;
   for (const { size, page } of blocks) {
     const from = Math.max(0, offset + ids.length - begin);
-    if (ids.length < limit && from < size) ids.push(...(await page({ limit: Math.min(limit - ids.length, size - from), offset: from })));
+    if (ids.length < limit && from < size)
+      ids.push(...(await page({ limit: Math.min(limit - ids.length, size - from), offset: from })));
     begin += size;
   }
   return ids;

@@ -62,9 +62,9 @@ describe.each(databases)('the store on %s', (name) => {
 
   it('refuses the character NUL as the fault of who sent it, and stores every other', async () => {
     await expect(put('a\0b', '')).rejects.toMatchObject({ code: 'bad_request' });
-    await expect(
-      db.selectFrom('secrets').select('name').where('name', '=', '\0').execute(),
-    ).rejects.toMatchObject({ code: 'bad_request' });
+    await expect(db.selectFrom('secrets').select('name').where('name', '=', '\0').execute()).rejects.toMatchObject({
+      code: 'bad_request',
+    });
     const odd = '\u0001\u001f\u007f\ufffe\u{10ffff}"\'\\';
     await put('odd', odd);
     expect(await db.selectFrom('secrets').select('value').execute()).toEqual([{ value: odd }]);
@@ -74,7 +74,11 @@ describe.each(databases)('the store on %s', (name) => {
     for (let at = 0; at < 20; at++) await put(`n${at}`, '');
     for (const length of [0, 1, 10, 5000, 100_000]) {
       const list = Array.from({ length }, (_, at) => `n${at}`);
-      const rows = await db.selectFrom('secrets').select('name').where(isOneOf(db, 'name', list)).execute();
+      const rows = await db
+        .selectFrom('secrets')
+        .select('name')
+        .where(isOneOf(db, 'name', list))
+        .execute();
       expect([length, rows.length]).toEqual([length, Math.min(length, 20)]);
     }
   });
@@ -84,7 +88,16 @@ describe.each(databases)('the store on %s', (name) => {
     for (const id of ['a', 'b'])
       await db
         .insertInto('artifacts')
-        .values({ id, name: id, description: '', depends_key: '', update_type: null, document: '{}', size, modified: '' })
+        .values({
+          id,
+          name: id,
+          description: '',
+          depends_key: '',
+          update_type: null,
+          document: '{}',
+          size,
+          modified: '',
+        })
         .execute();
     const row = await db
       .selectFrom('artifacts')

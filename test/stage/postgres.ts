@@ -44,7 +44,7 @@ export interface Cluster {
   /** Its folder, which holds the socket. */
   readonly folder: string;
   /** Of one of its databases, as `--database` takes it. */
-  url(database: string): string;
+  readonly url: (database: string) => string;
 }
 
 /**
@@ -122,7 +122,11 @@ async function reachable(root: string, folder: string): Promise<string> {
   return root;
 }
 
-export async function withClient<T>(folder: string, database: string, work: (client: Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  folder: string,
+  database: string,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
   const client = new Client({ host: folder, user: 'postgres', database });
   await client.connect();
   try {
