@@ -17,7 +17,7 @@ const statementMs = 60_000;
 const asNumbers = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC]);
 const parsers: PoolConfig['types'] = {
   getTypeParser: ((id: number, format?: 'text' | 'binary') =>
-    asNumbers.has(id) ? Number : types.getTypeParser(id as never, format as never)) as never,
+    asNumbers.has(id) ? Number : types.getTypeParser(id, format)) as never,
 };
 
 /** A database by its URL, asked once. Throws `database_unusable` in words for a person; they never hold the password. */

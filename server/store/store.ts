@@ -11,9 +11,9 @@ export type Db = Kysely<Database>;
 export type Queries = Kysely<Database> | Transaction<Database>;
 
 /** In order of their names, forward only. */
-const migrations: Readonly<Record<string, Migration>> = {
-  '0001-first': { up: first },
-  '0002-groups': { up: groups },
+const migrations: Readonly<Record<string, (db: Kysely<unknown>) => Promise<void>>> = {
+  '0001-first': first,
+  '0002-groups': groups,
 };
 
 /**
@@ -52,9 +52,14 @@ export const onPostgres = (db: Kysely<unknown> | Queries): boolean =>
 
 /** Brings a database to the newest version, or to an older one of that name. */
 export async function migrate(db: Db, target?: string): Promise<void> {
-  const steps = Object.entries(migrations).map(([name, { up }]): [string, Migration] => [
+  const steps = Object.entries(migrations).map(([name, step]): [string, Migration] => [
     name,
-    { up: async (db) => (await up(db), await compareByBytes(db)) },
+    {
+      async up(trx) {
+        await step(trx);
+        await compareByBytes(trx);
+      },
+    },
   ]);
   const provider = { getMigrations: async () => Object.fromEntries(steps) };
   const migrator = new Migrator({ db, provider });
