@@ -53,7 +53,7 @@ import { deviceOf, personOf } from './relay/people.ts';
 import { createRelay } from './relay/relay.ts';
 import { sessionRoutes } from './relay/routes.ts';
 import { referenceRoutes } from './reference/routes.ts';
-import { openStore } from './store/store.ts';
+import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { AccessTokens } from './users/access-tokens.ts';
 import { ownRoutes } from './users/own-routes.ts';
@@ -78,7 +78,7 @@ const version = '1';
 export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
   const tls = config.tls && (await Certificate.open(config.tls));
   const server = makeServer(tls);
-  const db = await openStore(config.data);
+  const db = await openStore(config.data, config.database);
   try {
     const keys = await loadKeys(db);
     const verify: TokenVerifier = { user: (token) => users.verify(token), device: (token) => tokens.verify(token) };
@@ -135,7 +135,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         await integrations.decommissioned(deviceId);
       },
     });
-    const activity = new Activity({ alone: true });
+    const activity = new Activity({ alone: !onPostgres(db) });
     const addons = await loadAddons(builtIn, {
       bus,
       db,
