@@ -10,7 +10,7 @@ type Entry = readonly [name: string, content: Bytes] | Buffer;
 
 const sha256 = (bytes: Bytes) => createHash('sha256').update(bytes).digest('hex');
 const member = (name: string, content: Bytes) => tarMember(name, Buffer.from(content), 0o600, 0);
-const entry = (one: Entry) => (Buffer.isBuffer(one) ? one : member(...(one as readonly [string, Bytes])));
+const entry = (one: Entry) => (Buffer.isBuffer(one) ? one : member(...one));
 const archive = (...entries: Entry[]) => Buffer.concat([...entries.map(entry), tarEnd]);
 const line = (name: string, content: Bytes) => `${sha256(content)}  ${name}\n`;
 
@@ -207,7 +207,7 @@ check('manifest (§4)', {
   'an empty line': [edit('\n', '\n\n'), 'manifest-malformed'],
   'an empty last line': [add('\n'), 'manifest-malformed'],
   'no last line end': [edit(/\n$/, ''), 'manifest-malformed'],
-  'line ends of Windows': [edit(/\n/g as RegExp, '\r\n'), 'manifest-malformed'],
+  'line ends of Windows': [edit(/\n/g, '\r\n'), 'manifest-malformed'],
   'one space': [edit('  ', ' '), 'manifest-malformed'],
   'three spaces': [edit('  ', '   '), 'manifest-malformed'],
   'a tab': [edit('  ', ' \t'), 'manifest-malformed'],
@@ -257,7 +257,7 @@ check('manifest (§4)', {
 
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
-const pem = (key: typeof publicKey) => key.export({ type: 'spki', format: 'pem' }).toString();
+const pem = (key: typeof publicKey) => key.export({ type: 'spki', format: 'pem' });
 const raw = (manifest: Buffer) => sign('sha256', manifest, { key: privateKey, dsaEncoding: 'ieee-p1363' });
 const base64 = (bytes: Buffer) => bytes.toString('base64');
 const der = (length: number) => (manifest: Buffer) => {

@@ -95,6 +95,20 @@ await describePeers('patchbay artifact and mender-artifact', ['mender-artifact']
     );
   });
 
+  test.each([
+    ['rootfs-image', '-p rootfs-image.version:P --software-version S'],
+    ['rootfs-image', '--software-version S -p rootfs-image.version:P'],
+    ['rootfs-image', '-p rootfs-image.foo.version:P -p a:1 --software-name foo -p a:2'],
+    ['rootfs-image', '--software-name foo -p rootfs-image.foo.version:P'],
+    ['module-image -T my', '-p data.my.version:P --software-filesystem data'],
+    ['module-image -T my', '--software-filesystem=data -p data.my.version:P'],
+  ])('both let the later of two versions count: write %s %s', async (kind, said) => {
+    const args = `write ${kind} ${said}`.split(' ').concat(common, '-f', 'root.img', '-o');
+    expect(await patchbay(...args, 'ours.mender')).toEqual(done());
+    expect(await mender(...args, 'theirs.mender')).toMatchObject({ code: 0 });
+    expect((await mender('read', 'ours.mender')).out).toBe((await mender('read', 'theirs.mender')).out);
+  });
+
   test('both make the same of a rootfs-image in format 2', async () => {
     const args = [...common, '-v', '2', '-f', 'root.img', '-s', 'scripts', '-o'];
     expect(await patchbay('write', 'rootfs-image', ...args, 'ours.mender')).toEqual(done());
