@@ -15,7 +15,8 @@ for (const room of [...rooms, 'bin']) rmSync(join(out, room), { recursive: true,
 mkdirSync(join(out, 'bin'), { recursive: true });
 compile();
 for (const room of rooms) copyAssets(room);
-for (const file of ['patchbay.js', 'child.js', 'device.js']) cpSync(join(root, 'bin', file), join(out, 'bin', file));
+for (const file of ['patchbay.js', 'patchbay-device', 'child.js', 'device.js'])
+  cpSync(join(root, 'bin', file), join(out, 'bin', file));
 for (const file of ['README.md', 'LICENSE'])
   if (existsSync(join(root, file))) cpSync(join(root, file), join(out, file));
 writeFileSync(join(out, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`);
