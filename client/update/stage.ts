@@ -7,11 +7,13 @@ import type { Places } from '../places.ts';
 import { paths } from '../places.ts';
 import type { Clock } from '../retries.ts';
 import type { Transport } from '../transport.ts';
-import { storedForm, type Deployment } from './deployment.ts';
+import { blame, storedForm, type Deployment } from './deployment.ts';
 import type { Journal, StoredRecord } from './journal.ts';
+import type { Holds } from './holds.ts';
 import type { DeploymentLog } from './log.ts';
 import { UpdateModule } from './module.ts';
 import type { Group, StateScripts } from './scripts.ts';
+import type { Status } from './status.ts';
 import { storedNames, storesAllowed } from './table.ts';
 
 /** What the actions of a deployment work with. */
@@ -25,6 +27,8 @@ export interface Bench {
   readonly journal: Journal;
   readonly scripts: StateScripts;
   readonly deviceType: () => string;
+  readonly status: Status;
+  readonly holds: Holds;
   /** PEM texts of `ArtifactVerifyKeys`; read for each update. */
   readonly verifyKeys: () => readonly string[];
   /** This deployment's. */
@@ -44,6 +48,11 @@ export function store(
   bench.journal.write((record) => ({ ...change(record), deployment: storedForm(deployment, name) }));
 }
 
+/** Stored without being counted: see `holdNames`. */
+export function keep(bench: Bench, deployment: Deployment, name: string): void {
+  bench.journal.write((record) => ({ ...record, deployment: storedForm(deployment, name) }));
+}
+
 type Act<E> = (deployment: Deployment, signal: AbortSignal) => Promise<E>;
 type Failing<E> = (deployment: Deployment, signal: AbortSignal) => Promise<E | 'failed'>;
 type Stored<E> = (deployment: Deployment, signal: AbortSignal) => Promise<E | 'looped'>;
@@ -56,6 +65,7 @@ export function failing<E>(bench: Bench, errorScripts: Group | undefined, act: A
     } catch (error) {
       if (signal.aborted || codeOf(error) === 'update_loop') throw error;
       bench.log.error('update step failed', { error: messageOf(error) });
+      blame(deployment, error);
       deployment.outcome.failure();
       if (errorScripts) await bench.scripts.run(errorScripts, bench.log, signal);
       return 'failed';
@@ -71,6 +81,7 @@ export function stored<E>(bench: Bench, act: Act<E>): Stored<E> {
     } catch (error) {
       if (codeOf(error) !== 'update_loop') throw error;
       bench.log.error('update gives up', { error: messageOf(error) });
+      blame(deployment, error);
       return 'looped';
     }
   };
@@ -99,6 +110,7 @@ export async function attempt(
   } catch (error) {
     if (signal.aborted || codeOf(error) === 'update_loop') throw error;
     bench.log.error('update step failed, going on', { error: messageOf(error) });
+    blame(deployment, error);
     deployment.outcome.failure();
     return false;
   }
