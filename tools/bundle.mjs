@@ -29,6 +29,21 @@ export async function bundleDevice(root, out) {
   shipPty(root, join(out, 'node_modules', 'node-pty'));
 }
 
+/**
+ * The artifact tool as one module, which the launcher loads: in build scripts it is started often, and looking up some 500 small
+ * files takes longer than a small artifact does.
+ * @param {string} root the checkout
+ * @param {string} out the package, in place of whose `cli/artifact/main.js` it goes
+ */
+export async function bundleArtifact(root, out) {
+  const { rolldown } = await import('rolldown');
+  const input = join(root, 'cli', 'artifact', 'main.ts');
+  const bundle = await rolldown({ input, cwd: root, platform: 'node', logLevel: 'warn' });
+  const file = join(out, 'cli', 'artifact', 'main.js');
+  await bundle.write({ file, format: 'esm', codeSplitting: false, minify: true });
+  await bundle.close();
+}
+
 /** One character beyond Latin-1, and V8 keeps the whole source in two bytes a character. */
 function escapeNonAscii(/** @type {string} */ file) {
   const escape = (/** @type {string} */ unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;

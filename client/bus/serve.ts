@@ -11,7 +11,7 @@ export interface Service {
   readonly name: string;
   readonly path: string;
   /** The object for one connection; `follow` makes it send its signals until the function it returns is called. */
-  create(library: Library): {
+  readonly create: (library: Library) => {
     readonly face: InstanceType<Library['interface']['Interface']>;
     readonly follow: () => () => void;
   };

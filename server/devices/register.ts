@@ -1,12 +1,12 @@
 import type { Device, DeviceStatus } from '#proto/http/devices';
 import { notFound } from '../errors.ts';
-import type { Db } from '../store/store.ts';
+import type { Queries } from '../store/store.ts';
 import type { AuthSets, Devices as DeviceRow } from '../store/tables.ts';
 
 /** What is on record of devices: reading only. */
 export class Register {
-  readonly #db: Db;
-  constructor(db: Db) {
+  readonly #db: Queries;
+  constructor(db: Queries) {
     this.#db = db;
   }
 
@@ -16,6 +16,11 @@ export class Register {
     const [device] = await this.#withSets([row]);
     if (!device) throw notFound('device not found');
     return device;
+  }
+
+  async has(deviceId: string): Promise<boolean> {
+    const row = await this.#db.selectFrom('devices').select('id').where('id', '=', deviceId).executeTakeFirst();
+    return row !== undefined;
   }
 
   async authSetStatus(deviceId: string, authSetId: string): Promise<string> {
