@@ -24,7 +24,7 @@ function hostFor(manifest: Manifest, context: Context): CliHost {
     stderr: io.err,
     signal: context.signal,
     resolveDevice: async (wanted) => await findDevice(await context.http(), wanted),
-    async openSession(deviceId) {
+    async openSession(deviceId, join) {
       const { protocol } = manifest;
       if (!protocol) throw failed(`the add-on ${manifest.id} has no sessions`);
       const { server, token = '', insecure } = (await context.http()).options;
@@ -34,6 +34,8 @@ function hostFor(manifest: Manifest, context: Context): CliHost {
         token,
         deviceId,
         protocol,
+        resume: manifest.resumes ?? false,
+        ...(join === undefined ? {} : { join }),
         ...(insecure ? { client: { rejectUnauthorized: false } } : {}),
       });
     },

@@ -25,8 +25,11 @@ export interface CliHost<M extends Manifest = Manifest> {
   readonly signal: AbortSignal;
   /** The device of an id, a name or a unique prefix of either; throws a CodedError that says what to do. */
   resolveDevice(device: string): Promise<NamedDevice>;
-  /** A session with the device half of this add-on; throws a CodedError (device offline, not permitted). */
-  openSession(deviceId: string): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
+  /**
+   * A session with the device half of this add-on; throws a CodedError (device offline, not permitted). `join`: the id of
+   * somebody else's session, at which this is to be a guest.
+   */
+  openSession(deviceId: string, join?: string): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
   /** An authenticated request; the path is below the server's root. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** The exit code of the program once the command's action is done; 0 if never called, 1 if the action throws. */

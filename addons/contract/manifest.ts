@@ -17,6 +17,8 @@ export interface Manifest<
   readonly halves: readonly Half[];
   /** What it speaks on the session socket, if anything. */
   readonly protocol?: P;
+  /** Its sessions outlive a lost link, where both ends are ours (`proto/resume.ts`); else they end with it. */
+  readonly resumes?: boolean;
   /** JSON Schema of its section; the host checks it and fills the defaults. */
   readonly config: C;
   /** Commands of its cli half, each with the line that `--help` shows, which loads no half. */

@@ -8,6 +8,7 @@ export default defineManifest({
   id: 'port-forward',
   halves: ['device', 'cli'],
   protocol: portForward,
+  resumes: true,
   commands: { forward: 'reach ports of a device, or of its network, from here' },
   config: Type.Object({
     Disable: Type.Boolean({ default: false }),

@@ -10,6 +10,7 @@ export default defineManifest({
   id: 'terminal',
   halves: ['device', 'web', 'cli'],
   protocol: shell,
+  resumes: true,
   commands: { terminal: 'open a shell on a device' },
   config: Type.Object({
     Disable: Type.Boolean({ default: false }),

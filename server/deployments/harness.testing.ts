@@ -8,6 +8,7 @@ import { expect } from 'vitest';
 import { artifactBytes, bytesSource, type ArtifactSpec } from '#artifact';
 import { silentLog } from '#base/log';
 import { permissions } from '#proto/http/users';
+import { Room } from '../artifacts/room.ts';
 import { artifactRoutes } from '../artifacts/routes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { openFolder } from '../blobs/folder.ts';
@@ -50,6 +51,7 @@ export interface Answer {
 /** The two slices in a real express application on a free port, with a real database and folder. */
 export async function openHarness({
   artifactSize = 64 * 1024 * 1024,
+  storageLimit = 0,
   database = usualDatabase,
 } = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-deployments-'));
@@ -62,6 +64,7 @@ export async function openHarness({
     db,
     activity: new Activity({ alone: !onPostgres(db) }),
     blobs,
+    room: new Room(db, storageLimit),
     live: { tell: (event, ...data) => void told.push([event, data[0]]) },
     log: silentLog,
     linkSecret: Buffer.from('secret of a test'),

@@ -42,6 +42,7 @@ export async function personOf(req: IncomingMessage, deviceId: string, verify: T
   if (!known) throw notFound('device not found');
   return {
     userId: user.id,
+    name: user.email,
     tokenId: user.tokenId,
     refuses(proto) {
       if (proto === ProtoType.Control) return undefined;

@@ -217,6 +217,46 @@ export interface Secrets {
   value: string;
 }
 
+// --- 0004-contract
+
+/** An upload straight to a signed link. Until it is complete its blob is nobody's artifact. */
+export interface DirectUploads {
+  id: string;
+  expires: string;
+  /** The row that it will be in `artifacts`, JSON; null: nothing has come yet. */
+  artifact: string | null;
+  /** Bytes. PostgreSQL gives a bigint as text. */
+  size: number | string;
+}
+
+/** Somebody else's service that is told of events. */
+export interface Integrations {
+  id: string;
+  slot: number;
+  provider: string;
+  /** JSON, secrets and all. */
+  credentials: string;
+  description: string | null;
+  created_ts: string;
+}
+
+export interface IntegrationEvents {
+  id: string;
+  time: string;
+  type: string;
+  /** JSON. */
+  data: string;
+  /** 1 until delivery has been tried. */
+  waiting: number;
+  /** How delivery went, JSON list. */
+  statuses: string;
+}
+
+/** Devices that were accepted at least once, as integrations know them. */
+export interface ProvisionedDevices {
+  device_id: string;
+}
+
 export interface Database {
   devices: Devices;
   auth_sets: AuthSets;
@@ -237,4 +277,8 @@ export interface Database {
   open_sessions: OpenSessions;
   settings: Settings;
   secrets: Secrets;
+  direct_uploads: DirectUploads;
+  integrations: Integrations;
+  integration_events: IntegrationEvents;
+  provisioned_devices: ProvisionedDevices;
 }
