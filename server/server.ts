@@ -36,6 +36,8 @@ import { RateLimits } from './http/rate.ts';
 import { quickly } from './http/quick.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
+import { Groups } from './inventory/groups.ts';
+import { filterRoutes, ownGroupRoutes } from './inventory/own-group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
 import { Deliveries } from './iot-manager/deliveries.ts';
@@ -88,6 +90,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const tokens = new DeviceTokens(db, keys);
     const presence = new Presence(db, live);
     const inventory = new Inventory(db, live);
+    const groups = new Groups(db, inventory);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
     const rates = new RateLimits(config.rates);
     const bus = new LocalBus();
@@ -170,7 +173,11 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       room: new Room(db, config.storageLimit),
       limits: { artifactSize: config.artifactLimit },
       acceptedDevices: () => register.accepted(),
-      devicesOfGroup: (group) => inventory.acceptedMembers(group),
+      devicesOfGroup: (group) => groups.accepted(group),
+      devicesOfFilter: async (id) => {
+        const filter = await groups.filter(id);
+        return { filter, devices: await inventory.accepted(filter.terms) };
+      },
     };
 
     const readiness = new Readiness({ db, blobs, log, minFree: config.minFree });
@@ -182,6 +189,8 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
       ...groupRoutes(inventory),
+      ...ownGroupRoutes(groups, inventory),
+      ...filterRoutes(groups, inventory),
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),

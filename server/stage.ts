@@ -46,6 +46,19 @@ export const password = 'a password for tests';
 export const databases = ['SQLite', 'PostgreSQL'] as const;
 export type DatabaseName = (typeof databases)[number];
 
+/** Those that can be had on this machine: one says on a laptop what it skips, and fails in CI. */
+export async function availableDatabases(): Promise<readonly DatabaseName[]> {
+  const { PeerMissing, peer } = await import('../test/peers.ts');
+  try {
+    await peer('postgresql-15');
+    return databases;
+  } catch (error) {
+    if (!(error instanceof PeerMissing) || process.env['CI'] === 'true') throw error;
+    console.warn(`skipped on PostgreSQL: ${error.message}`);
+    return ['SQLite'];
+  }
+}
+
 /** What a suite that says nothing runs on: `PATCHBAY_TEST_DATABASE`, else SQLite. */
 export const usualDatabase =
   databases.find((name) => name.toLowerCase() === process.env['PATCHBAY_TEST_DATABASE']) ?? 'SQLite';

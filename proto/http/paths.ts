@@ -14,3 +14,5 @@ export const deploymentsV2 = '/api/management/v2/deployments';
 export const useradm = '/api/management/v1/useradm';
 /** Ours: the audit log, newest first, paged. */
 export const auditPath = '/api/management/v1/patchbay/audit';
+/** Ours: groups, static and dynamic. */
+export const groupsPath = '/api/management/v1/patchbay/groups';

@@ -170,12 +170,7 @@ export function createRelay(options: RelayOptions) {
     log.debug('user is back', { sid, user: person.userId, device: deviceId });
   }
 
-  async function resumable(
-    req: IncomingMessage,
-    deviceId: string,
-    sid: string,
-    person: Person,
-  ): Promise<UserSession> {
+  async function resumable(req: IncomingMessage, deviceId: string, sid: string, person: Person): Promise<UserSession> {
     const mine = (session: { deviceId: string; userId: string } | undefined): boolean =>
       session?.deviceId === deviceId && session.userId === person.userId;
     let known = bus.session(sid);

@@ -247,7 +247,10 @@ async function bootTree(parts: Parts): Promise<string> {
   const put = filler(tree);
   const config = await readFile(join(project, 'client', 'share', 'boot', 'grub', 'grub.cfg'), 'utf8');
   const console = 'serial --unit=0\nterminal_input serial\nterminal_output serial\n';
-  await put('grub/grub.cfg', console + config.replace(/(patchbay_arguments)=.*/, '$1="ro console=ttyS0 panic=1"'));
+  await put(
+    'grub/grub.cfg',
+    console + config.replace(/(patchbay_arguments)=.*/, '$1="ro console=ttyS0 quiet panic=1"'),
+  );
   const first = { mender_boot_part: '2', mender_boot_part_hex: '2', upgrade_available: '0', bootcount: '0' };
   const edit = join(parts.grubPrograms, 'grub-editenv');
   await layGrubEnvironment(join(tree, 'grub-mender-grubenv'), first, edit, parts.grubEnvironment);
