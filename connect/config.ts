@@ -14,6 +14,8 @@ export const builtIn: readonly string[] = ['terminal', 'file-transfer', 'port-fo
 const Config = Type.Object({
   User: Type.String({ default: '', maxLength: 256 }),
   ShellCommand: Type.String({ default: '/bin/sh', maxLength: 4096 }),
+  /** PEM file with CA certificates to believe besides those of the system; the reference has left it to its client. */
+  ServerCertificate: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
   /** Ours: add-ons by name; that of a third party by the name of its package. */
   Addons: Type.Array(Type.String({ minLength: 1, maxLength: 214 }), { default: [...builtIn], maxItems: 64 }),
 });
@@ -28,7 +30,7 @@ export interface ConnectConfig extends Static<typeof Config> {
 }
 
 /** Mender's keys that mean nothing since its client does the TLS. */
-const retired = ['ServerURL', 'Servers', 'ClientProtocol', 'HttpsClient', 'SkipVerify', 'ServerCertificate'];
+const retired = ['ServerURL', 'Servers', 'ClientProtocol', 'HttpsClient', 'SkipVerify'];
 
 const parse = parser(Config, 'invalid_config');
 

@@ -4,7 +4,8 @@ import type { Log } from '#base/log';
 import { decode } from '#proto';
 import { addonLoader, loadAddons, type LoadedAddon, type LoadModule } from './addons.ts';
 import type { ConnectConfig } from './config.ts';
-import { Link, type LinkOptions, type LinkTimes } from './link.ts';
+import { dialer, type Dial, type Environment } from './dial.ts';
+import { Link, type LinkTimes } from './link.ts';
 import { Sessions, type SessionTimes } from './sessions.ts';
 import { Token } from './token.ts';
 
@@ -15,7 +16,8 @@ export interface ConnectOptions {
   readonly busAddress?: string;
   /** The add-ons of a bundle, which has them in a table. */
   readonly builtIn?: LoadModule;
-  readonly client?: LinkOptions['client'];
+  /** Variables of the process: those of proxies count. */
+  readonly env?: Environment;
   readonly times?: Partial<LinkTimes & SessionTimes & ReconnectTimes>;
 }
 
@@ -36,7 +38,8 @@ const farewell = 2500;
 export async function runConnect(options: ConnectOptions, signal: AbortSignal): Promise<void> {
   const { config, log, times } = options;
   const token = new Token({ log, ...(options.busAddress === undefined ? {} : { busAddress: options.busAddress }) });
-  const device = { fetch: (path: string, init?: RequestInit) => authorizedFetch(token, path, init) };
+  const dial = dialer({ env: options.env ?? {}, certificate: config.ServerCertificate, log });
+  const device = { fetch: (path: string, init?: RequestInit) => authorizedFetch(token, dial, path, init) };
   const load = addonLoader(config.file, options.builtIn);
   const addons = await loadAddons(config.Addons, load, { settings: config.settings, device, log });
   log.info('add-ons loaded', { addons: addons.map(({ id }) => id) });
@@ -45,7 +48,7 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
     changed: () => sessions.room(),
     log,
     ...(times ? { times } : {}),
-    ...(options.client ? { client: options.client } : {}),
+    dial: (server) => dial.socket(server),
   });
   const sessions = new Sessions(addons, link, log, times);
   const working = runAddons(addons, log, signal);
@@ -95,12 +98,12 @@ async function runAddons(addons: readonly LoadedAddon[], log: Log, signal: Abort
   await Promise.all(addons.map(work));
 }
 
-async function authorizedFetch(token: Token, path: string, init?: RequestInit): Promise<Response> {
+async function authorizedFetch(token: Token, dial: Dial, path: string, init?: RequestInit): Promise<Response> {
   const { current } = token;
   if (!current) throw new Error('the device is not authorized');
   const headers = new Headers(init?.headers);
   headers.set('Authorization', `Bearer ${current.token}`);
-  return await fetch(new URL(path, current.serverUrl), { ...init, headers });
+  return await dial.fetch(new URL(path, current.serverUrl), { ...init, headers });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -55,7 +55,7 @@ async function daemon(flags: Flags, builtIn: LoadModule | undefined): Promise<nu
     const files = { config: flags.config, fallback: flags.fallbackConfig };
     const config = await readConfig(files, (what, fields) => log.warn(what, fields));
     const busAddress = flags.bus === undefined ? {} : { busAddress: flags.bus };
-    await runConnect({ config, log, ...busAddress, ...(builtIn ? { builtIn } : {}) }, stop.signal);
+    await runConnect({ config, log, env: process.env, ...busAddress, ...(builtIn ? { builtIn } : {}) }, stop.signal);
     return 0;
   } catch (error) {
     log.error('connect stopped', { error: messageOf(error) });
