@@ -1,9 +1,8 @@
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Device, DeviceEntry, DeviceHalf } from '#addon/device';
-import type { Manifest } from '#addon/manifest';
+import { defaultOf, type LoadModule } from '#addon/loading';
+import { checkManifest, type Manifest } from '#addon/manifest';
 import type { LooseMessage, Protocol, ProtoMsg } from '#proto';
 import { messageParser, parser } from '#proto/validate';
 import { section, type Settings } from './config.ts';
@@ -18,20 +17,6 @@ export interface LoadedAddon {
   readonly id: string;
   readonly half: DeviceHalf<Manifest>;
   readonly speaks?: Speaker;
-}
-
-export type Part = 'manifest' | 'device';
-/** Gives the module that is a part of an add-on; rejects if there is none. */
-export type LoadModule = (name: string, part: Part) => Promise<unknown>;
-
-/** Ours, in development: a bundler cannot follow a computed import, so a build passes a table in place of this. */
-export const loadOurs: LoadModule = (name, part) => import(`#addons/${name}/${part}`);
-
-/** Ours by their plain names, others by their package, which is looked for beside the configuration. */
-export function addonLoader(configFile: string, ours: LoadModule = loadOurs): LoadModule {
-  const require = createRequire(pathToFileURL(configFile));
-  return (name, part) =>
-    /^[a-z0-9-]+$/.test(name) ? ours(name, part) : import(pathToFileURL(require.resolve(`${name}/${part}`)).href);
 }
 
 interface Context {
@@ -70,20 +55,5 @@ async function loadAddon(name: string, load: LoadModule, context: Context): Prom
   if (!protocol) return { id, half };
   return { id, half, speaks: { protocol, parse: messageParser(protocol) } };
 }
-
-function checkManifest(value: unknown): Manifest {
-  const manifest = value as Partial<Manifest> | null | undefined;
-  if (typeof manifest !== 'object' || manifest === null) throw invalid('its manifest has no default export');
-  const { api, id, halves, config, protocol } = manifest;
-  if (api !== 1) throw invalid(`its manifest is for api ${String(api)}, this is 1`);
-  if (typeof id !== 'string' || !/^[a-z0-9-]{1,64}$/.test(id)) throw invalid('its manifest has no proper id');
-  if (!Array.isArray(halves)) throw invalid('its manifest names no halves');
-  if (typeof config !== 'object') throw invalid('its manifest has no config schema');
-  if (protocol && !(Number.isInteger(protocol.number) && protocol.number > 0 && protocol.number < 0xffff))
-    throw invalid(`its manifest has protocol number ${protocol.number}`);
-  return manifest as Manifest;
-}
-
-const defaultOf = (module: unknown): unknown => (module as { default?: unknown }).default;
 
 const invalid = (message: string): CodedError => new CodedError('invalid_addon', message);

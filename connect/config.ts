@@ -7,17 +7,14 @@ import { parser } from '#proto/validate';
 export const configFile = '/etc/mender/mender-connect.conf';
 export const fallbackFile = '/var/lib/mender/mender-connect.conf';
 
-/** Add-ons of ours, unless the configuration says which. */
-export const builtIn: readonly string[] = ['terminal', 'file-transfer', 'port-forward', 'client-control'];
-
 /** What the daemon itself reads; each add-on has a schema of its own for the rest. */
 const Config = Type.Object({
   User: Type.String({ default: '', maxLength: 256 }),
   ShellCommand: Type.String({ default: '/bin/sh', maxLength: 4096 }),
   /** PEM file with CA certificates to believe besides those of the system; the reference has left it to its client. */
   ServerCertificate: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
-  /** Ours: add-ons by name; that of a third party by the name of its package. */
-  Addons: Type.Array(Type.String({ minLength: 1, maxLength: 214 }), { default: [...builtIn], maxItems: 64 }),
+  /** Ours: add-ons by name, that of a third party by the name of its package; absent: all of ours. */
+  Addons: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 214 }), { maxItems: 64 })),
 });
 
 export type Settings = Readonly<Record<string, unknown>>;

@@ -2,7 +2,8 @@ import { Backoff, pause } from '#base/backoff';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { decode } from '#proto';
-import { addonLoader, loadAddons, type LoadedAddon, type LoadModule } from './addons.ts';
+import { addonLoader, ours, type Ours } from '#addon/loading';
+import { loadAddons, type LoadedAddon } from './addons.ts';
 import type { ConnectConfig } from './config.ts';
 import { dialer, type Dial, type Environment } from './dial.ts';
 import { Link, type LinkTimes } from './link.ts';
@@ -15,7 +16,7 @@ export interface ConnectOptions {
   /** Default: the system bus. */
   readonly busAddress?: string;
   /** The add-ons of a bundle, which has them in a table. */
-  readonly builtIn?: LoadModule;
+  readonly ours?: Ours;
   /** Variables of the process: those of proxies count. */
   readonly env?: Environment;
   readonly times?: Partial<LinkTimes & SessionTimes & ReconnectTimes>;
@@ -40,8 +41,9 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
   const token = new Token({ log, ...(options.busAddress === undefined ? {} : { busAddress: options.busAddress }) });
   const dial = dialer({ env: options.env ?? {}, certificate: config.ServerCertificate, log });
   const device = { fetch: (path: string, init?: RequestInit) => authorizedFetch(token, dial, path, init) };
-  const load = addonLoader(config.file, options.builtIn);
-  const addons = await loadAddons(config.Addons, load, { settings: config.settings, device, log });
+  const own = options.ours ?? ours;
+  const load = addonLoader(config.file, own);
+  const addons = await loadAddons(config.Addons ?? own.names('device'), load, { settings: config.settings, device, log });
   log.info('add-ons loaded', { addons: addons.map(({ id }) => id) });
   const link: Link = new Link({
     receive: (frame) => sessions.receive(decode(frame)),

@@ -1,45 +1,142 @@
-import { messageOf } from '#base/errors';
+import { readFileSync } from 'node:fs';
+import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import type { Manifest } from '#addon/manifest';
+import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
+import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
 import type { ServerEntry, ServerRoute } from '#addon/server';
-import { callerId, route, type Route } from './http/route.ts';
+import { addonsPath } from '#proto/http/paths';
+import type { Permission } from '#proto/http/users';
+import { callerId, json, route, type Route } from './http/route.ts';
 import type { RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 
-/** Those of ours that have a server half. */
-export const builtIn = ['file-transfer'] as const;
+export interface AddonOptions {
+  /** Packages of third parties, by name. */
+  readonly names: readonly string[];
+  /** They are looked for beside this file, which need not be there. */
+  readonly beside: string;
+  readonly bus: RelayBus;
+  readonly log: Log;
+  readonly ours?: Ours;
+}
 
-type LoadModule = (name: string, part: 'manifest' | 'server') => Promise<unknown>;
+/** What the server knows of add-ons: their routes, their rights, and what their sessions are called and need. */
+export interface ServerAddons {
+  readonly routes: readonly Route[];
+  /** Rights that add-ons bring, each with what it allows. */
+  readonly permissions: ReadonlyMap<Permission, string>;
+  /** The add-on whose sessions speak this protocol. */
+  speaker(protocol: number): Manifest | undefined;
+}
 
-const loadOurs: LoadModule = (name, part) => import(`#addons/${name}/${part}`);
+interface Loaded {
+  readonly manifest: Manifest;
+  readonly routes: readonly Route[];
+  /** The web half of a third party, as the page loads it; ours are part of the page. */
+  readonly page?: Buffer;
+}
 
-/** Routes of the server halves. One that cannot be loaded costs a line in the log and its own routes only. */
-export async function addonRoutes(
-  names: readonly string[],
-  bus: RelayBus,
-  log: Log,
-  load = loadOurs,
-): Promise<Route[]> {
-  const routes: Route[] = [];
-  for (const name of names) {
+/** Loads what it can. One that cannot be loaded costs a line in the log and its own feature only. */
+export async function loadAddons(options: AddonOptions): Promise<ServerAddons> {
+  const { names, beside, log } = options;
+  const own = options.ours ?? ours;
+  const load = addonLoader(beside, own);
+  const mine = own.names('manifest');
+  const loaded: Loaded[] = [];
+  for (const name of new Set([...mine, ...names])) {
     try {
-      const manifest = ((await load(name, 'manifest')) as { default: Manifest }).default;
-      const entry = ((await load(name, 'server')) as { default: ServerEntry }).default;
-      const half = entry({
-        log: log.child({ addon: manifest.id }),
-        openSession(deviceId, { userId, tokenId }) {
-          const { protocol } = manifest;
-          if (!protocol) throw new Error(`the add-on ${manifest.id} has no sessions`);
-          return openInner({ bus, deviceId, userId, tokenId, protocol });
-        },
-      });
-      routes.push(...half.routes.map(mounted));
+      const addon = await loadAddon(name, mine.includes(name), load, options);
+      const twin = loaded.find((other) => clash(other.manifest, addon.manifest));
+      if (twin) throw invalid(`its id or its protocol number belongs to ${twin.manifest.id} already`);
+      loaded.push(addon);
     } catch (error) {
-      log.error('server half not loaded', { addon: name, error: messageOf(error) });
+      log.error('add-on not loaded', { addon: name, error: messageOf(error) });
     }
   }
-  return routes;
+  const speakers = new Map(loaded.map(({ manifest }) => [manifest.protocol?.number, manifest]));
+  return {
+    routes: [...loaded.flatMap(({ routes }) => routes), ...pageRoutes(loaded)],
+    permissions: new Map(
+      loaded.flatMap(({ manifest }) =>
+        ownPermissions(manifest).map((name, at) => [name, Object.values(manifest.permissions ?? {})[at] ?? '']),
+      ),
+    ),
+    speaker: (protocol) => speakers.get(protocol),
+  };
 }
+
+async function loadAddon(name: string, mine: boolean, load: LoadModule, options: AddonOptions): Promise<Loaded> {
+  const manifest = checkManifest(defaultOf(await load(name, 'manifest')));
+  const has = (half: 'server' | 'web'): boolean => manifest.halves.includes(half);
+  const page = has('web') && !mine ? { page: readFileSync(fileOf(name, 'web', options.beside)) } : {};
+  if (!has('server')) return { manifest, routes: [], ...page };
+  const entry = defaultOf(await load(name, 'server')) as ServerEntry;
+  if (typeof entry !== 'function') throw invalid('its server module has no default function');
+  const { bus } = options;
+  const half = entry({
+    log: options.log.child({ addon: manifest.id }),
+    openSession(deviceId, { userId, tokenId }) {
+      const { protocol } = manifest;
+      if (!protocol) throw new Error(`the add-on ${manifest.id} has no sessions`);
+      return openInner({ bus, deviceId, userId, tokenId, protocol });
+    },
+  });
+  if (!mine) for (const each of half.routes) checkRoute(each, manifest);
+  return { manifest, routes: half.routes.map(mounted), ...page };
+}
+
+/** What is not ours keeps to its own corner, and asks for a right that there is. */
+function checkRoute({ path, access, method, audit }: ServerRoute, manifest: Manifest): void {
+  const below = `${addonsPath}/${manifest.id}/`;
+  if (!path.startsWith(below)) throw invalid(`its route ${path} is not below ${below}`);
+  if (typeof access !== 'string' || !access.includes(':')) throw invalid(`its route ${path} asks for no permission`);
+  if (access.startsWith('addon:') && !ownPermissions(manifest).includes(access))
+    throw invalid(`its route ${path} asks for '${access}', which is no permission of its own`);
+  if (method !== 'GET' && !audit) throw invalid(`its route ${method} ${path} has no word for the audit log`);
+}
+
+const clash = (a: Manifest, b: Manifest): boolean =>
+  a.id === b.id || (a.protocol !== undefined && a.protocol.number === b.protocol?.number);
+
+/** For the page: which tabs there are besides its own, and their modules. */
+function pageRoutes(loaded: readonly Loaded[]): Route[] {
+  const pages = loaded.flatMap(({ manifest, page }) => (page ? [{ manifest, page }] : []));
+  return [
+    route(
+      {
+        method: 'GET',
+        path: '/api/management/v1/patchbay/addons',
+        access: 'user',
+        summary: 'Add-ons of third parties that have a tab on the page of a device',
+        responses: { 200: { description: 'add-ons' } },
+      },
+      () =>
+        json(
+          200,
+          pages.map(({ manifest }) => ({
+            id: manifest.id,
+            title: titleOf(manifest),
+            module: modulePath(manifest.id),
+            manifest,
+          })),
+        ),
+    ),
+    ...pages.map(({ manifest, page }) =>
+      route(
+        {
+          method: 'GET',
+          path: modulePath(manifest.id),
+          access: 'public',
+          summary: `What the page shows of the add-on ${manifest.id}`,
+          responses: { 200: { description: 'a module', type: 'text/javascript' } },
+        },
+        () => ({ status: 200, body: page, type: 'text/javascript', headers: { 'Cache-Control': 'no-cache' } }),
+      ),
+    ),
+  ];
+}
+
+const modulePath = (id: string): string => `/addons/${id}/web.js`;
 
 function mounted(served: ServerRoute): Route {
   return route(served, (context) => {
@@ -56,3 +153,5 @@ function mounted(served: ServerRoute): Route {
     });
   });
 }
+
+const invalid = (message: string): CodedError => new CodedError('invalid_addon', message);

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { CodedError, messageOf } from '#base/errors';
 import { logLevels, type LogLevel } from '#base/log';
@@ -16,6 +17,9 @@ export interface ServerConfig {
   /** Bytes. */
   readonly artifactLimit: number;
   readonly logLevel: LogLevel;
+  /** Packages of add-ons, and the file beside which they are installed. */
+  readonly addons: readonly string[];
+  readonly addonsBeside: string;
 }
 
 const bad = (message: string): CodedError => new CodedError('usage', message);
@@ -53,6 +57,11 @@ export function serverOptions(command: Command): Command {
     .addOption(
       new Option('--log-level <level>', 'what to log').env('PATCHBAY_LOG_LEVEL').choices(logLevels).default('info'),
     )
+    .addOption(
+      new Option('--addons <packages>', 'add-ons of third parties, with commas, installed beside --config or in --data')
+        .env('PATCHBAY_ADDONS')
+        .default(''),
+    )
     .addOption(new Option('--config <file>', 'JSON file with these options (camel case)').env('PATCHBAY_CONFIG'));
 }
 
@@ -84,6 +93,8 @@ export function configOf(command: Command): ServerConfig {
     tls: cert === undefined || key === undefined ? undefined : { cert, key },
     trustedProxies: whole('--trusted-proxies', value('trustedProxies'), 16),
     artifactLimit: whole('--artifact-limit', value('artifactLimit'), Number.MAX_SAFE_INTEGER),
+    addons: (value('addons') ?? '').split(',').filter(Boolean),
+    addonsBeside: resolve(given['config'] ?? join(value('data') ?? 'patchbay-data', 'server.json')),
     logLevel: (value('logLevel') ?? 'info') as LogLevel,
   });
 }

@@ -4,7 +4,7 @@ import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
-import { addonRoutes, builtIn } from './addons.ts';
+import { loadAddons } from './addons.ts';
 import { createApp, healthRoute } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
@@ -73,11 +73,14 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const inventory = new Inventory(db, live);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
     const bus = new LocalBus();
+    const addons = await loadAddons({ names: config.addons, beside: config.addonsBeside, bus, log });
     const relay = createRelay({
       bus,
       log,
       authenticateDevice: (req) => deviceOf(req, verify),
-      authorizeUser: (req, deviceId) => personOf(req, deviceId, verify, db),
+      authorizeUser: (req, deviceId) =>
+        personOf(req, deviceId, verify, db, (proto) => addons.speaker(proto)?.sessions ?? 'sessions:terminal'),
+      speaker: (proto) => addons.speaker(proto),
       onConnected: (id, connection) => void presence.connected(id, connection).catch(failed('presence not written')),
       onDisconnected: (id, connection) =>
         void presence.disconnected(id, connection).catch(failed('presence not written')),
@@ -129,7 +132,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),
-      ...(await addonRoutes(builtIn, bus, log)),
+      ...addons.routes,
       ...artifactRoutes(deployments),
       ...deploymentRoutes(deployments),
       ...referenceRoutes(() => routes, version),

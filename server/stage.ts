@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLog } from '#base/log';
+import type { ServerConfig } from './config.ts';
 import { openStore } from './store/store.ts';
 import { startServer, type RunningServer } from './server.ts';
 import { loadKeys } from './tokens/keys.ts';
@@ -35,7 +36,7 @@ export interface Stage {
 export const admin = 'admin@example.com';
 export const password = 'a password for tests';
 
-export async function stage(): Promise<Stage> {
+export async function stage(options: Partial<ServerConfig> = {}): Promise<Stage> {
   const data = await mkdtemp(join(tmpdir(), 'patchbay-server-'));
   const db = await openStore(data);
   await new Users(db, await loadKeys(db)).create({ email: admin, password, roles: ['admin'] });
@@ -49,6 +50,9 @@ export async function stage(): Promise<Stage> {
     trustedProxies: 0,
     artifactLimit: 1e9,
     logLevel: 'silent',
+    addons: [],
+    addonsBeside: join(data, 'server.json'),
+    ...options,
   } as const;
   let server = await startServer(config, silentLog);
   const url = (): string => `http://127.0.0.1:${server.port}`;

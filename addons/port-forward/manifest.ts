@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { defineManifest } from '#addon/manifest';
+import commands from './commands.ts';
 import { portForward } from './protocol.ts';
 
 /** Connections to what the device can reach, for a person at a workstation. Keys are those of mender-connect (§4.2). */
@@ -8,7 +9,9 @@ export default defineManifest({
   id: 'port-forward',
   halves: ['device', 'cli'],
   protocol: portForward,
-  commands: { forward: 'reach ports of a device, or of its network, from here' },
+  sessions: 'sessions:forward',
+  audit: { new: ['protocol', 'remote_host', 'remote_port'] },
+  commands,
   config: Type.Object({
     Disable: Type.Boolean({ default: false }),
     /** Ours: connections at a time, of all people together. */

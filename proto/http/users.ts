@@ -47,7 +47,8 @@ export const permissions = [
   'audit:read',
   'settings:manage',
 ] as const;
-export type Permission = (typeof permissions)[number];
+/** `addon:ID:WORD` are those that an add-on brings. */
+export type Permission = (typeof permissions)[number] | `addon:${string}:${string}`;
 
 /** A row of the audit log: newest first, paged. */
 export interface AuditEntry {

@@ -37,12 +37,16 @@ export class SessionAudit {
 
 type Entry = Omit<AuditEntry, 'id' | 'time'>;
 
-/** A session's beginning or end as an entry: who, which device, how long, how many bytes each way. */
-function sessionEntry({ type, session, request }: SessionEvent): Entry {
-  const { sid, kind, deviceId, userId, openedAt, bytesFromDevice, bytesToDevice } = session;
+const actions = { opened: 'session_open', used: 'session_use', closed: 'session_close' } as const;
+/** In the entry of the end; each has an entry of its own. */
+const usesKept = 20;
+
+/** A session's beginning, use or end as an entry: who, which device, how long, how many bytes each way. */
+function sessionEntry({ type, session, request, use }: SessionEvent): Entry {
+  const { sid, kind, deviceId, userId, openedAt, bytesFromDevice, bytesToDevice, uses } = session;
   return {
     actor: { type: 'user', id: userId },
-    action: type === 'opened' ? 'session_open' : 'session_close',
+    action: actions[type],
     object: { type: 'device', id: deviceId },
     result: 'ok',
     request_id: request.id,
@@ -50,11 +54,13 @@ function sessionEntry({ type, session, request }: SessionEvent): Entry {
     details: {
       session_id: sid,
       kind,
+      ...use,
       ...(type === 'closed'
         ? {
             seconds: Math.round((Date.now() - openedAt.getTime()) / 1000),
             bytes_from_device: bytesFromDevice,
             bytes_to_device: bytesToDevice,
+            ...(uses.length > 0 ? { uses: uses.slice(0, usesKept) } : {}),
           }
         : {}),
     },

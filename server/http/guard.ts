@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { tokenCookie } from '#proto/http/users';
+import { tokenCookie, type Permission } from '#proto/http/users';
 import { HttpError, unauthorized } from '../errors.ts';
 import type { Access, Caller } from './route.ts';
 
@@ -28,6 +28,10 @@ export function bearerOf(req: IncomingMessage): { token: string; cookie: boolean
   return undefined;
 }
 
+/** Rights that an add-on brings are those of whoever has the say over the server, and of roles that name them. */
+export const holds = (permissions: ReadonlySet<Permission>, permission: Permission): boolean =>
+  permissions.has(permission) || (permission.startsWith('addon:') && permissions.has('settings:manage'));
+
 /** Lets a request pass that has what its route asks for; else 401 (no or wrong token) or 403 (not his to do). */
 export async function authorize(access: Access, req: IncomingMessage, verify: TokenVerifier): Promise<Caller> {
   if (access === 'public') return { kind: 'anyone' };
@@ -43,7 +47,7 @@ export async function authorize(access: Access, req: IncomingMessage, verify: To
   }
   const user = await verify.user(bearer.token);
   if (!user) throw unauthorized('unauthorized');
-  if (access !== 'user' && !user.permissions.has(access))
+  if (access !== 'user' && !holds(user.permissions, access))
     throw new HttpError('forbidden', `your roles do not include the permission ${access}`);
   return user;
 }

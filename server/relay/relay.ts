@@ -17,6 +17,7 @@ import type { DeviceEnd, RelayBus } from './bus.ts';
 import { DeviceSocket } from './device.ts';
 import { Heartbeat, type HeartbeatTimes } from './heartbeat.ts';
 import { refuse, refusalOf } from './refusal.ts';
+import type { SessionUse, Speaker } from './uses.ts';
 import { UserSocket, type SessionFacts } from './user.ts';
 
 export const deviceSocketPath = '/api/devices/v1/deviceconnect/connect';
@@ -24,8 +25,10 @@ const userSocketPath = /^\/api\/management\/v1\/deviceconnect\/devices\/([^/]{1,
 
 /** What the relay tells the audit log. `request` is that of the upgrade. */
 export interface SessionEvent {
-  readonly type: 'opened' | 'closed';
+  readonly type: 'opened' | 'used' | 'closed';
   readonly session: SessionFacts;
+  /** What it was used for just now (`used`). */
+  readonly use?: SessionUse;
   readonly request: { readonly id: string; readonly address: string };
 }
 
@@ -53,6 +56,8 @@ export interface RelayOptions {
   onDisconnected(deviceId: string, connection: string): void;
   /** Rejects if it cannot be written: the session does not begin then. */
   audit(event: SessionEvent): Promise<void>;
+  /** Whose sessions speak a protocol, and what the audit log keeps of them; undefined: nobody's that is known. */
+  speaker?(protocol: number): Speaker | undefined;
   /** Origins of pages, besides the server's own, that may open management sockets. */
   readonly allowedOrigins?: readonly string[];
   /** Bytes that a device may send in one session; default 0: any number. */
@@ -121,8 +126,8 @@ export function createRelay(options: RelayOptions) {
     const opened = await accept(req, socket, head);
     heartbeat.watch(opened);
     device = connectedDevice(deviceId);
-    const audit = (type: SessionEvent['type']) => (session: UserSocket) =>
-      options.audit({ type, session: session.facts, request });
+    const audit = (type: SessionEvent['type']) => (session: UserSocket, use?: SessionUse) =>
+      options.audit({ type, session: session.facts, request, ...(use ? { use } : {}) });
     const logClosed = audit('closed');
     const session = new UserSocket(opened, {
       userId,
@@ -132,7 +137,9 @@ export function createRelay(options: RelayOptions) {
       log,
       quota: options.sessionQuota ?? 0,
       refuses: (proto) => person.refuses(proto),
+      speaker: (proto) => options.speaker?.(proto),
       opened: audit('opened'),
+      used: audit('used'),
       closed: (session) => {
         if (session.facts.kind === undefined) return;
         logClosed(session).catch((error: unknown) =>

@@ -6,6 +6,7 @@ import { bodyChunk, control, decode, encode, ProtoType, toFrame, type ProtoMsg }
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
 import { closeSoon } from './closing.ts';
 import { PortAcks } from './port-acks.ts';
+import { Uses, type SessionUse, type Speaker } from './uses.ts';
 
 /** Bytes of output that wait for a person's connection: above the first the device is to pause, below the second to go on. */
 const behind = 512 * 1024;
@@ -15,21 +16,20 @@ const lost = 16 * 1024 * 1024;
 /** For output that still waits when a session is ended from the server's side, ms. */
 const lastWords = 15_000;
 
-/** What a session is for, by the first message that says so. */
-export type SessionKind = 'terminal' | 'file-transfer' | 'port-forward' | 'other';
-
 export interface SessionFacts {
   readonly sid: string;
   readonly deviceId: string;
   readonly userId: string;
-  /** Undefined until its first message that is not of the handshake. */
-  readonly kind: SessionKind | undefined;
+  /** The add-on's id, or `other`. Undefined until its first message that is not of the handshake. */
+  readonly kind: string | undefined;
   readonly openedAt: Date;
   /** When the person last sent something. */
   readonly activeAt: Date;
   /** Bytes of frames, from the device and to it. */
   readonly bytesFromDevice: number;
   readonly bytesToDevice: number;
+  /** What it was used for: files, ports, as far as add-ons say what counts. The first hundred. */
+  readonly uses: readonly SessionUse[];
 }
 
 export interface UserSocketOptions {
@@ -42,8 +42,10 @@ export interface UserSocketOptions {
   readonly quota: number;
   /** Why this person may not use a protocol with this device; undefined: he may. Asked for every message. */
   readonly refuses: (proto: number) => string | undefined;
+  readonly speaker: (proto: number) => Speaker | undefined;
   /** Writes the audit log; a session that cannot be logged does not begin. */
   readonly opened: (session: UserSocket) => Promise<void>;
+  readonly used: (session: UserSocket, use: SessionUse) => Promise<void>;
   readonly closed: (session: UserSocket) => void;
 }
 
@@ -55,7 +57,8 @@ export class UserSocket implements SessionEnd {
   readonly #acks = new PortAcks();
   readonly #openedAt = new Date();
   #activeAt = this.#openedAt;
-  #kind: SessionKind | undefined;
+  #kind: string | undefined;
+  readonly #uses: Uses;
   #fromDevice = 0;
   #toDevice = 0;
   /** A shell was asked for and not yet stopped: whoever goes first, the other is told by a `stop`. */
@@ -68,6 +71,7 @@ export class UserSocket implements SessionEnd {
   constructor(socket: WebSocket, options: UserSocketOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#uses = new Uses(options.speaker);
     options.bus.joinSession(this);
     options.device.join(this);
     socket.on('message', (data) => {
@@ -106,6 +110,7 @@ export class UserSocket implements SessionEnd {
       activeAt: this.#activeAt,
       bytesFromDevice: this.#fromDevice,
       bytesToDevice: this.#toDevice,
+      uses: this.#uses.list,
     };
   }
 
@@ -153,16 +158,14 @@ export class UserSocket implements SessionEnd {
     }
     const why = this.#options.refuses(message.hdr.proto);
     if (why !== undefined) return this.#forbid(message, why);
-    if (this.#kind === undefined && message.hdr.proto !== ProtoType.Control) void this.#begin(message);
-    else this.#forward(message);
+    this.#forward(message);
   }
 
-  /** The first message of substance: from here on it is a session of a kind, and logged before anything happens. */
-  async #begin(message: ProtoMsg): Promise<void> {
-    this.#kind = kinds.get(message.hdr.proto) ?? 'other';
+  /** Hands the message on once it is in the audit log, never before. */
+  async #log(message: ProtoMsg, written: Promise<void>): Promise<void> {
     this.#pause('audit', true);
     // Frames that had been read already wait as well: order is kept by doing this for each of them.
-    this.#logged = this.#options.opened(this);
+    this.#logged = written;
     try {
       await this.#logged;
     } catch (error) {
@@ -170,9 +173,9 @@ export class UserSocket implements SessionEnd {
       return this.#leave('the session could not be written to the audit log', 1011);
     }
     this.#logged = undefined;
-    this.#forward(message);
+    this.#relay(message);
     for (const later of this.#early.splice(0)) this.#forward(later);
-    this.#pause('audit', false);
+    if (!this.#logged) this.#pause('audit', false);
   }
 
   #logged: Promise<void> | undefined;
@@ -184,7 +187,18 @@ export class UserSocket implements SessionEnd {
       this.#early.push(message);
       return;
     }
-    if (!this.#acks.toDevice(message)) return;
+    const { proto } = message.hdr;
+    // The first message of substance: from here on it is a session of a kind.
+    const begins = this.#kind === undefined && proto !== ProtoType.Control;
+    if (begins) this.#kind = this.#options.speaker(proto)?.id ?? 'other';
+    const use = this.#uses.of(message);
+    if (!begins && !use) return this.#relay(message);
+    const { opened, used } = this.#options;
+    void this.#log(message, (begins ? opened(this) : Promise.resolve()).then(() => use && used(this, use)));
+  }
+
+  #relay(message: ProtoMsg): void {
+    if (this.#over || !this.#acks.toDevice(message)) return;
     const { hdr, body } = message;
     if (hdr.proto === ProtoType.Shell && hdr.typ === 'new') this.#shell = true;
     if (hdr.proto === ProtoType.Shell && hdr.typ === 'stop') this.#shell = false;
@@ -278,9 +292,3 @@ export class UserSocket implements SessionEnd {
 
 const quotaText = 'session byte limit exceeded';
 const utf8 = new TextEncoder();
-
-const kinds = new Map<number, SessionKind>([
-  [ProtoType.Shell, 'terminal'],
-  [ProtoType.FileTransfer, 'file-transfer'],
-  [ProtoType.PortForward, 'port-forward'],
-]);

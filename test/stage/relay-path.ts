@@ -30,6 +30,7 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
     log: silentLog,
     authenticateDevice: async (req) => ({ deviceId: who(req, 'device') }),
     authorizeUser: async (req) => ({ userId: who(req, 'user'), tokenId: who(req, 'user'), refuses: () => undefined }),
+    speaker: (proto) => (proto === manifest.protocol!.number ? manifest : undefined),
     onConnected: (id) => (presence.push(`+${id}`), happened()),
     onDisconnected: (id) => (presence.push(`-${id}`), happened()),
     audit: async (event) => {
