@@ -1,16 +1,18 @@
 import type { CliHalf, CliHost } from '#addon/cli';
-import type { Manifest } from '#addon/manifest';
+import { addonLoader, defaultOf } from '#addon/loading';
+import { checkManifest, type Manifest } from '#addon/manifest';
 import type { Fill } from './commands.ts';
 import type { Context } from './context.ts';
 import { findDevice } from './find-device.ts';
 import { failed } from './failure.ts';
 
 /** A command of an add-on, as a row of ours is loaded: nothing of the add-on before it is called. */
-export function addonCommand(addon: string, name: string): () => Promise<{ default: Fill }> {
+export function addonCommand(addon: string, name: string, file: string): () => Promise<{ default: Fill }> {
   return async () => {
-    const { default: manifest } = (await import(`#addons/${addon}/manifest`)) as { default: Manifest };
-    const { default: half } = (await import(`#addons/${addon}/cli`)) as { default: CliHalf };
-    const fill = half[name];
+    const load = addonLoader(file);
+    const manifest = checkManifest(defaultOf(await load(addon, 'manifest')));
+    const half = defaultOf(await load(addon, 'cli')) as CliHalf | undefined;
+    const fill = half?.[name];
     if (!fill) throw failed(`the add-on ${addon} has no command ${name}`);
     return { default: (command, context) => fill(command, hostFor(manifest, context)) };
   };

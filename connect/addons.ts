@@ -1,3 +1,4 @@
+import type { Blame } from '#base/blame';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Device, DeviceEntry, DeviceHalf } from '#addon/device';
@@ -23,6 +24,7 @@ interface Context {
   readonly settings: Settings;
   readonly device: Omit<Device, 'log'>;
   readonly log: Log;
+  readonly blame?: Blame;
 }
 
 /** Loads what it can: a bad manifest, configuration or module costs that add-on a line in the log, nothing else. */
@@ -50,10 +52,25 @@ async function loadAddon(name: string, load: LoadModule, context: Context): Prom
   const entry = defaultOf(await load(name, 'device'));
   if (typeof entry !== 'function') throw invalid('its device module has no default function');
   const device: Device = { ...context.device, log: context.log.child({ addon: manifest.id }) };
-  const half = (entry as DeviceEntry<Manifest>)(device, config);
+  const blamed = <T>(work: () => T): T => (context.blame ? context.blame.run(manifest.id, work) : work());
+  const half = guarded(
+    blamed(() => (entry as DeviceEntry<Manifest>)(device, config)),
+    blamed,
+  );
   const { id, protocol } = manifest;
   if (!protocol) return { id, half };
   return { id, half, speaks: { protocol, parse: messageParser(protocol) } };
+}
+
+/** The same half, all of whose work is its own fault. */
+function guarded(half: DeviceHalf<Manifest>, blamed: <T>(work: () => T) => T): DeviceHalf<Manifest> {
+  const { keepsAlive } = half;
+  return {
+    ...(keepsAlive === undefined ? {} : { keepsAlive }),
+    ...(half.serve ? { serve: (session) => blamed(async () => await half.serve?.(session)) } : {}),
+    ...(half.run ? { run: (signal) => blamed(async () => await half.run?.(signal)) } : {}),
+    ...(half.refuse ? { refuse: (typ, why) => half.refuse!(typ, why) } : {}),
+  };
 }
 
 const invalid = (message: string): CodedError => new CodedError('invalid_addon', message);

@@ -1,4 +1,5 @@
 import { Backoff, pause } from '#base/backoff';
+import type { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { decode } from '#proto';
@@ -17,6 +18,8 @@ export interface ConnectOptions {
   readonly busAddress?: string;
   /** The add-ons of a bundle, which has them in a table. */
   readonly ours?: Ours;
+  /** Whose fault it is when an add-on throws where nobody can catch it; absent: the process ends. */
+  readonly blame?: Blame;
   /** Variables of the process: those of proxies count. */
   readonly env?: Environment;
   readonly times?: Partial<LinkTimes & SessionTimes & ReconnectTimes>;
@@ -43,7 +46,12 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
   const device = { fetch: (path: string, init?: RequestInit) => authorizedFetch(token, dial, path, init) };
   const own = options.ours ?? ours;
   const load = addonLoader(config.file, own);
-  const addons = await loadAddons(config.Addons ?? own.names('device'), load, { settings: config.settings, device, log });
+  const addons = await loadAddons(config.Addons ?? own.names('device'), load, {
+    settings: config.settings,
+    device,
+    log,
+    ...(options.blame ? { blame: options.blame } : {}),
+  });
   log.info('add-ons loaded', { addons: addons.map(({ id }) => id) });
   const link: Link = new Link({
     receive: (frame) => sessions.receive(decode(frame)),

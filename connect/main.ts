@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import { createLog } from '#base/log';
 import type { Ours } from '#addon/loading';
@@ -47,6 +48,9 @@ export async function main(args: string[], ours?: Ours): Promise<number> {
 
 async function daemon(flags: Flags, ours: Ours | undefined): Promise<number> {
   const log = createLog(flags.debug ? 'debug' : 'info', { program: 'connect' });
+  using blame = new Blame((addon, error) =>
+    log.error('add-on failed', { addon, error: error instanceof Error ? String(error.stack) : messageOf(error) }),
+  );
   const stop = new AbortController();
   const halt = (): void => stop.abort();
   process.once('SIGTERM', halt);
@@ -55,7 +59,7 @@ async function daemon(flags: Flags, ours: Ours | undefined): Promise<number> {
     const files = { config: flags.config, fallback: flags.fallbackConfig };
     const config = await readConfig(files, (what, fields) => log.warn(what, fields));
     const busAddress = flags.bus === undefined ? {} : { busAddress: flags.bus };
-    await runConnect({ config, log, env: process.env, ...busAddress, ...(ours ? { ours } : {}) }, stop.signal);
+    await runConnect({ config, log, env: process.env, blame, ...busAddress, ...(ours ? { ours } : {}) }, stop.signal);
     return 0;
   } catch (error) {
     log.error('connect stopped', { error: messageOf(error) });

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
+import type { Blame } from '#base/blame';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
 import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
-import type { ServerEntry, ServerRoute } from '#addon/server';
+import type { ServerEntry, ServerHost, ServerRoute } from '#addon/server';
 import { addonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route } from './http/route.ts';
@@ -18,6 +19,8 @@ export interface AddonOptions {
   readonly bus: RelayBus;
   readonly log: Log;
   readonly ours?: Ours;
+  /** Whose fault it is when an add-on throws where nobody can catch it; absent: the process ends. */
+  readonly blame?: Blame | undefined;
 }
 
 /** What the server knows of add-ons: their routes, their rights, and what their sessions are called and need. */
@@ -73,16 +76,18 @@ async function loadAddon(name: string, mine: boolean, load: LoadModule, options:
   const entry = defaultOf(await load(name, 'server')) as ServerEntry;
   if (typeof entry !== 'function') throw invalid('its server module has no default function');
   const { bus } = options;
-  const half = entry({
+  const blamed = <T>(work: () => T): T => (options.blame ? options.blame.run(manifest.id, work) : work());
+  const serverHost: ServerHost = {
     log: options.log.child({ addon: manifest.id }),
     openSession(deviceId, { userId, tokenId }) {
       const { protocol } = manifest;
       if (!protocol) throw new Error(`the add-on ${manifest.id} has no sessions`);
       return openInner({ bus, deviceId, userId, tokenId, protocol });
     },
-  });
+  };
+  const half = blamed(() => entry(serverHost));
   if (!mine) for (const each of half.routes) checkRoute(each, manifest);
-  return { manifest, routes: half.routes.map(mounted), ...page };
+  return { manifest, routes: half.routes.map((each) => mounted(each, blamed)), ...page };
 }
 
 /** What is not ours keeps to its own corner, and asks for a right that there is. */
@@ -138,19 +143,21 @@ function pageRoutes(loaded: readonly Loaded[]): Route[] {
 
 const modulePath = (id: string): string => `/addons/${id}/web.js`;
 
-function mounted(served: ServerRoute): Route {
+function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
   return route(served, (context) => {
     const { req, res, params, query, requestId } = context;
-    return served.handler({
-      req,
-      res,
-      params,
-      query,
-      userId: callerId(context),
-      tokenId: context.caller.kind === 'user' ? context.caller.tokenId : '',
-      requestId,
-      note: (note) => context.note(note),
-    });
+    return blamed(() =>
+      served.handler({
+        req,
+        res,
+        params,
+        query,
+        userId: callerId(context),
+        tokenId: context.caller.kind === 'user' ? context.caller.tokenId : '',
+        requestId,
+        note: (note) => context.note(note),
+      }),
+    );
   });
 }
 

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Route } from './http/route.ts';
+import type { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { livePath } from '#proto/http/live';
@@ -59,7 +60,7 @@ const graceMs = 5000;
 const version = '1';
 
 /** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
-export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
+export async function startServer(config: ServerConfig, log: Log, blame?: Blame): Promise<RunningServer> {
   const server = makeServer(config.tls);
   const db = await openStore(config.data);
   try {
@@ -73,7 +74,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const inventory = new Inventory(db, live);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
     const bus = new LocalBus();
-    const addons = await loadAddons({ names: config.addons, beside: config.addonsBeside, bus, log });
+    const addons = await loadAddons({ names: config.addons, beside: config.addonsBeside, bus, log, blame });
     const relay = createRelay({
       bus,
       log,

@@ -59,7 +59,7 @@ export function checkManifest(value: unknown): Manifest {
   for (const name of Object.keys(permissions ?? {}))
     if (!/^[a-z0-9-]{1,64}$/.test(name)) throw invalid(`its permission '${name}' is no word`);
   if (sessions !== undefined && (typeof sessions !== 'string' || foreign(sessions, manifest)))
-    throw invalid(`its sessions need '${String(sessions)}', which is no permission of its own`);
+    throw invalid(`its sessions need '${sessions}', which is no permission of its own`);
   if (!Object.values(audit ?? {}).every((keys) => Array.isArray(keys))) throw invalid('its audit names no keys');
   for (const name of Object.keys(commands ?? {}))
     if (!/^[a-z][a-z0-9-]{0,63}$/.test(name)) throw invalid(`its command '${name}' is no word`);

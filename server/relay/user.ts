@@ -194,7 +194,10 @@ export class UserSocket implements SessionEnd {
     const use = this.#uses.of(message);
     if (!begins && !use) return this.#relay(message);
     const { opened, used } = this.#options;
-    void this.#log(message, (begins ? opened(this) : Promise.resolve()).then(() => use && used(this, use)));
+    void this.#log(
+      message,
+      (begins ? opened(this) : Promise.resolve()).then(() => use && used(this, use)),
+    );
   }
 
   #relay(message: ProtoMsg): void {
