@@ -1,22 +1,25 @@
 import { readFileSync } from 'node:fs';
+import type { Kysely } from 'kysely';
 import type { Blame } from '#base/blame';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
 import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
-import type { ServerEntry, ServerHost, ServerRoute } from '#addon/server';
-import { addonsPath } from '#proto/http/paths';
+import type { ServerEntry, ServerHalf, ServerHost, ServerRoute } from '#addon/server';
+import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route } from './http/route.ts';
 import type { RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
+import { type Db, migrateAddon } from './store/store.ts';
 
-export interface AddonOptions {
+export interface AddonOptions extends Pick<ServerHost, 'hasDevice' | 'deployConfiguration'> {
   /** Packages of third parties, by name. */
   readonly names: readonly string[];
   /** They are looked for beside this file, which need not be there. */
   readonly beside: string;
   readonly bus: RelayBus;
+  readonly db: Db;
   readonly log: Log;
   readonly ours?: Ours;
   /** Whose fault it is when an add-on throws where nobody can catch it; absent: the process ends. */
@@ -30,10 +33,13 @@ export interface ServerAddons {
   readonly permissions: ReadonlyMap<Permission, string>;
   /** The add-on whose sessions speak this protocol. */
   speaker(protocol: number): Manifest | undefined;
+  /** Has each of them forget a device. Throws what the first threw that could not; it is called again then. */
+  decommissioned(deviceId: string): Promise<void>;
 }
 
 interface Loaded {
   readonly manifest: Manifest;
+  readonly half?: ServerHalf;
   readonly routes: readonly Route[];
   /** The web half of a third party, as the page loads it; ours are part of the page. */
   readonly page?: Buffer;
@@ -65,6 +71,9 @@ export async function loadAddons(options: AddonOptions): Promise<ServerAddons> {
       ),
     ),
     speaker: (protocol) => speakers.get(protocol),
+    async decommissioned(deviceId) {
+      for (const { half } of loaded) await half?.decommissioned?.(deviceId);
+    },
   };
 }
 
@@ -75,25 +84,34 @@ async function loadAddon(name: string, mine: boolean, load: LoadModule, options:
   if (!has('server')) return { manifest, routes: [], ...page };
   const entry = defaultOf(await load(name, 'server')) as ServerEntry;
   if (typeof entry !== 'function') throw invalid('its server module has no default function');
-  const { bus } = options;
   const blamed = <T>(work: () => T): T => (options.blame ? options.blame.run(manifest.id, work) : work());
-  const serverHost: ServerHost = {
-    log: options.log.child({ addon: manifest.id }),
+  const half = blamed(() => entry(hostFor(manifest, options)));
+  if (!mine) for (const each of half.routes) checkRoute(each, manifest);
+  if (half.migrations) await migrateAddon(options.db, manifest.id, half.migrations);
+  return { manifest, half, routes: half.routes.map((each) => mounted(each, blamed)), ...page };
+}
+
+function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
+  const { bus, db, hasDevice, deployConfiguration } = options;
+  return {
     openSession(deviceId, { userId, tokenId }) {
       const { protocol } = manifest;
-      if (!protocol) throw new Error(`the add-on ${manifest.id} has no sessions`);
+      if (!protocol) throw new CodedError('no_sessions', `the add-on ${manifest.id} has no sessions`);
       return openInner({ bus, deviceId, userId, tokenId, protocol });
     },
+    // The type is the add-on's to say: it made the tables.
+    tables: <T>() => db as unknown as Kysely<T>,
+    hasDevice,
+    deployConfiguration,
+    log: options.log.child({ addon: manifest.id }),
   };
-  const half = blamed(() => entry(serverHost));
-  if (!mine) for (const each of half.routes) checkRoute(each, manifest);
-  return { manifest, routes: half.routes.map((each) => mounted(each, blamed)), ...page };
 }
 
 /** What is not ours keeps to its own corner, and asks for a right that there is. */
 function checkRoute({ path, access, method, audit }: ServerRoute, manifest: Manifest): void {
-  const below = `${addonsPath}/${manifest.id}/`;
+  const below = `${access === 'device' ? deviceAddonsPath : addonsPath}/${manifest.id}/`;
   if (!path.startsWith(below)) throw invalid(`its route ${path} is not below ${below}`);
+  if (access === 'device') return;
   if (typeof access !== 'string' || !access.includes(':')) throw invalid(`its route ${path} asks for no permission`);
   if (access.startsWith('addon:') && !ownPermissions(manifest).includes(access))
     throw invalid(`its route ${path} asks for '${access}', which is no permission of its own`);
@@ -145,15 +163,17 @@ const modulePath = (id: string): string => `/addons/${id}/web.js`;
 
 function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
   return route(served, (context) => {
-    const { req, res, params, query, requestId } = context;
+    const { req, res, params, query, body, caller, requestId } = context;
     return blamed(() =>
       served.handler({
         req,
         res,
         params,
         query,
-        userId: callerId(context),
-        tokenId: context.caller.kind === 'user' ? context.caller.tokenId : '',
+        body,
+        userId: caller.kind === 'user' ? callerId(context) : '',
+        tokenId: caller.kind === 'user' ? caller.tokenId : '',
+        deviceId: caller.kind === 'device' ? callerId(context) : '',
         requestId,
         note: (note) => context.note(note),
       }),

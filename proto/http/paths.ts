@@ -14,5 +14,6 @@ export const deploymentsV2 = '/api/management/v2/deployments';
 export const useradm = '/api/management/v1/useradm';
 /** Ours: below it, `ID/…`, are the routes of an add-on of a third party. */
 export const addonsPath = '/api/management/v1/addons';
+export const deviceAddonsPath = '/api/devices/v1/addons';
 /** Ours: the audit log, newest first, paged. */
 export const auditPath = '/api/management/v1/patchbay/audit';

@@ -12,7 +12,9 @@ import { artifactRoutes } from '../artifacts/routes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { openFolder } from '../blobs/folder.ts';
 import { type AuditRecord, finish, type Frame, mount, stamp } from '../http/mount.ts';
+import { noMeter } from '../http/meter.ts';
 import { quickly } from '../http/quick.ts';
+import { RateLimits } from '../http/rate.ts';
 import { type Db, openStore } from '../store/store.ts';
 import { Activity } from './activity.ts';
 import type { DeploymentDeps } from './deps.ts';
@@ -68,7 +70,6 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
-  app.use(stamp);
   const routes = [...artifactRoutes(deps), ...deploymentRoutes(deps)];
   const frame: Frame = {
     verify: {
@@ -86,8 +87,11 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
         token.startsWith('device.') ? { kind: 'device', id: token.slice(7), authSetId: 'a1' } : undefined,
     },
     log: silentLog,
+    rates: new RateLimits({ device: 0, user: 0 }),
+    meter: noMeter,
     audit: async (record) => void audited.push(record),
   };
+  app.use(stamp(frame));
   mount(app, routes, frame);
   finish(app, silentLog);
   const server = createServer(quickly(routes, frame, (req, res) => void app(req, res)));

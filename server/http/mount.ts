@@ -7,6 +7,8 @@ import { parser } from '#proto/validate';
 import { jsonBodyLimit, requestIdHeader } from '#proto/http/conventions';
 import { HttpError, statusFor } from '../errors.ts';
 import { authorize, type TokenVerifier } from './guard.ts';
+import type { Meter } from './meter.ts';
+import type { RateLimits } from './rate.ts';
 import type { AuditNote, Caller, Context, Reply, Route, RouteSpec } from './route.ts';
 
 /** One line for the audit log, as the frame knows it. */
@@ -22,7 +24,16 @@ export interface AuditRecord {
 export interface Frame {
   readonly verify: TokenVerifier;
   readonly log: Log;
+  readonly rates: RateLimits;
+  readonly meter: Meter;
   audit(record: AuditRecord): Promise<void>;
+}
+
+/** What the frame notes of a request for its line in the log. */
+interface Noted {
+  requestId: string;
+  spec?: RouteSpec;
+  caller?: Caller;
 }
 
 const requestIdShape = /^[\x21-\x7e]{1,128}$/;
@@ -33,12 +44,51 @@ export function requestIdOf(req: IncomingMessage): string {
   return typeof given === 'string' && requestIdShape.test(given) ? given : randomUUID();
 }
 
-/** Gives each request its id (`server-api.md` §0.3) and each answer the headers that all have. */
-export function stamp(req: Request, res: Response, next: NextFunction): void {
-  res.locals['requestId'] = requestIdOf(req);
-  res.set('X-MEN-RequestID', String(res.locals['requestId']));
-  res.set('X-Content-Type-Options', 'nosniff');
-  next();
+/**
+ * Gives each request its id (`server-api.md` §0.3) and each answer the headers that all have; counts and logs it when it is
+ * over, by its route: a path may hold what is nobody's business.
+ */
+export function stamp({ log, meter }: Frame): express.RequestHandler {
+  return (req, res, next) => {
+    const begun = performance.now();
+    const noted = res.locals as Noted;
+    noted.requestId = requestIdOf(req);
+    res.set('X-MEN-RequestID', noted.requestId);
+    res.set('X-Content-Type-Options', 'nosniff');
+    if (req.secure) res.set('Strict-Transport-Security', 'max-age=31536000');
+    res.once('close', () => {
+      const ms = performance.now() - begun;
+      const { spec, caller, requestId } = noted;
+      const status = res.writableFinished ? res.statusCode : 499;
+      meter.answered(req.method, spec?.path, status, ms / 1000);
+      log.debug('request', {
+        request: requestId,
+        method: req.method,
+        route: spec?.path,
+        status,
+        ms: Math.round(ms * 10) / 10,
+        address: req.ip,
+        ...(caller && caller.kind !== 'anyone' ? { [caller.kind]: caller.id } : {}),
+      });
+    });
+    next();
+  };
+}
+
+/** What the count of a request came to: on the long way it is not counted again. */
+const counted = Symbol('counted');
+
+/** Lets a caller who is known pass if he is not over his rate; else 429. */
+export function countIn(req: IncomingMessage & { [counted]?: unknown }, caller: Caller, rates: RateLimits): void {
+  if (req[counted] === true) return;
+  if (req[counted] !== undefined) throw req[counted];
+  try {
+    rates.take(caller);
+    req[counted] = true;
+  } catch (error) {
+    req[counted] = error;
+    throw error;
+  }
 }
 
 /**
@@ -90,13 +140,16 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
   return async (req, res, next) => {
     let note: AuditNote = { object: { type: 'route', id: spec.path } };
     let caller: Caller = { kind: 'anyone' };
-    const requestId = String(res.locals['requestId']);
+    const noted = res.locals as Noted;
+    noted.spec = spec;
+    const { requestId } = noted;
     const address = req.ip ?? '';
     const audit = async (result: AuditRecord['result']): Promise<void> => {
       if (spec.audit) await frame.audit({ caller, action: spec.audit, note, result, requestId, address });
     };
     try {
-      caller = await authorize(spec.access, req, frame.verify);
+      noted.caller = caller = await authorize(spec.access, req, frame.verify);
+      countIn(req, caller, frame.rates);
       const body: unknown = req.body;
       const context = {
         req,

@@ -44,6 +44,41 @@ export async function migrate(db: Db): Promise<void> {
     });
 }
 
+/**
+ * Brings the tables of an add-on to their newest version. Throws `migration_failed`, also for a table whose name does not
+ * begin with `addon_ID_`: the others are not the add-on's.
+ */
+export async function migrateAddon(
+  db: Db,
+  addon: string,
+  steps: Readonly<Record<string, (db: Kysely<unknown>) => Promise<void>>>,
+): Promise<void> {
+  const prefix = `addon_${addon.replaceAll('-', '_')}_`;
+  const others = async (trx: Kysely<unknown>): Promise<string[]> =>
+    (await trx.introspection.getTables()).map(({ name }) => name).filter((name) => !name.startsWith(prefix));
+  const checked = Object.entries(steps).map(([name, step]): [string, Migration] => [
+    name,
+    {
+      async up(trx) {
+        const before = new Set(await others(trx));
+        await step(trx);
+        const strange = (await others(trx)).find((table) => !before.has(table));
+        if (strange) throw new Error(`the table ${strange} must be called ${prefix}${strange}`);
+      },
+    },
+  ]);
+  const { error } = await new Migrator({
+    db,
+    provider: { getMigrations: async () => Object.fromEntries(checked) },
+    migrationTableName: `${prefix}migrations`,
+    migrationLockTableName: `${prefix}lock`,
+  }).migrateToLatest();
+  if (error)
+    throw new CodedError('migration_failed', `the tables of ${addon} could not be migrated: ${messageOf(error)}`, {
+      cause: error,
+    });
+}
+
 /** Now, as the database and the API spell it. */
 export const now = (): string => new Date().toISOString();
 

@@ -10,6 +10,7 @@ export const roles: Readonly<Record<string, readonly Permission[]>> = {
   operator: [
     ...without(reading, 'users:read', 'audit:read'),
     'devices:manage',
+    'devices:configure',
     'inventory:manage',
     'releases:manage',
     'deployments:manage',
