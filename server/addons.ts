@@ -5,7 +5,7 @@ import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
 import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
-import type { ServerEntry, ServerHalf, ServerHost, ServerRoute } from '#addon/server';
+import type { ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
 import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route } from './http/route.ts';
@@ -13,7 +13,7 @@ import type { RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
-export interface AddonOptions extends Pick<ServerHost, 'hasDevice' | 'deployConfiguration'> {
+export interface AddonOptions extends Pick<ServerHost, 'hasDevice' | 'deployConfiguration' | 'siteOrigin'> {
   /** Packages of third parties, by name. */
   readonly names: readonly string[];
   /** They are looked for beside this file, which need not be there. */
@@ -35,6 +35,10 @@ export interface ServerAddons {
   speaker(protocol: number): Manifest | undefined;
   /** Has each of them forget a device. Throws what the first threw that could not; it is called again then. */
   decommissioned(deviceId: string): Promise<void>;
+  /** Tells them that a login of a user, or all of them, is over. */
+  revoked(userId: string, tokenId?: string): void;
+  /** The first whose site this is takes the request; false: nobody's. */
+  readonly sites: Sites;
 }
 
 interface Loaded {
@@ -74,6 +78,13 @@ export async function loadAddons(options: AddonOptions): Promise<ServerAddons> {
     async decommissioned(deviceId) {
       for (const { half } of loaded) await half?.decommissioned?.(deviceId);
     },
+    revoked(userId, tokenId) {
+      for (const { half } of loaded) half?.revoked?.(userId, tokenId);
+    },
+    sites: {
+      request: (...given) => loaded.some(({ half }) => half?.sites?.request(...given)),
+      upgrade: (...given) => loaded.some(({ half }) => half?.sites?.upgrade(...given)),
+    },
   };
 }
 
@@ -92,7 +103,7 @@ async function loadAddon(name: string, mine: boolean, load: LoadModule, options:
 }
 
 function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
-  const { bus, db, hasDevice, deployConfiguration } = options;
+  const { bus, db, hasDevice, deployConfiguration, siteOrigin } = options;
   return {
     openSession(deviceId, { userId, tokenId }) {
       const { protocol } = manifest;
@@ -103,6 +114,7 @@ function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
     tables: <T>() => db as unknown as Kysely<T>,
     hasDevice,
     deployConfiguration,
+    siteOrigin,
     log: options.log.child({ addon: manifest.id }),
   };
 }

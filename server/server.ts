@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import { join } from 'node:path';
 import type { Route } from './http/route.ts';
@@ -34,6 +35,7 @@ import { noMeter } from './http/meter.ts';
 import { addressOf, hostOf } from './http/proxies.ts';
 import { RateLimits } from './http/rate.ts';
 import { quickly } from './http/quick.ts';
+import { siteLabel, siteOrigin } from './http/sites.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
@@ -109,6 +111,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
       relay.disconnectUser(userId, 'your login has ended or your rights have changed', tokenId);
+      addons.revoked(userId, tokenId);
     });
     const register = new Register(db);
     const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
@@ -131,6 +134,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       db,
       log,
       hasDevice: (id) => register.has(id),
+      siteOrigin: (label, req) => siteOrigin(label, req, config),
       async deployConfiguration(deviceId, values) {
         const id = await deployConfiguration({ db, live, activity }, deviceId, values);
         // One that is not connected finds it at its next poll.
@@ -194,8 +198,15 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       audit: (record) => audit.record(record),
     };
     const app = createApp(routes, frame, log, { trust: config.trust, webFolder: webFolder() });
-    server.on('request', inTime(quickly(routes, frame, (req, res) => void app(req, res))));
+    const answer = inTime(quickly(routes, frame, (req, res) => void app(req, res)));
+    const site = (req: IncomingMessage): string | undefined => siteLabel(hostOf(req, config.trust), config.pagesDomain);
+    server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+      const label = site(req);
+      if (label === undefined || !addons.sites.request(label, req, res)) answer(req, res);
+    });
     server.on('upgrade', (req, socket, head) => {
+      const label = site(req);
+      if (label !== undefined && addons.sites.upgrade(label, req, socket, head)) return;
       // socket.io takes its own path; whatever is neither's is closed.
       if (!relay.handleUpgrade(req, socket, head) && !req.url?.startsWith(livePath)) socket.destroy();
     });

@@ -7,7 +7,8 @@ import { portForward } from './protocol.ts';
 export default defineManifest({
   api: 1,
   id: 'port-forward',
-  halves: ['device', 'cli'],
+  halves: ['device', 'server', 'web', 'cli'],
+  title: 'Ports',
   protocol: portForward,
   sessions: 'sessions:forward',
   audit: { new: ['protocol', 'remote_host', 'remote_port'] },

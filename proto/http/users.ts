@@ -51,6 +51,10 @@ export const permissions = [
 /** `addon:ID:WORD` are those that an add-on brings. */
 export type Permission = (typeof permissions)[number] | `addon:${string}:${string}`;
 
+/** Whether these include it. Rights that an add-on brings are those of whoever has the say over the server, and of roles that name them. */
+export const holds = (permissions: Pick<ReadonlySet<Permission>, 'has'>, permission: Permission): boolean =>
+  permissions.has(permission) || (permission.startsWith('addon:') && permissions.has('settings:manage'));
+
 /** A row of the audit log: newest first, paged. */
 export interface AuditEntry {
   id: number;

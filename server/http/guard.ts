@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { tokenCookie, type Permission } from '#proto/http/users';
+import { holds, tokenCookie } from '#proto/http/users';
 import { HttpError, unauthorized } from '../errors.ts';
 import type { Access, Caller } from './route.ts';
 
@@ -27,10 +27,6 @@ export function bearerOf(req: IncomingMessage): { token: string; cookie: boolean
   }
   return undefined;
 }
-
-/** Rights that an add-on brings are those of whoever has the say over the server, and of roles that name them. */
-export const holds = (permissions: ReadonlySet<Permission>, permission: Permission): boolean =>
-  permissions.has(permission) || (permission.startsWith('addon:') && permissions.has('settings:manage'));
 
 /** Lets a request pass that has what its route asks for; else 401 (no or wrong token) or 403 (not his to do). */
 export async function authorize(access: Access, req: IncomingMessage, verify: TokenVerifier): Promise<Caller> {

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { ProtoType } from '#proto';
-import type { Permission } from '#proto/http/users';
+import { holds, type Permission } from '#proto/http/users';
 import { HttpError, notFound, unauthorized } from '../errors.ts';
-import { bearerOf, holds, type TokenVerifier } from '../http/guard.ts';
+import { bearerOf, type TokenVerifier } from '../http/guard.ts';
 import type { Db } from '../store/store.ts';
 import type { Person } from './relay.ts';
 

@@ -13,9 +13,14 @@ export function startClient(folder: string, busAddress: string, bundle?: string)
 }
 
 /** Starts `patchbay connect daemon` with a shell of the user who runs the tests. */
-export async function startConnect(folder: string, busAddress: string, bundle?: string): Promise<Program> {
+export async function startConnect(
+  folder: string,
+  busAddress: string,
+  bundle?: string,
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<Program> {
   const program = bundle === undefined ? [launcher, 'connect'] : [bundle];
-  const files = ['--config', await connectConfig(folder), '--fallback-config', join(folder, 'none.conf')];
+  const files = ['--config', await connectConfig(folder, settings), '--fallback-config', join(folder, 'none.conf')];
   return start('patchbay connect', [...program, ...files, 'daemon'], busAddress);
 }
 
@@ -35,13 +40,14 @@ const places = (folder: string): string[] => [
   join(folder, 'usr', 'share', 'mender'),
 ];
 
-async function connectConfig(folder: string): Promise<string> {
+async function connectConfig(folder: string, settings: Readonly<Record<string, unknown>> = {}): Promise<string> {
   const config = join(folder, 'patchbay-connect.conf');
   const shell = {
     ShellCommand: '/bin/bash',
     ShellArguments: ['--norc'],
     User: userInfo().username,
     MenderClient: { PidFile: join(data(folder), 'patchbay-client.pid') },
+    ...settings,
   };
   await writeFile(config, JSON.stringify(shell));
   return config;

@@ -15,7 +15,10 @@ export class Server {
   readonly password = password;
   program: Program;
 
-  constructor(data: string, url: string, program: Program) {
+  readonly #options: readonly string[];
+
+  constructor(data: string, url: string, program: Program, options: readonly string[] = []) {
+    this.#options = options;
     this.data = data;
     this.url = url;
     this.program = program;
@@ -28,19 +31,23 @@ export class Server {
   /** Ends it and starts it again on the same port and data. */
   async restart(): Promise<void> {
     await this.stop();
-    ({ program: this.program } = await launch(launcher, this.data, new URL(this.url).host));
+    ({ program: this.program } = await launch(launcher, this.data, new URL(this.url).host, this.#options));
   }
 }
 
 /** Starts the server on a free port, with its data below `folder`; `program`: a built one in place of the sources. */
-export async function startServer(folder: string, program = launcher): Promise<Server> {
+export async function startServer(
+  folder: string,
+  program = launcher,
+  options: readonly string[] = [],
+): Promise<Server> {
   const data = join(folder, 'server');
   await addUser(data, program);
-  const started = await launch(program, data, '127.0.0.1:0');
-  return new Server(data, started.url, started.program);
+  const started = await launch(program, data, '127.0.0.1:0', options);
+  return new Server(data, started.url, started.program, options);
 }
 
-async function launch(file: string, data: string, listen: string) {
+async function launch(file: string, data: string, listen: string, options: readonly string[]) {
   const program = new Program('patchbay server', process.execPath, [
     file,
     'server',
@@ -48,6 +55,7 @@ async function launch(file: string, data: string, listen: string) {
     data,
     '--listen',
     listen,
+    ...options,
   ]);
   try {
     const [, url = ''] = await program.said(/"url":"(http[^"]+)".*"msg":"server ready"/, 60_000);
