@@ -46,7 +46,7 @@ describeBrowser('a web page of a device', (executable) => {
     const sockets = new WebSocketServer({ server });
     sockets.on('connection', (socket, req) => {
       asked.push(req);
-      socket.on('message', (data) => socket.send(`device: ${String(data)}`));
+      socket.on('message', (data: Buffer) => socket.send(`device: ${data.toString()}`));
     });
     server.on('request', (req: IncomingMessage, res) => {
       asked.push(req);
