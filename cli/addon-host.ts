@@ -47,10 +47,10 @@ function hostFor(manifest: Manifest, context: Context): CliHost {
       return context.options.json ?? false;
     },
     findDevices: async (wanted) => await chosen(await context.http(), wanted),
-    async openSession(deviceId) {
-      const { protocol } = manifest;
+    async openSession(deviceId, join) {
+      const { protocol, resumes = false } = manifest;
       if (!protocol) throw failed(`the add-on ${manifest.id} has no sessions`);
-      return await open(context, deviceId, protocol);
+      return await open(context, deviceId, protocol, { resume: resumes, ...(join === undefined ? {} : { join }) });
     },
     openOther: async (deviceId, protocol) => await open(context, deviceId, protocol),
     fetch: async (path, init) => await (await context.http()).fetch(path, init),
@@ -58,7 +58,12 @@ function hostFor(manifest: Manifest, context: Context): CliHost {
   };
 }
 
-async function open<M>(context: Context, deviceId: string, protocol: Protocol): Promise<OperatorSession<M>> {
+async function open<M>(
+  context: Context,
+  deviceId: string,
+  protocol: Protocol,
+  options: { readonly resume: boolean; readonly join?: string } = { resume: false },
+): Promise<OperatorSession<M>> {
   const { server, token = '', insecure } = (await context.http()).options;
   const { openSession } = await import('./session.ts');
   return await openSession<M>({
@@ -66,6 +71,7 @@ async function open<M>(context: Context, deviceId: string, protocol: Protocol): 
     token,
     deviceId,
     protocol,
+    ...options,
     ...(insecure ? { client: { rejectUnauthorized: false } } : {}),
   });
 }

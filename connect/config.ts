@@ -13,6 +13,17 @@ const Config = Type.Object({
   ShellCommand: Type.String({ default: '/bin/sh', maxLength: 4096 }),
   /** PEM file with CA certificates to believe besides those of the system; the reference has left it to its client. */
   ServerCertificate: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
+  /** Ours; Mender's keys of this section belong to the terminal. */
+  Sessions: Type.Object(
+    {
+      /** Seconds for which a session waits for a lost link, its person's or the device's; 0: none does. */
+      ResumeWithin: Type.Integer({ minimum: 0, maximum: 7 * 24 * 3600, default: 600 }),
+      /** Bytes that one session, and all together, keep until they have arrived at the other end. */
+      ResumeBuffer: Type.Integer({ minimum: 64 * 1024, maximum: 1 << 30, default: 4 * 1024 * 1024 }),
+      ResumeMemory: Type.Integer({ minimum: 64 * 1024, maximum: 1 << 30, default: 16 * 1024 * 1024 }),
+    },
+    { default: {} },
+  ),
   /** Ours: add-ons by name, that of a third party by the name of its package; absent: all of ours. */
   Addons: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 214 }), { maxItems: 64 })),
 });

@@ -57,15 +57,21 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
     receive: (frame) => sessions.receive(decode(frame)),
     changed: () => sessions.room(),
     log,
+    resume: config.Sessions.ResumeWithin > 0,
     ...(times ? { times } : {}),
     dial: (server) => dial.socket(server),
   });
-  const sessions = new Sessions(addons, link, log, times);
+  const { ResumeWithin: within, ResumeBuffer: buffer, ResumeMemory: memory } = config.Sessions;
+  const sessions = new Sessions(addons, link, log, { within, buffer, memory }, times);
   const working = runAddons(addons, log, signal);
+  const farewellAll = (): void => sessions.endAll('the device stops its Connect daemon');
+  // Before the link hears of it: people are to be told.
+  signal.addEventListener('abort', farewellAll);
   try {
     await Promise.all([token.run(signal), stayConnected(token, link, sessions, { ...defaults, ...times }, signal)]);
   } finally {
-    sessions.endAll('the device stops its Connect daemon');
+    signal.removeEventListener('abort', farewellAll);
+    farewellAll();
     const late = new AbortController();
     await Promise.race([Promise.all([sessions.settled(), working]), pause(farewell, late.signal)]);
     late.abort();

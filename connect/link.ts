@@ -1,7 +1,14 @@
 import { WebSocket, type ClientOptions } from 'ws';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import { extensionsHeader, flowExtension, framesExtension, hasExtension, largeFrameLimit } from '#proto';
+import {
+  extensionsHeader,
+  flowExtension,
+  framesExtension,
+  hasExtension,
+  largeFrameLimit,
+  resumeExtension,
+} from '#proto';
 import type { Authorization } from './token.ts';
 
 export const socketPath = '/api/devices/v1/deviceconnect/connect';
@@ -21,6 +28,8 @@ export interface LinkOptions {
   /** It came up or went down, or there is room again after `send` was false. */
   readonly changed: () => void;
   readonly log: Log;
+  /** Sessions may outlive this link (`resumeExtension`). */
+  readonly resume: boolean;
   readonly times?: Partial<LinkTimes>;
   /** How to reach this server: a proxy's agent, certificates. Throws for a proxy that is none. */
   readonly dial?: (server: URL) => ClientOptions;
@@ -31,7 +40,6 @@ export interface LinkOptions {
  * sides agreed on. Beyond it the socket closes with 1009 (B-16).
  */
 const readLimit = largeFrameLimit;
-const extensions = [flowExtension, framesExtension].join(', ');
 /** Bytes that wait for the kernel: from here on the sources pause, and go on below the other. */
 const full = 64 * 1024;
 const low = 16 * 1024;
@@ -92,7 +100,8 @@ export class Link {
   /** Connects and stays until the link is lost or the signal aborts; gives back for how long it was up, ms. */
   async hold(authorization: Authorization, signal: AbortSignal): Promise<{ upFor: number; retryAfter?: number }> {
     if (signal.aborted) return { upFor: 0 };
-    const { log, changed } = this.#options;
+    const { log, changed, resume } = this.#options;
+    const extensions = [flowExtension, framesExtension, ...(resume ? [resumeExtension] : [])];
     const over = Promise.withResolvers<void>();
     let opened = 0;
     let retryAfter: number | undefined;
@@ -101,7 +110,7 @@ export class Link {
       const url = socketUrl(authorization.serverUrl);
       socket = new WebSocket(url, {
         ...this.#options.dial?.(url),
-        headers: { Authorization: `Bearer ${authorization.token}`, [extensionsHeader]: extensions },
+        headers: { Authorization: `Bearer ${authorization.token}`, [extensionsHeader]: extensions.join(', ') },
         // An offer of compression makes the proxy of Mender's 3.x client fail with 503 (§1.1).
         perMessageDeflate: false,
         // A mask guards browsers against what their pages send; here it would cost each byte a turn on both ends.

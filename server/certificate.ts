@@ -11,8 +11,8 @@ export interface CertificateFiles {
   readonly key: string;
 }
 
-/** Seconds between two looks at the files: not watched, because links that are turned elsewhere tell no watcher. */
-const interval = 10_000;
+/** Between two looks at the files, ms: not watched, because links that are turned elsewhere tell no watcher. */
+const interval = 2000;
 
 /** What TLS is served with, and its replacement when the files change. */
 export class Certificate {

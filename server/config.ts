@@ -10,6 +10,8 @@ import type { Rates } from './http/rate.ts';
 /** All that the server can be told; `main.ts` reads it from options, then PATCHBAY_… variables, then `--config`. */
 export interface ServerConfig {
   readonly data: string;
+  /** URL of a PostgreSQL database; undefined: SQLite in the data folder. */
+  readonly database: string | undefined;
   readonly host: string;
   readonly port: number;
   /** Origin in links for devices; undefined: the one that the caller used. */
@@ -47,8 +49,21 @@ function option(flags: string, description: string, usual?: string): Option {
   return usual === undefined ? made : made.default(usual);
 }
 
+/** Of every command that opens the server's database. */
+export const databaseOption = (): Option =>
+  option('--database <url>', 'PostgreSQL database, postgres://USER@HOST/NAME, in place of SQLite in --data');
+
+/** The value of `--database`. Throws `usage`, without its words: they may hold a password. */
+export function databaseOf(url: string | undefined): string | undefined {
+  if (url === undefined || url === '') return undefined;
+  if (!/^postgres(ql)?:\/\//.test(url))
+    throw bad('--database: a URL is wanted, such as postgres://patchbay@db.example.com/patchbay');
+  return url;
+}
+
 const options = (): Option[] => [
   option('--data <dir>', 'folder of the database and the artifacts', 'patchbay-data'),
+  databaseOption(),
   option('--listen <host:port>', 'where to listen', '127.0.0.1:8080'),
   option('--public-url <url>', 'origin, with a path prefix if need be, by which devices and browsers reach the server'),
   option('--tls-cert <file>', 'certificate (PEM, with its chain): the server speaks HTTPS itself'),
@@ -105,6 +120,7 @@ export function configOf(command: Command): ServerConfig {
     throw bad(`--log-level ${logLevel}: one of ${logLevels.join(', ')} is wanted`);
   return Object.freeze({
     data: value('data') ?? 'patchbay-data',
+    database: databaseOf(value('database')),
     ...address('--listen', value('listen') ?? ''),
     publicUrl: publicUrl?.replace(/\/$/, ''),
     tls: cert === undefined || key === undefined ? undefined : { cert, key },

@@ -11,6 +11,7 @@ import type { ServerConfig } from './config.ts';
 import { loadAddons } from './addons.ts';
 import { createApp } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
+import { Room } from './artifacts/room.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
 import { storageUsage } from './artifacts/store.ts';
 import { AuditLog } from './audit/audit.ts';
@@ -40,6 +41,10 @@ import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
+import { Deliveries } from './iot-manager/deliveries.ts';
+import { Integrations } from './iot-manager/integrations.ts';
+import { Outbound } from './iot-manager/outbound.ts';
+import { iotManagerRoutes } from './iot-manager/routes.ts';
 import { tagRoutes, tagVersion } from './inventory/tags.ts';
 import { liveSockets } from './live/socket.ts';
 import { listen, makeServer } from './listen.ts';
@@ -51,7 +56,7 @@ import { deviceOf, personOf } from './relay/people.ts';
 import { createRelay } from './relay/relay.ts';
 import { sessionRoutes } from './relay/routes.ts';
 import { referenceRoutes } from './reference/routes.ts';
-import { openStore } from './store/store.ts';
+import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { AccessTokens } from './users/access-tokens.ts';
 import { ownRoutes } from './users/own-routes.ts';
@@ -67,6 +72,8 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+/** For people to come back to sessions that were open when the server stopped, ms. */
+const sessionPatience = 15 * 60_000;
 /** Of the API's description; the package's own version says what is installed. */
 const version = '1';
 
@@ -74,7 +81,7 @@ const version = '1';
 export async function startServer(config: ServerConfig, log: Log, blame?: Blame): Promise<RunningServer> {
   const tls = config.tls && (await Certificate.open(config.tls));
   const server = makeServer(tls);
-  const db = await openStore(config.data);
+  const db = await openStore(config.data, config.database);
   try {
     const keys = await loadKeys(db);
     const verify: TokenVerifier = { user: (token) => users.verify(token), device: (token) => tokens.verify(token) };
@@ -107,25 +114,34 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         await sessionAudit.write(event);
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
       },
+      joined: (event) => sessionAudit.joined(event),
+      recall: (sid) => sessionAudit.recall(sid),
+      record: async () => undefined,
     });
     const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
       relay.disconnectUser(userId, 'your login has ended or your rights have changed', tokenId);
       addons.revoked(userId, tokenId);
     });
+    const outbound = new Outbound(config.webhookNetworks);
+    const deliveries = new Deliveries(db, log, outbound);
+    const integrations = new Integrations(db, () => deliveries.wake());
     const register = new Register(db);
     const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
     const devices = new Devices(db, live, {
       revoked(deviceId) {
+        integrations.committed();
         tokens.forget(deviceId);
         relay.disconnectDevice(deviceId, 'no longer accepted');
       },
+      statusChanged: (trx, deviceId, status) => integrations.statusChanged(trx, deviceId, status),
       async decommissioned(deviceId) {
         await decommissionDevice({ db, live }, deviceId);
         await addons.decommissioned(deviceId);
+        await integrations.decommissioned(deviceId);
       },
     });
-    const activity = new Activity({ alone: true });
+    const activity = new Activity({ alone: !onPostgres(db) });
     const addons = await loadAddons({
       names: config.addons,
       beside: config.addonsBeside,
@@ -144,6 +160,11 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     });
     await presence.reset();
     await sessionAudit.recover();
+    const started = new Date();
+    const lateness = setTimeout(() => {
+      const open = (sid: string): boolean => relay.sessions().some((session) => session.sid === sid);
+      void sessionAudit.giveUp(open, started).catch(failed('lost sessions not closed'));
+    }, sessionPatience).unref();
     await devices.resume();
     const blobs = await openFolder(join(config.data, 'artifacts'));
     const orphans = await removeOrphans(db, blobs);
@@ -156,6 +177,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       log,
       linkSecret: keys.linkSecret,
       publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
+      room: new Room(db, config.storageLimit),
       limits: { artifactSize: config.artifactLimit },
       acceptedDevices: () => register.accepted(),
       devicesOfGroup: (group) => inventory.acceptedMembers(group),
@@ -176,6 +198,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       ...addons.routes,
       ...artifactRoutes(deployments),
       ...deploymentRoutes(deployments),
+      ...iotManagerRoutes(integrations, outbound, (id) => register.has(id)),
       ...referenceRoutes(() => routes, version),
     ];
     const metrics = config.metrics && {
@@ -187,6 +210,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         sessionsOpen: () => count(bus.sessions()),
         artifactBytes: () => storageUsage(db),
         bytesFree: () => blobs.free(),
+        webhooks: deliveries.counts,
         certificateEnds: () => tls?.certificate.ends,
       }),
     };
@@ -213,6 +237,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const port = await listen(server, config.host, config.port);
     const ending = new AbortController();
     if (tls) void tls.certificate.follow(server as SecureServer, log, ending.signal);
+    const delivering = deliveries.run(ending.signal);
     const figures = metrics && metricsServer(metrics, log);
     if (figures && metrics) {
       const at = await listen(figures, metrics.host, metrics.port, '--metrics');
@@ -224,6 +249,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       port,
       routes,
       async close() {
+        clearTimeout(lateness);
         readiness.stop();
         ending.abort();
         figures?.close();
@@ -233,6 +259,8 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         relay.close();
         await live.close();
         await closed;
+        await outbound[Symbol.asyncDispose]();
+        await delivering;
         clearTimeout(cut);
         figures?.closeAllConnections();
         await db.destroy();

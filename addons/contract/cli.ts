@@ -29,8 +29,11 @@ export interface CliHost<M extends Manifest = Manifest> {
   resolveDevice(device: string): Promise<NamedDevice>;
   /** Each once, in the order given: devices by name, or the accepted ones of a group, or all that are accepted. */
   findDevices(wanted: { readonly names: readonly string[]; readonly group?: string }): Promise<NamedDevice[]>;
-  /** A session with the device half of this add-on; throws a CodedError (device offline, not permitted). */
-  openSession(deviceId: string): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
+  /**
+   * A session with the device half of this add-on; throws a CodedError (device offline, not permitted). `join`: the id of
+   * somebody else's session, at which this is to be a guest.
+   */
+  openSession(deviceId: string, join?: string): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
   /** One of another protocol, for a device that does not know this add-on's own. */
   openOther<P extends Protocol>(deviceId: string, protocol: P): Promise<OperatorSession<MessageOf<P>>>;
   /** An authenticated request; the path is below the server's root. */

@@ -30,6 +30,8 @@ export interface Manifest<
    * those are looked into on the server; the bodies of all others pass through unread.
    */
   readonly audit?: Readonly<Record<string, readonly string[]>>;
+  /** Its sessions outlive a lost link, where both ends are ours (`proto/resume.ts`); else they end with it. */
+  readonly resumes?: boolean;
   /** JSON Schema of its section; the host checks it and fills the defaults. */
   readonly config: C;
   /** Commands of its cli half, each with the line that `--help` shows, which loads no half. */

@@ -152,6 +152,7 @@ async function forward(host: Host, device: NamedDevice, specs: readonly Spec[], 
     stderr.write('Ctrl-C stops it.\n');
     for (;;) {
       link = new Link(session);
+      session.onLink((up) => tell(up ? 'connected again' : 'reconnecting; what is open stays open'));
       await link.run();
       link = undefined;
       if (signal.aborted) return;
@@ -170,7 +171,8 @@ async function forward(host: Host, device: NamedDevice, specs: readonly Spec[], 
 
 /** A lost link, device or server; not what somebody decided. */
 function mayComeBack(why: unknown): boolean {
-  return (why as { code?: unknown }).code === 'connection' || /disconnected|stopping/.test(messageOf(why));
+  const { code } = why as { code?: unknown };
+  return code === 'connection' || code === 'lost' || /disconnected|stopping|have this session/.test(messageOf(why));
 }
 
 /** One number may be any port here, if its own is taken or not ours to open. */

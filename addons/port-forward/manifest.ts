@@ -10,6 +10,7 @@ export default defineManifest({
   halves: ['device', 'server', 'web', 'cli'],
   title: 'Ports',
   protocol: portForward,
+  resumes: true,
   sessions: 'sessions:forward',
   audit: { new: ['protocol', 'remote_host', 'remote_port'] },
   commands,

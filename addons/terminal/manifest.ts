@@ -11,6 +11,7 @@ export default defineManifest({
   id: 'terminal',
   halves: ['device', 'web', 'cli'],
   protocol: shell,
+  resumes: true,
   sessions: 'sessions:terminal',
   commands,
   config: Type.Object({

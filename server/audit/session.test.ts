@@ -18,7 +18,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const event = (type: SessionEvent['type'], sid: string): SessionEvent => ({
+const event = (type: SessionEvent['type'], sid: string, resumes = false): SessionEvent => ({
   type,
   session: {
     sid,
@@ -30,6 +30,13 @@ const event = (type: SessionEvent['type'], sid: string): SessionEvent => ({
     activeAt: new Date(),
     bytesFromDevice: 5,
     bytesToDevice: 3,
+    userName: 'u@example.com',
+    resumes,
+    waitsFor: undefined,
+    interruptions: [],
+    recorded: false,
+    guests: [],
+    shared: false,
   },
   request: { id: 'r', address: '127.0.0.1' },
 });

@@ -44,6 +44,7 @@ export async function personOf(
   if (!known) throw notFound('device not found');
   return {
     userId: user.id,
+    name: user.email,
     tokenId: user.tokenId,
     refuses(proto) {
       if (proto === ProtoType.Control) return undefined;

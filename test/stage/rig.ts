@@ -60,7 +60,7 @@ export class Rig implements AsyncDisposable {
     const device = await this.operator.welcome(mac);
     const start = () =>
       connect === 'patchbay'
-        ? startConnect(folder, bus.address, undefined, options.settings)
+        ? startConnect(folder, bus.address, options.settings)
         : startMenderConnect(folder, bus.address);
     const program = await start();
     this.#programs.push(program);

@@ -35,7 +35,10 @@ export class Server {
   }
 }
 
-/** Starts the server on a free port, with its data below `folder`; `program`: a built one in place of the sources. */
+/**
+ * Starts the server on a free port, with its data below `folder`; `program`: a built one in place of the sources;
+ * `options`: more of its own.
+ */
 export async function startServer(
   folder: string,
   program = launcher,

@@ -87,8 +87,10 @@ function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
         themed.current.listeners.add(listener);
         return () => themed.current.listeners.delete(listener);
       },
-      openSession: () =>
-        protocol ? connectDevice(device.id, protocol) : Promise.reject(new Error('This add-on has no sessions.')),
+      openSession: (options) =>
+        protocol
+          ? connectDevice(device.id, protocol, addon.manifest.resumes ?? false, options)
+          : Promise.reject(new Error('This add-on has no sessions.')),
       fetch: fetchAsUser,
       notify: (message, kind) => (kind === 'error' ? complain(addon.title, new Error(message)) : tell(message)),
     };
