@@ -36,6 +36,7 @@ import { RateLimits } from './http/rate.ts';
 import { quickly } from './http/quick.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
+import { identitySearchRoute } from './inventory/identity-search.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
 import { Deliveries } from './iot-manager/deliveries.ts';
@@ -172,6 +173,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
       ...groupRoutes(inventory),
+      identitySearchRoute(inventory),
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),

@@ -1,6 +1,7 @@
 import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely';
 import type { FilterTerm } from '#proto/http/devices';
 import { badRequest } from '../errors.ts';
+import { beginsWith } from '../store/like.ts';
 import type { Db } from '../store/store.ts';
 import type { Database } from '../store/tables.ts';
 
@@ -16,6 +17,8 @@ export interface Search {
   readonly ids?: readonly string[];
   readonly text?: string;
   readonly group?: string | null;
+  /** An attribute that begins so. */
+  readonly prefix?: { readonly scope: string; readonly attribute: string; readonly value: string };
 }
 
 /**
@@ -33,6 +36,7 @@ export async function searchDevices(
     if (search.ids) all.push(search.ids.length > 0 ? e('devices.id', 'in', search.ids) : sql<SqlBool>`1 = 0`);
     if (search.text) all.push(anywhere(e, search.text));
     if (search.group !== undefined) all.push(inGroup(e, search.group));
+    if (search.prefix) all.push(begins(e, search.prefix));
     return e.and(all);
   };
   const { n } = await db
@@ -58,6 +62,19 @@ export async function searchDevices(
   }
   const rows = await query.orderBy('devices.id').limit(limit).offset(offset).execute();
   return { ids: rows.map((row) => row.id), total: Number(n) };
+}
+
+function begins(e: Devices, { scope, attribute, value }: NonNullable<Search['prefix']>): Expression<SqlBool> {
+  if (scope === 'identity' && attribute === 'id') return beginsWith('devices.id', value);
+  return e.exists(
+    e
+      .selectFrom('attributes')
+      .select('attributes.device_id')
+      .whereRef('attributes.device_id', '=', 'devices.id')
+      .where('attributes.scope', '=', scope)
+      .where('attributes.name', '=', attribute)
+      .where(beginsWith('attributes.text', value)),
+  );
 }
 
 function inGroup(e: Devices, group: string | null): Expression<SqlBool> {
