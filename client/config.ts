@@ -39,6 +39,8 @@ export const Settings = Type.Object({
   StateScriptRetryIntervalSeconds: Seconds(60),
   StateScriptRetryTimeoutSeconds: Seconds(1800),
   ModuleTimeoutSeconds: Seconds(14_400),
+  /** Ours: for how long an update may be held on the device's side (`Defer` on D-Bus); 0: not at all. */
+  DeferLimitSeconds: Type.Integer({ minimum: 0, maximum: 31_536_000, default: 86_400 }),
   DeviceTypeFile: Type.Optional(Text),
   UpdateLogPath: Type.Optional(Text),
   DaemonLogLevel: Type.String({ default: 'info', maxLength: 16 }),

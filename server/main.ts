@@ -1,6 +1,7 @@
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { Blame } from '#base/blame';
 import { CodedError, messageOf } from '#base/errors';
 import { createLog } from '#base/log';
 import { configOf, serverOptions } from './config.ts';
@@ -21,11 +22,14 @@ export async function main(args: string[]): Promise<number> {
     await makeDataFolder(config.data);
     enableCompileCache(join(config.data, 'compiled'));
     const { startServer } = await import('./server.ts');
-    const server = await startServer(config, log);
+    using blame = new Blame((addon, error) =>
+      log.error('add-on failed', { addon, error: error instanceof Error ? String(error.stack) : messageOf(error) }),
+    );
+    const server = await startServer(config, log, blame);
     const url =
       config.publicUrl ??
       `${config.tls ? 'https' : 'http'}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${server.port}`;
-    log.info('server ready', { url, data: config.data });
+    log.info('server ready', { url, data: config.data, database: config.database ? 'PostgreSQL' : 'SQLite' });
     await new Promise<void>((resolve) =>
       stop.signal.aborted ? resolve() : stop.signal.addEventListener('abort', () => resolve()),
     );

@@ -9,6 +9,10 @@ const programs = [
   { name: 'openssl', debian: 'openssl', uses: ['test'], required: false },
   { name: 'zstd', debian: 'zstd', uses: ['test'], required: false },
   { name: 'xz', debian: 'xz-utils', uses: ['test'], required: false },
+  { name: 'jq', debian: 'jq', uses: ['test'], required: false },
+  { name: 'losetup', debian: 'mount', uses: ['test'], required: false },
+  { name: 'mke2fs', debian: 'e2fsprogs', uses: ['test'], required: false },
+  { name: 'qemu-system-x86_64', debian: 'qemu-system-x86', uses: ['test'], required: false },
   { name: 'chromium', debian: 'chromium', uses: ['test'], required: false },
 ];
 

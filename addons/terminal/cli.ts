@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { Writable } from 'node:stream';
 import { CodedError } from '#base/errors';
 import { defineCli, type CliHost, type NamedDevice, type Screen } from '#addon/cli';
 import type { MessageOf } from '#proto';
@@ -50,8 +51,21 @@ async function converse(host: Host, device: NamedDevice): Promise<Outcome> {
     const { columns, rows } = stdout;
     if (columns && rows) session.send({ typ: 'resize', props: { terminal_width: columns, terminal_height: rows } });
   };
+  /** A program that draws the whole screen draws it again when the size changes. */
+  function nudge(): void {
+    const { columns, rows } = stdout;
+    if (!columns || !rows) return;
+    for (const height of [rows - 1 || 1, rows])
+      session.send({ typ: 'resize', props: { terminal_width: columns, terminal_height: height } });
+  }
   const stopped = (): void => left.resolve({ code: 1 });
   host.signal.addEventListener('abort', stopped);
+  const notice = new Notice(stdin.isTTY === true ? stderr : undefined, device.name, screen, nudge);
+  session.onLink((up) => {
+    // The device does not ask while it is away.
+    if (!up) watch.stop();
+    if (typing) notice.link(up);
+  });
   let typing: Promise<void> | undefined;
   let waiting: NodeJS.Timeout | undefined;
   let outcome: Outcome = { code: 1 };
@@ -178,9 +192,38 @@ class Modes {
         else this.#on.delete(mode);
       }
   }
+  /** A program has a screen of its own. */
+  get full(): boolean {
+    return ['47', '1047', '1049'].some((mode) => this.#on.has(mode));
+  }
   restore(): void {
     if (this.#on.size === 0) return;
     const back = [...this.#on].map((mode) => `\x1b[?${mode}${mode === '25' ? 'h' : 'l'}`);
     this.#screen.write(`${back.join('')}\x1b[0m\r\n`);
+  }
+}
+
+/** Tells a person at a screen that his link is away, and that it is back. */
+class Notice {
+  readonly #screen: Writable | undefined;
+  readonly #name: string;
+  readonly #modes: Modes;
+  readonly #redraw: () => void;
+  #since = 0;
+  /** `redraw`: has the shell, or what runs in it, draw again what the notice was written over. */
+  constructor(screen: Writable | undefined, name: string, modes: Modes, redraw: () => void) {
+    this.#screen = screen;
+    this.#name = name;
+    this.#modes = modes;
+    this.#redraw = redraw;
+  }
+  link(up: boolean): void {
+    const seconds = Math.round((performance.now() - this.#since) / 1000);
+    if (!up) this.#since = performance.now();
+    const line = up ? `connected again after ${seconds} s` : `reconnecting to ${this.#name}… (Ctrl-] leaves)`;
+    // A program that has the whole screen keeps it: the notice takes one line of it until that is drawn again.
+    if (this.#modes.full) this.#screen?.write(up ? '' : `\x1b7\x1b[1;1H\x1b[7m ${line}\x1b[K\x1b[27m\x1b8`);
+    else this.#screen?.write(`\r\n\x1b[K[${line}]${up ? '\r\n' : ''}`);
+    if (up && this.#screen) this.#redraw();
   }
 }

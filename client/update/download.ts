@@ -11,6 +11,8 @@ export interface DownloadOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** Told of each piece: bytes received so far, and of how many; 0: unknown. */
+  readonly progress?: (received: number, length: number) => void;
 }
 
 const waitSeconds = 60;
@@ -35,6 +37,7 @@ export async function* download(uri: string, options: DownloadOptions): AsyncGen
       for await (const chunk of reply.body as AsyncIterable<Uint8Array>) {
         received += chunk.length;
         if (length > 0 && received > length) throw new CodedError('download', 'more bytes than announced');
+        options.progress?.(received, length);
         yield chunk;
       }
       if (length === 0 || received === length) return;

@@ -52,7 +52,7 @@ export async function receiveArtifact(
 }
 
 async function readWhole(source: AsyncIterable<Uint8Array>, check: Expected['check']) {
-  const artifact = await openArtifact(source, { allowAugmented: true, allowVersion2: true });
+  const artifact = await openArtifact(source, { allowAugmented: true, allowVersion2: true, transient: true });
   const { header } = artifact;
   if (header.depends.device_type.length > deviceTypesLimit)
     throw badRequest(`the artifact names more than ${deviceTypesLimit} device types`);

@@ -12,11 +12,13 @@ import { Room } from '../artifacts/room.ts';
 import { artifactRoutes } from '../artifacts/routes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { openFolder } from '../blobs/folder.ts';
+import { notFound } from '../errors.ts';
 import { type AuditRecord, finish, type Frame, mount, stamp } from '../http/mount.ts';
 import { noMeter } from '../http/meter.ts';
 import { quickly } from '../http/quick.ts';
 import { RateLimits } from '../http/rate.ts';
-import { type Db, openStore } from '../store/store.ts';
+import { databaseFor, usualDatabase } from '../stage.ts';
+import { type Db, onPostgres, openStore } from '../store/store.ts';
 import { Activity } from './activity.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { deploymentRoutes } from './routes.ts';
@@ -48,16 +50,20 @@ export interface Answer {
 }
 
 /** The two slices in a real express application on a free port, with a real database and folder. */
-export async function openHarness({ artifactSize = 64 * 1024 * 1024, storageLimit = 0 } = {}): Promise<Harness> {
+export async function openHarness({
+  artifactSize = 64 * 1024 * 1024,
+  storageLimit = 0,
+  database = usualDatabase,
+} = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-deployments-'));
-  const db = await openStore(folder);
+  const db = await openStore(folder, await databaseFor(database));
   const blobs = await openFolder(join(folder, 'artifacts'));
   const told: [string, unknown][] = [];
   const audited: AuditRecord[] = [];
   const devices: Harness['devices'] = { accepted: [], groups: {} };
   const deps: DeploymentDeps = {
     db,
-    activity: new Activity({ alone: true }),
+    activity: new Activity({ alone: !onPostgres(db) }),
     blobs,
     room: new Room(db, storageLimit),
     live: { tell: (event, ...data) => void told.push([event, data[0]]) },
@@ -67,6 +73,11 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024, storageLimi
     limits: { artifactSize },
     acceptedDevices: async () => devices.accepted,
     devicesOfGroup: async (name) => devices.groups[name] ?? [],
+    devicesOfFilter: async (id) => {
+      const found = devices.groups[id];
+      if (!found) throw notFound('filter not found');
+      return { filter: { id, name: id, terms: [] }, devices: found };
+    },
   };
   const app = express();
   app.disable('x-powered-by');

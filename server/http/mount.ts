@@ -228,7 +228,15 @@ export function finish(app: Express, log: Log): void {
   app.use((error: unknown, req: Request, res: Response, _next: NextFunction) => {
     const status = statusOf(error);
     const requestId = String(res.locals['requestId']);
-    if (status >= 500)
+    // Away, and a thing of the surroundings: a line a request, no stack.
+    if (status === 503)
+      log.warn('request not served', {
+        request: requestId,
+        method: req.method,
+        path: req.path,
+        error: messageOf((error as Error).cause ?? error),
+      });
+    else if (status >= 500)
       log.error('request failed', {
         request: requestId,
         method: req.method,

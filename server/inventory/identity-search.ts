@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { InventoryDevice, inventoryScopes } from '#proto/http/devices';
+import { type FilterTerm, InventoryDevice, inventoryScopes } from '#proto/http/devices';
 import { OneOf, Text } from '#proto/http/conventions';
 import { badRequest } from '../errors.ts';
 import { pageHeaders, pageOf } from '../http/paging.ts';
@@ -36,8 +36,13 @@ export function identitySearchRoute(inventory: Inventory): Route {
     async ({ req, body }) => {
       if (body.scope === 'tags' && body.name !== 'name') throw badRequest('name: of tags only "name" is searched by');
       const page = pageOf({ page: String(body.page ?? 1), per_page: String(body.per_page ?? 20) });
-      const prefix = { scope: body.scope, attribute: body.name, value: body.value_prefix };
-      const { devices, total } = await inventory.search({ filters: [], sort: [], prefix }, page.perPage, page.offset);
+      const term = { scope: body.scope, attribute: body.name };
+      // From the beginning itself to the last text that begins so: an index finds both ends.
+      const filters: FilterTerm[] = [
+        { ...term, type: '$gte', value: body.value_prefix },
+        { ...term, type: '$lt', value: `${body.value_prefix}\u{10ffff}` },
+      ];
+      const { devices, total } = await inventory.search({ filters, sort: [] }, page.perPage, page.offset);
       const wanted = new Set(body.attributes?.map(({ scope, attribute }) => `${scope} ${attribute}`));
       const shown = devices.map((device) =>
         wanted.size === 0
