@@ -39,6 +39,7 @@ import { quickly } from './http/quick.ts';
 import { siteLabel, siteOrigin } from './http/sites.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
+import { identitySearchRoute } from './inventory/identity-search.ts';
 import { Groups } from './inventory/groups.ts';
 import { filterRoutes, ownGroupRoutes } from './inventory/own-group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
@@ -199,6 +200,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
       ...groupRoutes(inventory),
+      identitySearchRoute(inventory),
       ...ownGroupRoutes(groups, inventory),
       ...filterRoutes(groups, inventory),
       ...tagRoutes(db, live),
