@@ -39,6 +39,15 @@ export const Settings = Type.Object({
   StateScriptRetryIntervalSeconds: Seconds(60),
   StateScriptRetryTimeoutSeconds: Seconds(1800),
   ModuleTimeoutSeconds: Seconds(14_400),
+  /** Ours: bytes a second, and bytes; 0: no limit. */
+  DownloadRateLimit: Type.Integer({ minimum: 0, default: 0 }),
+  DownloadSizeLimit: Type.Integer({ minimum: 0, default: 0 }),
+  /** Ours: a connection that brings less than so many bytes a second, over so many seconds, is given up and resumed. */
+  DownloadLowSpeedLimit: Type.Integer({ minimum: 0, default: 100 }),
+  DownloadLowSpeedSeconds: Seconds(300),
+  /** Ours: the whole download, its waits included; 0: however long it takes. */
+  DownloadTimeoutSeconds: Type.Integer({ minimum: 0, maximum: 2_000_000, default: 0 }),
+  DownloadCacheFolder: Type.Optional(Text),
   /** Ours: for how long an update may be held on the device's side (`Defer` on D-Bus); 0: not at all. */
   DeferLimitSeconds: Type.Integer({ minimum: 0, maximum: 31_536_000, default: 86_400 }),
   DeviceTypeFile: Type.Optional(Text),

@@ -66,6 +66,7 @@ export function keySource({ config, places, passphrase }: ClientOptions): KeySou
   return {
     file: fixed ?? paths.key(places),
     fixed: fixed !== undefined,
+    ...(config.Security?.SSLEngine === undefined ? {} : { engine: config.Security.SSLEngine }),
     ...(passphrase === undefined ? {} : { passphrase }),
   };
 }
@@ -74,7 +75,7 @@ export function keySource({ config, places, passphrase }: ClientOptions): KeySou
 export async function runClient(options: ClientOptions, signal: AbortSignal): Promise<void> {
   const parts = clientParts(options);
   const { access, transport, journal, deviceType, log, places, clock } = parts;
-  openKey(keySource(options), log); // made at start, so that it is there before anybody asks
+  await openKey(keySource(options), log); // made at start, so that it is there before anybody asks
   const api = new Api(access, transport, clock);
   const deployments = new Deployments(api);
   const nudges = options.nudges ?? new Nudges();
