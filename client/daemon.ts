@@ -55,7 +55,7 @@ export function clientParts(options: ClientOptions) {
     timings: config,
     clock,
   });
-  const status = new Status(journal);
+  const status = new Status(journal, config.problem);
   const holds = new Holds({ journal, limit: config.DeferLimitSeconds, clock, log });
   const verifyKeys = () => config.verifyKeys.map((file) => readFileSync(file, 'utf8'));
   return { config, places, log, clock, transport, access, journal, deviceType, scripts, status, holds, verifyKeys };
@@ -83,7 +83,11 @@ export async function runClient(options: ClientOptions, signal: AbortSignal): Pr
     folder: paths.inventory(places),
     api,
     log,
-    builtIn: () => ({ ...flatProvides(journal.read()), ...optional(deviceType) }),
+    builtIn: () => ({
+      ...flatProvides(journal.read()),
+      ...optional(deviceType),
+      ...(parts.config.problem === '' ? {} : { configuration_error: parts.config.problem }),
+    }),
   });
   const poller = new Poller({ workshop: { ...parts, deployments }, deployments, inventory, nudges });
   const loopback = new Loopback(transport, log);

@@ -32,7 +32,7 @@ export class TokenAgent extends Agent {
 
   override createConnection(options: RequestOptions): Socket {
     const { certificate, key, engine = 'pkcs11', trusted, verify } = this.#tls;
-    const host = String(options.host ?? 'localhost').replaceAll(/^\[|\]$/g, '');
+    const host = (options.host ?? 'localhost').replaceAll(/^\[|\]$/g, '');
     const name = isIP(host) ? ['-verify_ip', host, '-noservername'] : ['-verify_hostname', host, '-servername', host];
     const args = [
       ['s_client', '-quiet', '-connect', `${isIP(host) === 6 ? `[${host}]` : host}:${options.port ?? 443}`],

@@ -102,7 +102,9 @@ describe('limits of a download', () => {
     drip();
     server.override = (call) => (call.headers.range ? { status: 503 } : undefined);
     // A second of 10 ms: the server sends one byte in each, the floor is a hundred.
-    await expect(fetchAll(10, { DownloadLowSpeedLimit: 100, DownloadLowSpeedSeconds: 5 }, 10)).rejects.toThrow('cannot go on at byte');
+    await expect(fetchAll(10, { DownloadLowSpeedLimit: 100, DownloadLowSpeedSeconds: 5 }, 10)).rejects.toThrow(
+      'cannot go on at byte',
+    );
   });
 
   it('a reader that takes its time is no slow network', async () => {
