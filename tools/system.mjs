@@ -9,6 +9,7 @@ const programs = [
   { name: 'openssl', debian: 'openssl', uses: ['test'], required: false },
   { name: 'zstd', debian: 'zstd', uses: ['test'], required: false },
   { name: 'xz', debian: 'xz-utils', uses: ['test'], required: false },
+  { name: 'jq', debian: 'jq', uses: ['test'], required: false },
   { name: 'softhsm2-util', debian: 'softhsm2', uses: ['test'], required: false },
   { name: 'engines-3/pkcs11.so', debian: 'libengine-pkcs11-openssl', uses: ['test'], required: false },
   { name: 'chromium', debian: 'chromium', uses: ['test'], required: false },
