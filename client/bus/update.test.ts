@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import dbus, { type MessageBus } from 'dbus-next';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { update1, update1Xml } from '#proto/update1';
+import { loadConfig } from '../config.ts';
 import { clientParts, runClient } from '../daemon.ts';
 import { Nudges } from '../nudges.ts';
 import { paths } from '../places.ts';
@@ -249,6 +250,17 @@ describe('io.patchbay.Update1', () => {
     offer();
     await screen.until('idle');
     expect(await screen.get('InstalledArtifact')).toBe('release-2');
+  });
+
+  it('a configuration that cannot be used is told on the bus, in the inventory and in the log', async () => {
+    loadConfig(device.places, {}, log, true);
+    device.write(paths.config(device.places), '{"ServerURL": ');
+    await start();
+    expect(await new Screen().get('ConfigurationError')).toContain('mender.conf is no JSON');
+    expect(server.inventories.at(-1)?.find(({ name }) => name === 'configuration_error')?.value).toContain(
+      'is no JSON',
+    );
+    expect(log.text()).toContain('configuration unusable, the last good one is used');
   });
 
   it('a name that is refused costs that name only', async () => {
