@@ -4,7 +4,7 @@ import type { Log } from '#base/log';
 import type { Manifest } from '#addon/manifest';
 import type { ServerEntry, ServerHalf, ServerHost, ServerRoute } from '#addon/server';
 import { callerId, route, type Route } from './http/route.ts';
-import type { RelayBus } from './relay/bus.ts';
+import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
@@ -49,6 +49,23 @@ export async function loadAddons(names: readonly string[], lent: Lent, load = lo
       for (const half of halves) await half.decommissioned?.(deviceId);
     },
   };
+}
+
+/** Makes the tables of add-ons, up to the steps that `only` names (`migrateAddon`), without running any of them. */
+export async function migrateAddons(
+  names: readonly string[],
+  db: Db,
+  log: Log,
+  only: Readonly<Record<string, readonly string[]>>,
+  load = loadOurs,
+): Promise<void> {
+  const deployConfiguration = () => Promise.reject(new CodedError('not_running', 'no server runs'));
+  const lent: Lent = { bus: new LocalBus(), db, log, hasDevice: async () => false, deployConfiguration };
+  for (const name of names) {
+    const manifest = ((await load(name, 'manifest')) as { default: Manifest }).default;
+    const half = ((await load(name, 'server')) as { default: ServerEntry }).default(hostFor(manifest, lent));
+    if (half.migrations) await migrateAddon(db, manifest.id, half.migrations, only);
+  }
 }
 
 function hostFor(manifest: Manifest, { bus, db, log, hasDevice, deployConfiguration }: Lent): ServerHost {
