@@ -31,6 +31,7 @@ export const commands: Readonly<Record<string, Row>> = {
   devices: { summary: 'list, accept, reject and remove devices', load: () => import('./commands/devices.ts') },
   inventory: { summary: 'show what a device reported', load: () => import('./commands/inventory.ts') },
   ...ofAddons,
+  sessions: { summary: 'list and end sessions, play recordings', load: () => import('./commands/sessions.ts') },
   releases: { summary: 'list, upload, download and delete releases', load: () => import('./commands/releases.ts') },
   deploy: { summary: 'bring a release to devices and see it through', load: () => import('./commands/deploy.ts') },
   deployments: {

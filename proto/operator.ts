@@ -213,7 +213,9 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
       },
       message: (data) => void (mine === this.#socket && this.#receive(data)),
       written: () => this.#written(),
-      closed: (code, why) => void (mine && this.#closed(mine, code, why)),
+      closed: (code, why) => {
+        if (mine) this.#closed(mine, code, why);
+      },
     });
     if (!greets) return;
     // A server that said it would, and does not: something in between has an opinion of its own.
@@ -300,6 +302,8 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
         const why = typeof err === 'string' && err ? err.slice(0, 500) : 'the session was refused';
         return this.#end(new CodedError(close === true ? 'device' : 'refused', this.#say(why)));
       }
+      default:
+        return;
     }
   }
 

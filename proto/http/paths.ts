@@ -14,3 +14,6 @@ export const deploymentsV2 = '/api/management/v2/deployments';
 export const useradm = '/api/management/v1/useradm';
 /** Ours: the audit log, newest first, paged. */
 export const auditPath = '/api/management/v1/patchbay/audit';
+/** Ours: sessions that are open, and what terminals showed. */
+export const sessionsPath = '/api/management/v1/patchbay/sessions';
+export const recordingsPath = '/api/management/v1/patchbay/recordings';

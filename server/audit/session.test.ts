@@ -34,6 +34,7 @@ const event = (type: SessionEvent['type'], sid: string, resumes = false): Sessio
     waitsFor: undefined,
     interruptions: [],
     recorded: false,
+    size: undefined,
     guests: [],
     shared: false,
   },
