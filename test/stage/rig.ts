@@ -33,9 +33,10 @@ export class Rig implements AsyncDisposable {
     this.operator = operator;
   }
 
-  static async start(name: string): Promise<Rig> {
+  /** `options`: more of the server's own. */
+  static async start(name: string, options: readonly string[] = []): Promise<Rig> {
     const folder = await mkdtemp(join(tmpdir(), `patchbay-${name}-`));
-    const server = await startServer(folder);
+    const server = await startServer(folder, launcher, options);
     return new Rig(folder, server, await Operator.login(server.url, server.user, server.password));
   }
 
@@ -74,6 +75,11 @@ export class Rig implements AsyncDisposable {
       PATCHBAY_TOKEN: this.operator.token,
       XDG_CONFIG_HOME: join(this.folder, 'config'),
     };
+  }
+
+  /** Stops the Connect daemon of a device in order. */
+  async stopConnect(device: string): Promise<void> {
+    await this.#connects.get(device)!.program.stop();
   }
 
   /** Runs `patchbay …` to its end. */
