@@ -108,6 +108,7 @@ export default defineWeb(manifest, {
         session = await host.openSession({ frozen: kept?.frozen, join });
         if (gone) return leave(session);
         const opened = () => screen.open(join !== undefined);
+        if (kept) opened();
         const links = session.onLink((up) => (up ? opened() : screen.away(host.device.name)));
         session.onPeople?.((people, self) => screen.people(people, self, (typing) => void share(session?.sid, typing)));
         screen.size(terminal.cols, terminal.rows);
