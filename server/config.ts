@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { BlockList } from 'node:net';
+import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { CodedError, messageOf } from '#base/errors';
 import { logLevels, type LogLevel } from '#base/log';
@@ -32,6 +33,11 @@ export interface ServerConfig {
   /** How long requests may take to end at the stop, ms. */
   readonly grace: number;
   readonly logLevel: LogLevel;
+  /** Host names below it all lead here, for pages of devices; undefined: only `localhost` does. */
+  readonly pagesDomain: string | undefined;
+  /** Packages of add-ons, and the file beside which they are installed. */
+  readonly addons: readonly string[];
+  readonly addonsBeside: string;
 }
 
 const bad = (message: string): CodedError => new CodedError('usage', message);
@@ -74,6 +80,8 @@ const options = (): Option[] => [
   option('--storage-limit <bytes>', 'most that all artifacts together may take; 0: no limit', '0'),
   option('--min-free <bytes>', 'free space below which the server says that it is not ready', '268435456'),
   option('--webhook-networks <networks>', 'private addresses and networks that webhooks may go to all the same', ''),
+  option('--pages-domain <domain>', 'domain all names below which lead here (wildcard DNS), for web pages of devices'),
+  option('--addons <packages>', 'add-ons of third parties, with commas, installed beside --config or in --data', ''),
   option('--grace <seconds>', 'how long requests under way may take to end when the server stops', '10'),
   option('--log-level <level>', 'what to log', 'info').choices(logLevels),
   option('--config <file>', 'JSON file with these options (camel case)'),
@@ -103,6 +111,9 @@ export function configOf(command: Command): ServerConfig {
   const publicUrl = value('publicUrl');
   if (publicUrl !== undefined && !/^https?:\/\/[^\s/?#]+(\/[\w.~-]+)*\/?$/.test(publicUrl))
     throw bad(`--public-url ${publicUrl}: an origin is wanted, such as https://patchbay.example.com`);
+  const pagesDomain = value('pagesDomain');
+  if (pagesDomain !== undefined && !/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(pagesDomain))
+    throw bad(`--pages-domain ${pagesDomain}: a domain is wanted, such as devices.example.com`);
   const metrics = value('metrics');
   const logLevel = value('logLevel') ?? 'info';
   if (!(logLevels as readonly string[]).includes(logLevel))
@@ -122,6 +133,9 @@ export function configOf(command: Command): ServerConfig {
     webhookNetworks: networksOf('--webhook-networks', value('webhookNetworks') ?? ''),
     grace: number('grace', 3600) * 1000,
     logLevel: logLevel as LogLevel,
+    pagesDomain: pagesDomain?.toLowerCase(),
+    addons: (value('addons') ?? '').split(',').filter(Boolean),
+    addonsBeside: resolve(given['config'] ?? join(value('data') ?? 'patchbay-data', 'server.json')),
   });
 }
 

@@ -1,12 +1,14 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import { join } from 'node:path';
 import type { Route } from './http/route.ts';
+import type { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { ProtoType } from '#proto';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
-import { builtIn, loadAddons } from './addons.ts';
+import { loadAddons } from './addons.ts';
 import { createApp } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
 import { Room } from './artifacts/room.ts';
@@ -34,8 +36,10 @@ import { noMeter } from './http/meter.ts';
 import { addressOf, hostOf } from './http/proxies.ts';
 import { RateLimits } from './http/rate.ts';
 import { quickly } from './http/quick.ts';
+import { siteLabel, siteOrigin } from './http/sites.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
+import { identitySearchRoute } from './inventory/identity-search.ts';
 import { Groups } from './inventory/groups.ts';
 import { filterRoutes, ownGroupRoutes } from './inventory/own-group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
@@ -77,7 +81,7 @@ const sessionPatience = 15 * 60_000;
 const version = '1';
 
 /** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
-export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
+export async function startServer(config: ServerConfig, log: Log, blame?: Blame): Promise<RunningServer> {
   const tls = config.tls && (await Certificate.open(config.tls));
   const server = makeServer(tls);
   const db = await openStore(config.data, config.database);
@@ -102,7 +106,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         rates.take({ kind: 'device', id: found.deviceId });
         return found;
       },
-      authorizeUser: (req, deviceId) => personOf(req, deviceId, verify, db),
+      authorizeUser: (req, deviceId) =>
+        personOf(req, deviceId, verify, db, (proto) => addons.speaker(proto)?.sessions ?? 'sessions:terminal'),
+      speaker: (proto) => addons.speaker(proto),
       addressOf: (req) => addressOf(req, config.trust),
       hostOf: (req) => hostOf(req, config.trust),
       onConnected: (id, connection) => void presence.connected(id, connection).catch(failed('presence not written')),
@@ -119,6 +125,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
       relay.disconnectUser(userId, 'your login has ended or your rights have changed', tokenId);
+      addons.revoked(userId, tokenId);
     });
     const outbound = new Outbound(config.webhookNetworks);
     const deliveries = new Deliveries(db, log, outbound);
@@ -139,11 +146,15 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       },
     });
     const activity = new Activity({ alone: !onPostgres(db) });
-    const addons = await loadAddons(builtIn, {
+    const addons = await loadAddons({
+      names: config.addons,
+      beside: config.addonsBeside,
+      blame,
       bus,
       db,
       log,
       hasDevice: (id) => register.has(id),
+      siteOrigin: (label, req) => siteOrigin(label, req, config),
       async deployConfiguration(deviceId, values) {
         const id = await deployConfiguration({ db, live, activity }, deviceId, values);
         // One that is not connected finds it at its next poll.
@@ -189,6 +200,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
       ...groupRoutes(inventory),
+      identitySearchRoute(inventory),
       ...ownGroupRoutes(groups, inventory),
       ...filterRoutes(groups, inventory),
       ...tagRoutes(db, live),
@@ -221,8 +233,15 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       audit: (record) => audit.record(record),
     };
     const app = createApp(routes, frame, log, { trust: config.trust, webFolder: webFolder() });
-    server.on('request', inTime(quickly(routes, frame, (req, res) => void app(req, res))));
+    const answer = inTime(quickly(routes, frame, (req, res) => void app(req, res)));
+    const site = (req: IncomingMessage): string | undefined => siteLabel(hostOf(req, config.trust), config.pagesDomain);
+    server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+      const label = site(req);
+      if (label === undefined || !addons.sites.request(label, req, res)) answer(req, res);
+    });
     server.on('upgrade', (req, socket, head) => {
+      const label = site(req);
+      if (label !== undefined && addons.sites.upgrade(label, req, socket, head)) return;
       // socket.io takes its own path; whatever is neither's is closed.
       if (!relay.handleUpgrade(req, socket, head) && !req.url?.startsWith(livePath)) socket.destroy();
     });

@@ -94,6 +94,7 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
     database,
   };
   let last = 0;
+  let administrator: Promise<string> | undefined;
   let server = await startServer(config, log);
   const url = (): string => `${config.tls ? 'https' : 'http'}://127.0.0.1:${server.port}`;
   const made: Stage = {
@@ -114,7 +115,8 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
       return answer.text;
     },
     async addUser(email, roles) {
-      const token = await made.login();
+      administrator ??= made.login();
+      const token = await administrator;
       const answer = await made.call('POST', '/api/management/v1/useradm/users', {
         token,
         body: { email, password, roles },
@@ -125,7 +127,9 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
     async addDevice(identity = { mac: `02:00:00:00:00:${String(++last).padStart(2, '0')}` }) {
       const key = generateKeyPairSync('ed25519');
       const pubkey = key.publicKey.export({ type: 'spki', format: 'pem' });
-      const token = await made.login();
+      // One login for all: a person has ten at most.
+      administrator ??= made.login();
+      const token = await administrator;
       const listed = await made.call('POST', '/api/management/v2/devauth/devices', {
         token,
         body: { identity_data: identity, pubkey },

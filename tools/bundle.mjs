@@ -63,13 +63,13 @@ function beginnings(/** @type {string} */ root) {
   const connect = `${take('main as connect', 'connect/main.ts')}\n${addOns(root)}`;
   return {
     client: [tidy, client, run('client(process.argv.slice(2))')],
-    connect: [tidy, connect, run('connect(process.argv.slice(2), builtIn)')],
+    connect: [tidy, connect, run('connect(process.argv.slice(2), ours)')],
     device: [
       tidy,
       client,
       connect,
       take('main', 'bin/device.js'),
-      run('main(process.argv.slice(2), { client, connect: (args) => connect(args, builtIn) })'),
+      run('main(process.argv.slice(2), { client, connect: (args) => connect(args, ours) })'),
     ],
   };
 }
@@ -92,8 +92,11 @@ function addOns(/** @type {string} */ root) {
     .filter(({ file }) => existsSync(file));
   const rows = parts.map(({ name, part, file }) => `'${name}/${part}': () => import(${JSON.stringify(file)}),`);
   return `const table = {\n${rows.join('\n')}\n};
-const builtIn = (name, part) =>
-  table[\`\${name}/\${part}\`]?.() ?? Promise.reject(new Error(\`there is no built-in add-on \${name}\`));`;
+const ours = {
+  names: (part) => Object.keys(table).filter((key) => key.endsWith('/' + part)).map((key) => key.split('/')[0]).sort(),
+  load: (name, part) =>
+    table[\`\${name}/\${part}\`]?.() ?? Promise.reject(new Error(\`there is no built-in add-on \${name}\`)),
+};`;
 }
 
 /** What node-pty needs to run: its JavaScript and the binary that was built for this machine. */

@@ -2,8 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sql } from 'kysely';
 import { CodedError, codeOf, messageOf } from '#base/errors';
-import { silentLog } from '#base/log';
-import { builtIn, migrateAddons } from '../addons.ts';
+import { migrateAddons } from '../addons.ts';
 import { makeDataFolder } from '../data-folder.ts';
 import { type Db, knownSteps, migrate, onPostgres, openDatabase, type Queries } from '../store/store.ts';
 import type { Done, Progress } from './backup.ts';
@@ -50,7 +49,7 @@ async function prepare(db: Db, { head }: BackupReader): Promise<void> {
   if (unknown !== undefined)
     throw new CodedError('bad_backup', `the backup is of a newer Patchbay (it has ${unknown}): install that one first`);
   await migrate(db, head.migrations);
-  await migrateAddons(builtIn, db, silentLog, head.addons);
+  await migrateAddons(db, head.addons);
   const there = new Set((await tablesOf(db)).map(({ name }) => name));
   const missing = head.tables.find(({ name }) => !there.has(name));
   if (missing)

@@ -52,8 +52,8 @@ export interface Answer {
 /** The two slices in a real express application on a free port, with a real database and folder. */
 export async function openHarness({
   artifactSize = 64 * 1024 * 1024,
-  database = usualDatabase,
   storageLimit = 0,
+  database = usualDatabase,
 } = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-deployments-'));
   const db = await openStore(folder, await databaseFor(database));

@@ -12,8 +12,12 @@ export function startClient(folder: string, busAddress: string): Program {
 }
 
 /** Starts `patchbay connect daemon` with a shell of the user who runs the tests. */
-export async function startConnect(folder: string, busAddress: string): Promise<Program> {
-  const files = ['--config', await connectConfig(folder), '--fallback-config', join(folder, 'none.conf')];
+export async function startConnect(
+  folder: string,
+  busAddress: string,
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<Program> {
+  const files = ['--config', await connectConfig(folder, settings), '--fallback-config', join(folder, 'none.conf')];
   return start('patchbay connect', [launcher, 'connect', ...files, 'daemon'], busAddress);
 }
 
@@ -43,13 +47,14 @@ const places = (folder: string): string[] => [
   join(folder, 'usr', 'share', 'mender'),
 ];
 
-async function connectConfig(folder: string): Promise<string> {
+async function connectConfig(folder: string, settings: Readonly<Record<string, unknown>> = {}): Promise<string> {
   const config = join(folder, 'patchbay-connect.conf');
   const shell = {
     ShellCommand: '/bin/bash',
     ShellArguments: ['--norc'],
     User: userInfo().username,
     MenderClient: { PidFile: join(data(folder), 'patchbay-client.pid') },
+    ...settings,
   };
   await writeFile(config, JSON.stringify(shell));
   return config;

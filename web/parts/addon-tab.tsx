@@ -94,15 +94,21 @@ function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
       fetch: fetchAsUser,
       notify: (message, kind) => (kind === 'error' ? complain(addon.title, new Error(message)) : tell(message)),
     };
-    addon.load().then(
-      (half) => {
+    addon
+      .load()
+      .then((half) => {
         if (!gone && element) unmount = half.mount(element, host);
-      },
-      (error: unknown) => setFault(error),
-    );
+      })
+      .catch((error: unknown) => setFault(error));
     return () => {
       gone = true;
-      unmount?.();
+      try {
+        unmount?.();
+      } catch (error) {
+        // A fault of one add-on must not take the page with it.
+        complain(addon.title, error instanceof Error ? error : new Error(String(error)));
+      }
+      if (element) element.replaceChildren();
     };
     // The name may change while a session runs; that is no reason to end it.
   }, [addon, device.id]);
