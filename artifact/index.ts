@@ -20,6 +20,7 @@ export {
   type DeviceView,
 } from './provides.ts';
 export { openArtifact, type ReadOptions } from './read.ts';
+export { parsePublicKey } from './signature.ts';
 export { signArtifact, type SignOptions } from './sign.ts';
 export { keySigner, rawSignature, signatureLength, type Signer } from './signer.ts';
 export {

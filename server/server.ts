@@ -39,6 +39,9 @@ import { quickly } from './http/quick.ts';
 import { siteLabel, siteOrigin } from './http/sites.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
+import { identitySearchRoute } from './inventory/identity-search.ts';
+import { Groups } from './inventory/groups.ts';
+import { filterRoutes, ownGroupRoutes } from './inventory/own-group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
 import { Deliveries } from './iot-manager/deliveries.ts';
@@ -91,6 +94,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const tokens = new DeviceTokens(db, keys);
     const presence = new Presence(db, live);
     const inventory = new Inventory(db, live);
+    const groups = new Groups(db, inventory);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
     const rates = new RateLimits(config.rates);
     const bus = new LocalBus();
@@ -180,7 +184,11 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       room: new Room(db, config.storageLimit),
       limits: { artifactSize: config.artifactLimit },
       acceptedDevices: () => register.accepted(),
-      devicesOfGroup: (group) => inventory.acceptedMembers(group),
+      devicesOfGroup: (group) => groups.accepted(group),
+      devicesOfFilter: async (id) => {
+        const filter = await groups.filter(id);
+        return { filter, devices: await inventory.accepted(filter.terms) };
+      },
     };
 
     const readiness = new Readiness({ db, blobs, log, minFree: config.minFree });
@@ -192,6 +200,9 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
       ...groupRoutes(inventory),
+      identitySearchRoute(inventory),
+      ...ownGroupRoutes(groups, inventory),
+      ...filterRoutes(groups, inventory),
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),

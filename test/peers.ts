@@ -26,11 +26,6 @@ const libraries: Readonly<Record<string, string>> = {
   'liblzma.so.5': 'liblzma5',
   'libpcre2-8.so.0': 'libpcre2-8-0',
   'libffi.so.8': 'libffi8',
-  'libubootenv.so.0': 'libubootenv0.1',
-  'libdevmapper.so.1.02.1': 'libdevmapper1.02.1',
-  'libefivar.so.1': 'libefivar1',
-  'libefiboot.so.1': 'libefiboot1',
-  'libfuse.so.2': 'libfuse2',
   'libpq.so.5': 'libpq5',
   'libicui18n.so.72': 'libicu72',
   'libicuuc.so.72': 'libicu72',
@@ -46,6 +41,11 @@ const libraries: Readonly<Record<string, string>> = {
   'libkeyutils.so.1': 'libkeyutils1',
   'liblz4.so.1': 'liblz4-1',
   'libuuid.so.1': 'libuuid1',
+  'libubootenv.so.0': 'libubootenv0.1',
+  'libdevmapper.so.1.02.1': 'libdevmapper1.02.1',
+  'libefivar.so.1': 'libefivar1',
+  'libefiboot.so.1': 'libefiboot1',
+  'libfuse.so.2': 'libfuse2',
 };
 
 /** Packages that hold nothing but the name of the newest one. */

@@ -17,3 +17,5 @@ export const addonsPath = '/api/management/v1/addons';
 export const deviceAddonsPath = '/api/devices/v1/addons';
 /** Ours: the audit log, newest first, paged. */
 export const auditPath = '/api/management/v1/patchbay/audit';
+/** Ours: groups, static and dynamic. */
+export const groupsPath = '/api/management/v1/patchbay/groups';

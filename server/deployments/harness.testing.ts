@@ -12,6 +12,7 @@ import { Room } from '../artifacts/room.ts';
 import { artifactRoutes } from '../artifacts/routes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { openFolder } from '../blobs/folder.ts';
+import { notFound } from '../errors.ts';
 import { type AuditRecord, finish, type Frame, mount, stamp } from '../http/mount.ts';
 import { noMeter } from '../http/meter.ts';
 import { quickly } from '../http/quick.ts';
@@ -51,8 +52,8 @@ export interface Answer {
 /** The two slices in a real express application on a free port, with a real database and folder. */
 export async function openHarness({
   artifactSize = 64 * 1024 * 1024,
-  database = usualDatabase,
   storageLimit = 0,
+  database = usualDatabase,
 } = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-deployments-'));
   const db = await openStore(folder, await databaseFor(database));
@@ -72,6 +73,11 @@ export async function openHarness({
     limits: { artifactSize },
     acceptedDevices: async () => devices.accepted,
     devicesOfGroup: async (name) => devices.groups[name] ?? [],
+    devicesOfFilter: async (id) => {
+      const found = devices.groups[id];
+      if (!found) throw notFound('filter not found');
+      return { filter: { id, name: id, terms: [] }, devices: found };
+    },
   };
   const app = express();
   app.disable('x-powered-by');

@@ -1,4 +1,5 @@
 import type { Artifact, Deployment, DeploymentDevice, DeviceDeploymentStatus } from '#proto/http/deployments';
+import type { SavedFilter } from '#proto/http/groups';
 import { findArtifacts } from '../artifacts/store.ts';
 import type { Queries } from '../store/store.ts';
 import type { Deployments, DeviceDeployments } from '../store/tables.ts';
@@ -25,6 +26,7 @@ export async function deploymentsOf(db: Queries, rows: readonly Deployments[]): 
       max_devices: row.max_devices,
       artifacts: JSON.parse(row.artifacts) as string[],
       ...(groups.length > 0 ? { groups } : {}),
+      ...(row.filter === null ? {} : { filter: JSON.parse(row.filter) as SavedFilter }),
       ...(row.force_installation === 1 ? { force_installation: true } : {}),
       ...(row.configuration === null ? {} : { configuration: hidden(row.configuration) }),
       statistics: { status: counters.get(row.id) ?? countersOf([]), total_size: Number(row.total_size) },

@@ -11,7 +11,7 @@ export type Db = Kysely<Database>;
 /** The database or a transaction of it. */
 export type Queries = Kysely<Database> | Transaction<Database>;
 
-/** In order of their names, forward only. */
+/** In order of their names, forward only. One may land after another of a higher number: each stands by itself. */
 const migrations: Readonly<Record<string, (db: Kysely<unknown>) => Promise<void>>> = {
   '0001-first': first,
   '0002-groups': groups,
@@ -64,7 +64,7 @@ export async function migrate(db: Db, target?: string): Promise<void> {
     },
   ]);
   const provider = { getMigrations: async () => Object.fromEntries(steps) };
-  const migrator = new Migrator({ db, provider });
+  const migrator = new Migrator({ db, provider, allowUnorderedMigrations: true });
   const { error } = target === undefined ? await migrator.migrateToLatest() : await migrator.migrateTo(target);
   if (error)
     throw new CodedError('migration_failed', `the database could not be migrated: ${messageOf(error)}`, {

@@ -132,7 +132,7 @@ async function gather(folder: string): Promise<Parts> {
     ram,
     probe,
     busybox,
-    client: join(bundle, 'client.js'),
+    client: join(bundle, 'client.cjs'),
     grub,
     grubPrograms,
     grubEnvironment,
@@ -165,7 +165,7 @@ ip route add default via 10.0.2.2
 ( while :; do stty -F /dev/ttyS1 raw -echo; sh </dev/ttyS1 >/dev/ttyS1 2>/dev/null; done ) &
 echo "board: ${release} runs from $(sed 's/.*root=\\([^ ]*\\).*/\\1/' /proc/cmdline)"
 while :; do
-    node /usr/lib/patchbay/client.js --log-level info daemon
+    node /usr/lib/patchbay/client.cjs --log-level info daemon
     echo "board: client ended with $?"
     sleep 1
 done
@@ -192,8 +192,7 @@ async function rootOf(parts: Parts, release: string, start: Start): Promise<stri
   await put('etc/release', `${release}\n`);
   await put('etc/mender/mender.conf', JSON.stringify({ RootfsPartA: '/dev/vda2', RootfsPartB: '/dev/vda3' }));
   await put('usr/share/mender/identity/mender-device-identity', `#!/bin/sh\necho mac=${mac}\n`, 0o755);
-  await put('usr/lib/patchbay/client.js', await readFile(parts.client));
-  await put('usr/lib/patchbay/package.json', '{ "type": "module" }\n');
+  await put('usr/lib/patchbay/client.cjs', await readFile(parts.client));
   for (const tool of ['print', 'set']) {
     const name = `grub-mender-grubenv-${tool}`;
     await put(`usr/bin/${name}`, await readFile(join(project, 'client', 'share', 'boot', 'grub', name)), 0o755);
@@ -247,7 +246,10 @@ async function bootTree(parts: Parts): Promise<string> {
   const put = filler(tree);
   const config = await readFile(join(project, 'client', 'share', 'boot', 'grub', 'grub.cfg'), 'utf8');
   const console = 'serial --unit=0\nterminal_input serial\nterminal_output serial\n';
-  await put('grub/grub.cfg', console + config.replace(/(patchbay_arguments)=.*/, '$1="ro console=ttyS0 panic=1"'));
+  await put(
+    'grub/grub.cfg',
+    console + config.replace(/(patchbay_arguments)=.*/, '$1="ro console=ttyS0 quiet panic=1"'),
+  );
   const first = { mender_boot_part: '2', mender_boot_part_hex: '2', upgrade_available: '0', bootcount: '0' };
   const edit = join(parts.grubPrograms, 'grub-editenv');
   await layGrubEnvironment(join(tree, 'grub-mender-grubenv'), first, edit, parts.grubEnvironment);

@@ -20,8 +20,8 @@ export interface Ending {
   readonly trial: string;
 }
 
-/** Emulation on a busy machine is slow; on an idle one nothing here waits longer than it must. */
-const patience = 300_000;
+/** ms. Emulation on a busy machine is slow beyond measure; on an idle one nothing here waits longer than it must. */
+const patience = 1_200_000;
 
 export class VirtualDevice implements AsyncDisposable {
   readonly #folder: string;
