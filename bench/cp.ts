@@ -3,6 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Keys } from '../test/stage/keys.ts';
+import type { Rig } from '../test/stage/rig.ts';
 import { launcher } from '../test/stage/server.ts';
 import { FarAway } from '../test/stage/far-away.ts';
 import { attempt, parties, rate, timed } from './load/fleet-of-two.ts';
@@ -59,8 +61,38 @@ export const run: Bench = async ({ json }) => {
     for (const { name, least } of contestants.slice(1))
       rows.push(rate('cp', `512 MiB ${way}`, mine, name, median(rates.get(name)!), least));
   }
+  rows.push(...(await beside(rig, ours, from, to)));
   return [...rows, ...((await attempt('a long line', json, overLine)) ?? [])];
 };
+
+/** A key at a terminal of the device, alone and while a file is copied: what the one costs the other. */
+async function beside(rig: Rig, device: string, from: string, to: string): Promise<Row[]> {
+  using keys = await Keys.at(rig.server.url, rig.operator.token, device);
+  const alone = median(await keys.type(200));
+  const rows: Row[] = [];
+  for (const way of ['up', 'down'] as const) {
+    await rm(to, { force: true });
+    let done = false;
+    const args = way === 'up' ? [from, `${device}:${to}`] : [`${device}:${from}`, to];
+    const copied = rig.run(['cp', ...args]).finally(() => (done = true));
+    const ours = median(await keys.type(50, () => done));
+    await copied;
+    const ratio = ours / alone;
+    const what = `key to echo beside a copy ${way}`;
+    rows.push({
+      bench: 'cp',
+      case: what,
+      unit: 'ms',
+      ours,
+      against: 'alone',
+      other: alone,
+      ratio,
+      target: '≤ 50 ms',
+      met: ours <= 50,
+    });
+  }
+  return rows;
+}
 
 const farSize = 64 * 1024 * 1024;
 /** Mender's has a window of 80 KiB: a larger file would only take longer. */
