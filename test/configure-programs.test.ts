@@ -1,6 +1,5 @@
 // Settings on their whole way: from an operator over the server to two devices, one with our client and one with Mender's
 // own, both with our update module, and back.
-import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,7 +12,7 @@ import { layDevice, startMender } from './stage/mender.ts';
 import { Operator } from './stage/operator.ts';
 import { startClient } from './stage/patchbay.ts';
 import { eventually, type Program } from './stage/program.ts';
-import { launcher, startServer, type Server } from './stage/server.ts';
+import { startServer, type Server } from './stage/server.ts';
 
 interface View {
   readonly state: string;
@@ -69,18 +68,6 @@ await describePeers('settings of a group', ['mender-client'], () => {
   });
 
   const view = (site: Site) => operator.get<View>(`${base}/devices/${site.device.id}`);
-  const patchbay = (...args: string[]) =>
-    new Promise<{ code: number; out: string; err: string }>((resolve) => {
-      const env = {
-        ...process.env,
-        PATCHBAY_SERVER: server.url,
-        PATCHBAY_TOKEN: operator.token,
-        XDG_CONFIG_HOME: folder,
-      };
-      execFile(process.execPath, [launcher, ...args], { env }, (error, out, err) =>
-        resolve({ code: error ? Number(error.code ?? -1) : 0, out, err }),
-      );
-    });
   const until = (site: Site, state: string) =>
     eventually(
       `the settings of ${site.name} are ${state}`,

@@ -1,7 +1,14 @@
 // What the server half answers, as its schemas say (`layer-routes.ts`): for those who ask.
-import type { State } from './drift.ts';
 import type { Place } from './layers.ts';
 import type { Values } from './values.ts';
+
+/**
+ * Where a device stands. `none`: it is to have nothing and was never sent any; `changed`: it was not sent what it is to
+ * have; `pending`: it is on its way, or applied and not reported yet; `failed`: the last sending was; `drifted`: it applied
+ * what it was sent and reports something else.
+ */
+export type State = 'none' | 'current' | 'changed' | 'pending' | 'failed' | 'drifted';
+export const states: readonly State[] = ['none', 'current', 'changed', 'pending', 'failed', 'drifted'];
 
 export interface Given {
   readonly values: Values;

@@ -1,14 +1,7 @@
+import type { State } from './answers.ts';
 import { type Effective, type Layer, latest, valuesOf } from './layers.ts';
 import type { Device } from './store.ts';
 import { equal, type Values, valueOf } from './values.ts';
-
-/**
- * Where a device stands. `none`: it is to have nothing and was never sent any; `changed`: it was not sent what it is to
- * have; `pending`: it is on its way, or applied and not reported yet; `failed`: the last sending was; `drifted`: it applied
- * what it was sent and reports something else.
- */
-export type State = 'none' | 'current' | 'changed' | 'pending' | 'failed' | 'drifted';
-export const states: readonly State[] = ['none', 'current', 'changed', 'pending', 'failed', 'drifted'];
 
 /** What became of a deployment on its device. */
 export interface Outcome {

@@ -1,7 +1,8 @@
 import { Type, type TSchema } from 'typebox';
 import { CodedError } from '#base/errors';
 import type { ServerRequest, ServerRoute } from '#addon/server';
-import { states, type Drift } from './drift.ts';
+import { states } from './answers.ts';
+import type { Drift } from './drift.ts';
 import { Keys, Schema } from './keys.ts';
 import { compareLayers, fleet, type Layer, type Place } from './layers.ts';
 import { deviceOf } from './reference-routes.ts';
@@ -93,9 +94,9 @@ interface Target {
   readonly path: string;
   readonly what: string;
   /** Notes it for the audit log; throws 404. */
-  place(request: ServerRequest): Promise<Place>;
+  readonly place: (request: ServerRequest) => Promise<Place>;
   /** Accepted devices. */
-  devices(place: Place): Promise<readonly string[]>;
+  readonly devices: (place: Place) => Promise<readonly string[]>;
 }
 
 /** Settings by layer, with their history, and what becomes of them: ours, beyond the reference. */

@@ -94,12 +94,15 @@ export function sent(host: Host, { sent: each, unchanged }: Sent): boolean {
 function table(host: Host, heads: readonly string[], rows: readonly (readonly string[])[]): void {
   if (rows.length === 0) return;
   const cells = [heads, ...rows.map((row) => row.map(plain))];
-  const widths = heads.map((_, column) => Math.max(...cells.map((row) => [...(row[column] ?? '')].length)));
+  const widths = heads.map((_, column) => Math.max(...cells.map((row) => widthOf(row[column] ?? ''))));
   for (const row of cells) {
-    const padded = row.map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - [...cell].length));
+    const padded = row.map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - widthOf(cell)));
     host.stdout.write(`${padded.join('  ').trimEnd()}\n`);
   }
 }
+
+const graphemes = new Intl.Segmenter();
+const widthOf = (text: string): number => Array.from(graphemes.segment(text)).length;
 
 const json = (host: Host, value: unknown): void => void host.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 

@@ -1,6 +1,7 @@
 import { CodedError } from '#base/errors';
 import type { ServerHost } from '#addon/server';
-import { type Drift, driftOf, type State, stateOf } from './drift.ts';
+import type { State } from './answers.ts';
+import { type Drift, driftOf, stateOf } from './drift.ts';
 import { Keys } from './keys.ts';
 import { type Effective, effective, type Layer, type Place, valuesOf } from './layers.ts';
 import { type Device, type Revision, Store, type Tables } from './store.ts';
