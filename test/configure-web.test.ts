@@ -116,7 +116,7 @@ describeBrowser('the settings of a device on its page', (executable) => {
     await person.sees('+ port = 99');
     await picture('failed');
     await person.presses('Back to 1');
-    await person.sees('Back to 1; not sent yet');
+    await person.sees('The settings of revision 1 again');
     await person.sees('back to 1');
     await person.sees('Up to date.');
     await person.page.emulateMedia({ colorScheme: 'dark' });

@@ -93,7 +93,7 @@ class Page {
       el('h3', {}, 'History'),
       historyList(
         history,
-        (revision) => void this.#act(() => this.#api.revert(revision), `Back to ${revision}; not sent yet`),
+        (revision) => void this.#act(() => this.#api.revert(revision), `The settings of revision ${revision} again`),
       ),
     );
   }
