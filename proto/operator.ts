@@ -98,6 +98,8 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   #resumes = false;
   /** Numbered messages go and come now. */
   #attached = false;
+  /** What the device has is not known before it says so. */
+  #repeats = false;
   /** No device has answered yet: it may have to be begun once more. */
   #fresh = true;
   #within = 60;
@@ -176,6 +178,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
 
   onLink(listener: (up: boolean) => void): () => void {
     this.#links.add(listener);
+    if (this.#away !== undefined) listener(false);
     return () => this.#links.delete(listener);
   }
 
@@ -219,7 +222,9 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
       },
       message: (data) => void (mine === this.#socket && this.#receive(data)),
       written: () => this.#written(),
-      closed: (code, why) => void (mine && this.#closed(mine, code, why)),
+      closed: (code, why) => {
+        if (mine) this.#closed(mine, code, why);
+      },
     });
     if (!greets) return;
     // A server that said it would, and does not: something in between has an opinion of its own.
@@ -306,6 +311,8 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
         const why = typeof err === 'string' && err ? err.slice(0, 500) : 'the session was refused';
         return this.#end(new CodedError(close === true ? 'device' : 'refused', this.#say(why)));
       }
+      default:
+        return;
     }
   }
 
@@ -313,7 +320,8 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     this.#attached = false;
     this.#control({ typ: 'attach', body: { received: this.#incoming.taken, fresh: this.#fresh } });
     this.#incoming.told();
-    if (!this.#fresh || this.#away !== undefined) return;
+    this.#repeats = !this.#fresh || this.#away !== undefined;
+    if (this.#repeats) return;
     // The first time there is nothing to be repeated, so nothing to be waited for.
     this.#attached = true;
     this.#pump();
@@ -325,7 +333,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     this.#fresh = false;
     clearTimeout(this.#away);
     this.#away = undefined;
-    if (again) this.#outgoing.rewind(received);
+    if (this.#repeats) this.#outgoing.rewind(received);
     else this.#outgoing.acknowledge(received);
     this.#attached = true;
     this.#written();

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Kysely } from 'kysely';
 import type { Blame } from '#base/blame';
 import { CodedError, messageOf } from '#base/errors';
-import type { Log } from '#base/log';
+import { type Log, silentLog } from '#base/log';
 import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
 import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
 import type { ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
@@ -10,7 +10,7 @@ import type { Fleet } from './fleet.ts';
 import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route } from './http/route.ts';
-import type { RelayBus } from './relay/bus.ts';
+import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
@@ -87,6 +87,29 @@ export async function loadAddons(options: AddonOptions): Promise<ServerAddons> {
       upgrade: (...given) => loaded.some(({ half }) => half?.sites?.upgrade(...given)),
     },
   };
+}
+
+/** Makes the tables of our add-ons, up to the steps that `only` names (`migrateAddon`), without running any of them. */
+export async function migrateAddons(
+  db: Db,
+  only: Readonly<Record<string, readonly string[]>>,
+  own: Ours = ours,
+): Promise<void> {
+  const options: AddonOptions = {
+    names: [],
+    beside: '',
+    bus: new LocalBus(),
+    db,
+    log: silentLog,
+    hasDevice: async () => false,
+    deployConfiguration: () => Promise.reject(new CodedError('not_running', 'no server runs')),
+    siteOrigin: () => undefined,
+  };
+  for (const name of own.names('server')) {
+    const manifest = checkManifest(defaultOf(await own.load(name, 'manifest')));
+    const half = (defaultOf(await own.load(name, 'server')) as ServerEntry)(hostFor(manifest, options));
+    if (half.migrations) await migrateAddon(db, manifest.id, half.migrations, only);
+  }
 }
 
 async function loadAddon(name: string, mine: boolean, load: LoadModule, options: AddonOptions): Promise<Loaded> {
