@@ -160,8 +160,8 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       log,
       ...fleetOf({ db, register, inventory, groups }),
       siteOrigin: (label, req) => siteOrigin(label, req, config),
-      async deployConfiguration(deviceId, values) {
-        const id = await deployConfiguration({ db, live, activity }, deviceId, values);
+      async deployConfiguration(deviceId, values, secrets) {
+        const id = await deployConfiguration({ db, live, activity }, deviceId, values, secrets);
         // One that is not connected finds it at its next poll.
         relay.sendToDevice(deviceId, { hdr: { proto: ProtoType.MenderClient, typ: 'check-update' } });
         return id;

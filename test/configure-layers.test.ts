@@ -349,6 +349,12 @@ describe('settings by layer', () => {
       psk: 'hunter22-second',
       ssid: 'home',
     });
+    const [sent] = await get<{ configuration: string }[]>(
+      '/api/management/v1/deployments/deployments?type=configuration',
+    );
+    expect(Buffer.from(sent!.configuration, 'base64').toString()).toBe(
+      '{"psk":"...<omitted>","ssid":"yar...<omitted>"}',
+    );
     const reverted = await post(`${path}/revert`, { revision: 1 });
     expect(reverted.text).not.toContain('hunter22');
     expect((await server.call('GET', own, { token: device.token })).body).toEqual({

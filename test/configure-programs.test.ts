@@ -51,7 +51,8 @@ await describePeers('settings of a group', ['mender-client'], () => {
         programs.push(
           name === 'ours' ? startClient(place, bus.address, env) : await startMender(place, bus.address, env),
         );
-        sites.push({ name, folder: place, device: await operator.welcome(mac) });
+        await operator.accept(await operator.device(mac, 'pending', 120_000));
+        sites.push({ name, folder: place, device: await operator.device(mac, 'accepted') });
       }),
     );
     await operator.request(

@@ -140,7 +140,9 @@ export class Settings {
         'unprocessable',
         `with those of its groups and of the fleet the device has ${count} settings, at most ${keyLimit} can be sent`,
       );
-    const deployment = await this.#host.deployConfiguration(deviceId, values);
+    const keys = await this.keys();
+    const secrets = Object.keys(values).filter((key) => keys.isSecret(key));
+    const deployment = await this.#host.deployConfiguration(deviceId, values, secrets);
     await this.store.sent(deviceId, deployment, values);
     return deployment;
   }

@@ -84,8 +84,15 @@ export interface ServerHost<M extends Manifest = Manifest> {
     deploymentId: string,
     deviceId: string,
   ): Promise<{ readonly state: 'active' | 'success' | 'failure' } | undefined>;
-  /** Sends values to one device as a configuration update, and asks it to look at once; the deployment's id. */
-  deployConfiguration(deviceId: string, values: Readonly<Record<string, string>>): Promise<string>;
+  /**
+   * Sends values to one device as a configuration update, and asks it to look at once; the deployment's id. Of the keys in
+   * `secrets` the server shows nothing to anybody else.
+   */
+  deployConfiguration(
+    deviceId: string,
+    values: Readonly<Record<string, string>>,
+    secrets?: readonly string[],
+  ): Promise<string>;
   /**
    * The origin of a site of the add-on's own, `http://LABEL.DOMAIN:PORT`, as whoever sent this request reaches it.
    * Undefined: no names below the server's lead to it (`--pages-domain`).
