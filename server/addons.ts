@@ -27,10 +27,10 @@ export async function addonRoutes(
       const entry = ((await load(name, 'server')) as { default: ServerEntry }).default;
       const half = entry({
         log: log.child({ addon: manifest.id }),
-        openSession(deviceId, { userId, tokenId }) {
+        openSession(deviceId, { userId, tokenId, right }) {
           const { protocol } = manifest;
           if (!protocol) throw new Error(`the add-on ${manifest.id} has no sessions`);
-          return openInner({ bus, deviceId, userId, tokenId, protocol });
+          return openInner({ bus, deviceId, userId, tokenId, rights: [right], protocol });
         },
       });
       routes.push(...half.routes.map(mounted));
@@ -52,6 +52,7 @@ function mounted(served: ServerRoute): Route {
       userId: callerId(context),
       tokenId: context.caller.kind === 'user' ? context.caller.tokenId : '',
       requestId,
+      right: served.access,
       note: (note) => context.note(note),
     });
   });

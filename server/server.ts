@@ -10,6 +10,7 @@ import { removeOrphans } from './artifacts/removal.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
 import { AuditLog } from './audit/audit.ts';
 import { SessionAudit } from './audit/session.ts';
+import { Retention } from './audit/retention.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { openFolder } from './blobs/folder.ts';
 import { Activity } from './deployments/activity.ts';
@@ -29,6 +30,8 @@ import { groupRoutes } from './inventory/group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
 import { tagRoutes, tagVersion } from './inventory/tags.ts';
+import { addressOf } from './http/address.ts';
+import { placesOf } from './live/places.ts';
 import { liveSockets } from './live/socket.ts';
 import { listen, makeServer } from './listen.ts';
 import { Presence } from './presence/presence.ts';
@@ -41,8 +44,19 @@ import { referenceRoutes } from './reference/routes.ts';
 import { openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { AccessTokens } from './users/access-tokens.ts';
+import { Entry } from './users/entry.ts';
+import { loginRoutes } from './users/login-routes.ts';
+import { Logins } from './users/logins.ts';
 import { ownRoutes } from './users/own-routes.ts';
+import { Policies } from './users/policy.ts';
+import { policyRoutes } from './users/policy-routes.ts';
+import { reaches } from './users/reach.ts';
+import { roleRoutes } from './users/role-routes.ts';
+import { Roles } from './users/role-store.ts';
+import { secondFactorRoutes } from './users/second-factor-routes.ts';
+import { SecondFactors } from './users/second-factor.ts';
 import { Settings } from './users/settings.ts';
+import { Standing } from './users/standing.ts';
 import { userRoutes } from './users/routes.ts';
 import { Users } from './users/users.ts';
 
@@ -64,8 +78,8 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
   const db = await openStore(config.data);
   try {
     const keys = await loadKeys(db);
-    const verify: TokenVerifier = { user: (token) => users.verify(token), device: (token) => tokens.verify(token) };
-    const live = liveSockets(server, verify);
+    const verify: TokenVerifier = { user: (token) => logins.verify(token), device: (token) => tokens.verify(token) };
+    const live = liveSockets(server, verify, (event, data) => placesOf(db, { event, data }), log);
     const audit = new AuditLog(db);
     const sessionAudit = new SessionAudit(db, audit);
     const tokens = new DeviceTokens(db, keys);
@@ -78,6 +92,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       log,
       authenticateDevice: (req) => deviceOf(req, verify),
       authorizeUser: (req, deviceId) => personOf(req, deviceId, verify, db),
+      addressOf: (req) => addressOf(req, config.trustedProxies),
       onConnected: (id, connection) => void presence.connected(id, connection).catch(failed('presence not written')),
       onDisconnected: (id, connection) =>
         void presence.disconnected(id, connection).catch(failed('presence not written')),
@@ -86,12 +101,26 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
       },
     });
-    const users = new Users(db, keys, (userId, tokenId) => {
-      live.disconnectUser(userId);
-      relay.disconnectUser(userId, 'your login has ended or your rights have changed', tokenId);
+    const standing = new Standing({ db, live, relay, logins: () => logins });
+    const roles = new Roles(db);
+    const policies = new Policies(db);
+    const logins = new Logins({ db, keys, roles, policies }, (userId, tokenIds) =>
+      standing.loginsEnded(userId, tokenIds),
+    );
+    const factors = new SecondFactors(db);
+    const entry = new Entry(db, logins, factors);
+    const users = new Users(db, {
+      rightsChanged: (userId) => standing.rightsChanged(userId),
+      passwordChanged: (userId, keepToken) => logins.endOthers(userId, keepToken),
     });
+    const people = { users, roles, logins, entry, factors, policies };
+    const policyChanged = async (): Promise<void> => {
+      await standing.policyChanged();
+      await retention.run();
+    };
+    const retention = new Retention(db, audit, policies, log);
     const register = new Register(db);
-    const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
+    const accessTokens = new AccessTokens(db, keys, logins);
     const devices = new Devices(db, live, {
       revoked(deviceId) {
         tokens.forget(deviceId);
@@ -100,6 +129,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       decommissioned: (deviceId) => decommissionDevice({ db, live }, deviceId),
     });
     await presence.reset();
+    retention.start();
     await sessionAudit.recover();
     await devices.resume();
     const blobs = await openFolder(join(config.data, 'artifacts'));
@@ -114,27 +144,38 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       linkSecret: keys.linkSecret,
       publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.get('host') ?? ''}`,
       limits: { artifactSize: config.artifactLimit },
-      acceptedDevices: () => register.accepted(),
+      acceptedDevices: (scope) => register.accepted(scope),
       devicesOfGroup: (group) => inventory.acceptedMembers(group),
     };
 
     const routes: Route[] = [
       healthRoute(db),
-      ...userRoutes(users),
-      ...ownRoutes(users, new Settings(db), accessTokens),
+      ...userRoutes(people),
+      ...ownRoutes(users, new Settings(db), accessTokens, () => standing.policyChanged()),
+      ...loginRoutes(people),
+      ...secondFactorRoutes(people),
+      ...roleRoutes(roles, async (userIds) => {
+        for (const userId of userIds) await standing.rightsChanged(userId);
+      }),
+      ...policyRoutes(policies, policyChanged),
       ...auditRoutes(audit),
       ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
       ...groupRoutes(inventory),
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
-      ...sessionRoutes(relay),
+      ...sessionRoutes(relay, db),
       ...(await addonRoutes(builtIn, bus, log)),
       ...artifactRoutes(deployments),
       ...deploymentRoutes(deployments),
       ...referenceRoutes(() => routes, version),
     ];
-    const frame: Frame = { verify, log, audit: (record) => audit.record(record) };
+    const frame: Frame = {
+      verify,
+      log,
+      reaches: (kind, id, scope) => reaches(db, kind, id, scope),
+      audit: (record) => audit.record(record),
+    };
     const app = createApp(routes, frame, log, {
       trustedProxies: config.trustedProxies,
       webFolder: webFolder(),
@@ -152,6 +193,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       routes,
       async close() {
         const cut = setTimeout(() => server.closeAllConnections(), graceMs);
+        await retention.stop();
         relay.close();
         await live.close();
         server.closeIdleConnections();

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { silentLog } from '#base/log';
 import { openStore } from './store/store.ts';
 import { startServer, type RunningServer } from './server.ts';
-import { loadKeys } from './tokens/keys.ts';
 import { Users } from './users/users.ts';
 
 export interface Answer {
@@ -38,7 +37,7 @@ export const password = 'a password for tests';
 export async function stage(): Promise<Stage> {
   const data = await mkdtemp(join(tmpdir(), 'patchbay-server-'));
   const db = await openStore(data);
-  await new Users(db, await loadKeys(db)).create({ email: admin, password, roles: ['admin'] });
+  await new Users(db).create({ email: admin, password, roles: ['admin'] });
   await db.destroy();
   const config = {
     data,

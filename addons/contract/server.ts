@@ -16,6 +16,8 @@ export interface ServerRequest {
   readonly userId: string;
   /** Which of the user's logins: with it his sessions end. */
   readonly tokenId: string;
+  /** The permission with which it has passed: a session that is opened for it ends when that is taken away. */
+  readonly right: Permission;
   readonly requestId: string;
   /** What the audit log says of it besides who, when and the result (routes with `audit`). */
   note(note: { object: { type: string; id: string }; details?: Readonly<Record<string, unknown>> }): void;
@@ -32,6 +34,11 @@ export interface ServerRoute {
   /** As OpenAPI spells it; of third parties below `/api/management/v1/addons/ID/`. A GET answers HEAD as well. */
   readonly path: string;
   readonly access: Permission;
+  /**
+   * Whoever has the permission for some groups of devices only passes for the device that the path names (`{device}`, else
+   * `{id}`), and for others it is 404. Not said: he is refused.
+   */
+  readonly confined?: 'device';
   readonly summary: string;
   readonly query?: TObject;
   /** The handler reads the body itself; else there is none. */
@@ -51,7 +58,7 @@ export interface ServerHost<M extends Manifest = Manifest> {
    */
   openSession(
     deviceId: string,
-    request: Pick<ServerRequest, 'userId' | 'tokenId'>,
+    request: Pick<ServerRequest, 'userId' | 'tokenId' | 'right'>,
   ): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
   readonly log: Log;
 }

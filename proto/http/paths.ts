@@ -14,3 +14,8 @@ export const deploymentsV2 = '/api/management/v2/deployments';
 export const useradm = '/api/management/v1/useradm';
 /** Ours: the audit log, newest first, paged. */
 export const auditPath = '/api/management/v1/patchbay/audit';
+/** Ours: roles, logins of users, the second factor, what is decided for all. */
+export const rolesPath = '/api/management/v1/patchbay/roles';
+export const loginsPath = '/api/management/v1/patchbay/logins';
+export const secondFactorPath = '/api/management/v1/patchbay/second-factor';
+export const policyPath = '/api/management/v1/patchbay/policy';

@@ -1,7 +1,6 @@
-import type { AuditEntry } from '#proto/http/users';
 import type { SessionEvent } from '../relay/relay.ts';
 import type { Db } from '../store/store.ts';
-import type { AuditLog } from './audit.ts';
+import type { AuditLog, NewEntry } from './audit.ts';
 
 /** Sessions in the audit log: each that is opened there is closed there, by its end or by the next start. */
 export class SessionAudit {
@@ -27,7 +26,7 @@ export class SessionAudit {
   /** Closes what a killed server left open: nobody knows how many bytes went through. */
   async recover(): Promise<void> {
     for (const { sid, entry } of await this.#db.selectFrom('open_sessions').selectAll().execute()) {
-      const opened = JSON.parse(entry) as Entry;
+      const opened = JSON.parse(entry) as NewEntry;
       const details = { ...opened.details, lost: 'the server stopped without closing it' };
       await this.#audit.append({ ...opened, action: 'session_close', result: 'failed', details });
       await this.#db.deleteFrom('open_sessions').where('sid', '=', sid).execute();
@@ -35,10 +34,8 @@ export class SessionAudit {
   }
 }
 
-type Entry = Omit<AuditEntry, 'id' | 'time'>;
-
 /** A session's beginning or end as an entry: who, which device, how long, how many bytes each way. */
-function sessionEntry({ type, session, request }: SessionEvent): Entry {
+function sessionEntry({ type, session, request }: SessionEvent): NewEntry {
   const { sid, kind, deviceId, userId, openedAt, bytesFromDevice, bytesToDevice } = session;
   return {
     actor: { type: 'user', id: userId },
@@ -47,6 +44,7 @@ function sessionEntry({ type, session, request }: SessionEvent): Entry {
     result: 'ok',
     request_id: request.id,
     address: request.address,
+    ...(request.userAgent === undefined ? {} : { user_agent: request.userAgent }),
     details: {
       session_id: sid,
       kind,

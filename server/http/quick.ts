@@ -49,7 +49,7 @@ function askOf(
   const body = spec.body && parser(spec.body, 'bad_request');
   return async (req, search) => {
     if (body && !isShortJson(req)) return false;
-    const caller = await authorize(spec.access, req, frame.verify);
+    const caller = await authorize(spec, req, frame.verify);
     const asked: Asked = {
       caller,
       query: query ? query({ ...parseQuery(search) }) : {},

@@ -95,7 +95,7 @@ export function groupRoutes(inventory: Inventory): Route[] {
       async ({ params, query, req }) => {
         const page = pageOf(query);
         const { devices, total } = await inventory.search(
-          { filters: [], sort: [], group: params['name'] ?? '' },
+          { filters: [], sort: [], group: params['name'] ?? '', scope: 'all' },
           page.perPage,
           page.offset,
         );

@@ -3,6 +3,8 @@ import { badRequest, notFound } from '../errors.ts';
 import { fingerprint } from '../devices/devices.ts';
 import type { Live } from '../live/live.ts';
 import { now, type Db, type Queries } from '../store/store.ts';
+import type { Scope } from '../http/rights.ts';
+import { inGroups } from './membership.ts';
 import { attributesOf, mergeScope, replaceScope, type Value } from './attributes.ts';
 import { searchDevices, type Search } from './search.ts';
 
@@ -87,9 +89,10 @@ export class Inventory {
   }
 
   /** Names of attributes by how many devices have them, most frequent first. */
-  async names(): Promise<{ name: string; scope: string; count: number }[]> {
+  async names(scope: Scope): Promise<{ name: string; scope: string; count: number }[]> {
     const rows = await this.#db
       .selectFrom('attributes')
+      .$if(scope !== 'all', (q) => q.where(inGroups('attributes.device_id', scope === 'all' ? [] : scope)))
       .select(['name', 'scope', (e) => e.fn.count<number | string>('device_id').distinct().as('count')])
       .groupBy(['scope', 'name'])
       .orderBy('count', 'desc')
@@ -101,9 +104,10 @@ export class Inventory {
   }
 
   /** Devices by authentication status; all are of the standard tier. */
-  async statistics(): Promise<Record<string, { standard: number; micro: number; system: number }>> {
+  async statistics(scope: Scope): Promise<Record<string, { standard: number; micro: number; system: number }>> {
     const rows = await this.#db
       .selectFrom('devices')
+      .$if(scope !== 'all', (q) => q.where(inGroups('devices.id', scope === 'all' ? [] : scope)))
       .select(['status', (e) => e.fn.countAll<number | string>().as('n')])
       .groupBy('status')
       .execute();

@@ -1,6 +1,8 @@
 import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely';
 import type { FilterTerm } from '#proto/http/devices';
 import { badRequest } from '../errors.ts';
+import type { Scope } from '../http/rights.ts';
+import { inGroups } from './membership.ts';
 import type { Db } from '../store/store.ts';
 import type { Database } from '../store/tables.ts';
 
@@ -16,6 +18,8 @@ export interface Search {
   readonly ids?: readonly string[];
   readonly text?: string;
   readonly group?: string | null;
+  /** Only devices in reach. */
+  readonly scope: Scope;
 }
 
 /**
@@ -33,6 +37,7 @@ export async function searchDevices(
     if (search.ids) all.push(search.ids.length > 0 ? e('devices.id', 'in', search.ids) : sql<SqlBool>`1 = 0`);
     if (search.text) all.push(anywhere(e, search.text));
     if (search.group !== undefined) all.push(inGroup(e, search.group));
+    if (search.scope !== 'all') all.push(inGroups('devices.id', search.scope));
     return e.and(all);
   };
   const { n } = await db

@@ -2,8 +2,9 @@ import type { IncomingMessage } from 'node:http';
 import { ProtoType } from '#proto';
 import type { Permission } from '#proto/http/users';
 import { HttpError, notFound, unauthorized } from '../errors.ts';
-import { bearerOf, type TokenVerifier } from '../http/guard.ts';
+import { bearerOf, enrolFirst, type TokenVerifier } from '../http/guard.ts';
 import type { Db } from '../store/store.ts';
+import { reaches } from '../users/reach.ts';
 import type { Person } from './relay.ts';
 
 const needs = new Map<number, Permission>([
@@ -24,7 +25,10 @@ export async function deviceOf(req: IncomingMessage, verify: TokenVerifier): Pro
   throw unauthorized('unauthorized');
 }
 
-/** Who asks for a session with a device, and which protocols he may use. 403 if none; 404 for an unknown device. */
+/**
+ * Who asks for a session with a device, and which protocols he may use with this one. 403 if none at all; 404 for an
+ * unknown device, and for one outside of his groups.
+ */
 export async function personOf(req: IncomingMessage, deviceId: string, verify: TokenVerifier, db: Db): Promise<Person> {
   const bearer = bearerOf(req);
   if (!bearer) throw unauthorized('Authorization not present in header');
@@ -33,20 +37,28 @@ export async function personOf(req: IncomingMessage, deviceId: string, verify: T
     if (await verify.device(bearer.token)) throw wrongKind('user');
     throw unauthorized('unauthorized');
   }
+  if (user.mustEnrol) throw enrolFirst();
   if (!session.some((permission) => user.permissions.has(permission)))
     throw new HttpError(
       'forbidden',
       'your roles do not include sessions with devices: ask an administrator for the role support',
     );
   const known = await db.selectFrom('devices').select('id').where('id', '=', deviceId).executeTakeFirst();
-  if (!known) throw notFound('device not found');
+  const rights = new Set<Permission>();
+  if (known)
+    for (const permission of needs.values())
+      if (await reaches(db, 'device', deviceId, user.permissions.scope(permission))) rights.add(permission);
+  if (!known || !session.some((permission) => rights.has(permission))) throw notFound('device not found');
   return {
     userId: user.id,
     tokenId: user.tokenId,
+    rights: [...rights],
     refuses(proto) {
       if (proto === ProtoType.Control) return undefined;
       const permission = needs.get(proto) ?? 'sessions:terminal';
-      return user.permissions.has(permission) ? undefined : `your roles do not include the permission ${permission}`;
+      if (rights.has(permission)) return undefined;
+      const where = user.permissions.has(permission) ? ' for this device' : '';
+      return `your roles do not include the permission ${permission}${where}`;
     },
   };
 }

@@ -13,7 +13,7 @@ import {
   type ProtoMsg,
 } from '#proto';
 import { HttpError, notFound } from '../errors.ts';
-import type { DeviceEnd, RelayBus } from './bus.ts';
+import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
 import { DeviceSocket } from './device.ts';
 import { Heartbeat, type HeartbeatTimes } from './heartbeat.ts';
 import { refuse, refusalOf } from './refusal.ts';
@@ -26,7 +26,7 @@ const userSocketPath = /^\/api\/management\/v1\/deviceconnect\/devices\/([^/]{1,
 export interface SessionEvent {
   readonly type: 'opened' | 'closed';
   readonly session: SessionFacts;
-  readonly request: { readonly id: string; readonly address: string };
+  readonly request: { readonly id: string; readonly address: string; readonly userAgent?: string | undefined };
 }
 
 /** Who opened a management socket. */
@@ -34,6 +34,8 @@ export interface Person {
   readonly userId: string;
   /** The login that he came with: his session ends with it. */
   readonly tokenId: string;
+  /** Names of the rights on this device that he has: the session ends when one of them is taken away. */
+  readonly rights: readonly string[];
   /** Why he may not use this protocol with the device; undefined: he may. */
   refuses(proto: number): string | undefined;
 }
@@ -53,6 +55,8 @@ export interface RelayOptions {
   onDisconnected(deviceId: string, connection: string): void;
   /** Rejects if it cannot be written: the session does not begin then. */
   audit(event: SessionEvent): Promise<void>;
+  /** From where a request comes; behind proxies not whose socket it is. */
+  addressOf?(req: IncomingMessage): string;
   /** Origins of pages, besides the server's own, that may open management sockets. */
   readonly allowedOrigins?: readonly string[];
   /** Bytes that a device may send in one session; default 0: any number. */
@@ -112,12 +116,13 @@ export function createRelay(options: RelayOptions) {
 
   async function upgradeUser(req: IncomingMessage, socket: Duplex, head: Buffer, deviceId: string): Promise<void> {
     const person = await options.authorizeUser(req, deviceId);
-    const { userId, tokenId } = person;
+    const { userId, tokenId, rights } = person;
     checkOrigin(req, options.allowedOrigins ?? []);
     let device = connectedDevice(deviceId);
     if (count(deviceId) >= sessionsPerDevice)
       throw new HttpError('too_many_requests', `too many sessions with this device, at most ${sessionsPerDevice}`);
-    const request = { id: requestId(req), address: req.socket.remoteAddress ?? '' };
+    const address = options.addressOf?.(req) ?? req.socket.remoteAddress ?? '';
+    const request = { id: requestId(req), address, userAgent: req.headers['user-agent'] };
     const opened = await accept(req, socket, head);
     heartbeat.watch(opened);
     device = connectedDevice(deviceId);
@@ -127,6 +132,7 @@ export function createRelay(options: RelayOptions) {
     const session = new UserSocket(opened, {
       userId,
       tokenId,
+      rights,
       device,
       bus,
       log,
@@ -217,6 +223,9 @@ export function createRelay(options: RelayOptions) {
       for (const session of bus.sessions())
         if (session.userId === userId && (tokenId === undefined || session.tokenId === tokenId)) session.end(reason);
     },
+
+    /** All sessions with devices, those too that the server has in somebody's name. */
+    ends: (): Iterable<SessionEnd> => bus.sessions(),
 
     /** False: there is no such session. */
     endSession(sid: string, reason: string): boolean {

@@ -1,13 +1,17 @@
 import { Type } from 'typebox';
 import { deviceconnect } from '#proto/http/devices';
 import { notFound } from '../errors.ts';
-import { empty, json, route, type Route } from '../http/route.ts';
+import { empty, json, route, scopeOf, type Route } from '../http/route.ts';
+import type { Scope } from '../http/rights.ts';
+import type { Db } from '../store/store.ts';
+import { reaches } from '../users/reach.ts';
 import { deviceSocketPath, type Relay } from './relay.ts';
 
 const sessions = '/api/management/v1/patchbay/sessions';
 
 /** The sockets' paths for those who ask without an upgrade, and ours: who is on which device, and the end of it. */
-export function sessionRoutes(relay: Relay): Route[] {
+export function sessionRoutes(relay: Relay, db: Db): Route[] {
+  const reachable = (deviceId: string, scope: Scope) => reaches(db, 'device', deviceId, scope);
   const socket = (path: string, summary: string): Route =>
     route(
       { method: 'GET', path, access: 'public', summary, responses: { 101: { description: 'the socket' } } },
@@ -23,40 +27,50 @@ export function sessionRoutes(relay: Relay): Route[] {
         method: 'GET',
         path: sessions,
         access: 'sessions:read',
+        confined: 'handler',
         summary: 'Sessions that are open',
         query: Type.Object({ device: Type.Optional(Type.String({ maxLength: 128 })) }),
         responses: { 200: { description: 'sessions' } },
       },
-      ({ query }) =>
-        json(
+      async (context) => {
+        const { device } = context.query;
+        const scope = scopeOf(context, 'sessions:read');
+        const shown = [];
+        for (const session of relay.sessions()) {
+          if (device !== undefined && session.deviceId !== device) continue;
+          if (await reachable(session.deviceId, scope)) shown.push(session);
+        }
+        return json(
           200,
-          relay
-            .sessions()
-            .filter((session) => query.device === undefined || session.deviceId === query.device)
-            .map((session) => ({
-              id: session.sid,
-              device_id: session.deviceId,
-              user_id: session.userId,
-              kind: session.kind ?? null,
-              opened_ts: session.openedAt.toISOString(),
-              active_ts: session.activeAt.toISOString(),
-              bytes_from_device: session.bytesFromDevice,
-              bytes_to_device: session.bytesToDevice,
-            })),
-        ),
+          shown.map((session) => ({
+            id: session.sid,
+            device_id: session.deviceId,
+            user_id: session.userId,
+            kind: session.kind ?? null,
+            opened_ts: session.openedAt.toISOString(),
+            active_ts: session.activeAt.toISOString(),
+            bytes_from_device: session.bytesFromDevice,
+            bytes_to_device: session.bytesToDevice,
+          })),
+        );
+      },
     ),
     route(
       {
         method: 'DELETE',
         path: `${sessions}/{id}`,
         access: 'devices:manage',
+        confined: 'handler',
         summary: 'End a session',
         audit: 'session_end',
         responses: { 204: { description: 'ended' } },
       },
-      (context) => {
+      async (context) => {
         const id = context.params['id'] ?? '';
         context.note({ object: { type: 'session', id } });
+        const session = relay.sessions().find(({ sid }) => sid === id);
+        if (session && !(await reachable(session.deviceId, scopeOf(context, 'devices:manage'))))
+          throw notFound('session not found');
         if (!relay.endSession(id, 'ended by an administrator')) throw notFound('session not found');
         return empty();
       },

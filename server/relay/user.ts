@@ -35,6 +35,7 @@ export interface SessionFacts {
 export interface UserSocketOptions {
   readonly userId: string;
   readonly tokenId: string;
+  readonly rights: readonly string[];
   readonly device: DeviceEnd;
   readonly bus: RelayBus;
   readonly log: Log;
@@ -94,6 +95,10 @@ export class UserSocket implements SessionEnd {
 
   get tokenId(): string {
     return this.#options.tokenId;
+  }
+
+  get rights(): readonly string[] {
+    return this.#options.rights;
   }
 
   get facts(): SessionFacts {

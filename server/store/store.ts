@@ -7,6 +7,7 @@ import { makeDataFolder, unusable } from '../data-folder.ts';
 import { regexp } from './regexp.ts';
 import { prepared } from './prepared.ts';
 import { up as first } from './migrations/0001-first.ts';
+import { up as people } from './migrations/0003-people.ts';
 import type { Database } from './tables.ts';
 
 export type Db = Kysely<Database>;
@@ -14,7 +15,10 @@ export type Db = Kysely<Database>;
 export type Queries = Kysely<Database> | Transaction<Database>;
 
 /** In order of their names, forward only. */
-const migrations: Readonly<Record<string, Migration>> = { '0001-first': { up: first } };
+const migrations: Readonly<Record<string, Migration>> = {
+  '0001-first': { up: first },
+  '0003-people': { up: people },
+};
 
 /** Opens (and makes or migrates) the SQLite database in a data folder. Throws `data_unusable` in words for a person. */
 export async function openStore(data: string): Promise<Db> {

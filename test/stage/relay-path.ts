@@ -29,7 +29,12 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
     bus: new LocalBus(),
     log: silentLog,
     authenticateDevice: async (req) => ({ deviceId: who(req, 'device') }),
-    authorizeUser: async (req) => ({ userId: who(req, 'user'), tokenId: who(req, 'user'), refuses: () => undefined }),
+    authorizeUser: async (req) => ({
+      userId: who(req, 'user'),
+      tokenId: who(req, 'user'),
+      rights: [],
+      refuses: () => undefined,
+    }),
     onConnected: (id) => (presence.push(`+${id}`), happened()),
     onDisconnected: (id) => (presence.push(`-${id}`), happened()),
     audit: async (event) => {
