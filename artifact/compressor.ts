@@ -1,20 +1,25 @@
 import { pipeline, type Duplex } from 'node:stream';
 import { constants, createZstdCompress } from 'node:zlib';
 import { CodedError, codeOf } from '#base/errors';
+import type { Chunks } from './chunks.ts';
 import { throughProgram } from './filter-program.ts';
 import type { Compression } from './names.ts';
 import { gzip } from './parallel-gzip.ts';
 import { release } from './release.ts';
 
-/** Compresses a payload as it streams. A chunk is gone when the next one is asked for. What `source` throws comes out. */
+/** Compresses a payload as it streams. What `source` throws comes out. */
 export function compress(
   compression: Compression,
   source: AsyncIterable<Uint8Array>,
   level: number = defaultLevel,
-): AsyncIterable<Uint8Array> {
+): Chunks {
   if (compression === 'gzip') return gzip(source, level);
   if (compression === 'zstd') return through(source, createZstdCompress({ chunkSize, params: zstdParams(level) }));
-  return compression === 'lzma' ? xz(source) : source;
+  return oneByOne(compression === 'lzma' ? xz(source) : source);
+}
+
+async function* oneByOne(source: AsyncIterable<Uint8Array>): Chunks {
+  for await (const chunk of source) yield [chunk];
 }
 
 /**
@@ -29,14 +34,11 @@ const zstdParams = (level: number) => ({
   [constants.ZSTD_c_checksumFlag]: 1,
 });
 
-async function* through(
-  source: AsyncIterable<Uint8Array>,
-  compressor: Duplex,
-): AsyncGenerator<Uint8Array, void, undefined> {
+async function* through(source: AsyncIterable<Uint8Array>, compressor: Duplex): Chunks {
   pipeline(source, compressor, () => undefined);
   try {
     for await (const chunk of compressor as AsyncIterable<Uint8Array>) {
-      yield chunk;
+      yield [chunk];
       release(chunk);
     }
   } finally {

@@ -11,7 +11,7 @@ import { pipeline } from 'node:stream/promises';
  */
 export interface Output {
   open(room: number): Promise<void>;
-  append(chunk: Uint8Array): Promise<void>;
+  append(chunks: readonly Uint8Array[]): Promise<void>;
   finish(front: Buffer): Promise<void>;
   abandon(): Promise<void>;
 }
@@ -33,13 +33,12 @@ export class FileOutput implements Output {
     this.#file = await open(this.#partial, 'wx', 0o666);
   }
 
-  async append(chunk: Uint8Array): Promise<void> {
-    if (this.#file) await writeAll(this.#file, chunk, this.#at);
-    this.#at += chunk.length;
+  async append(chunks: readonly Uint8Array[]): Promise<void> {
+    if (this.#file) this.#at += await writeAll(this.#file, chunks, this.#at);
   }
 
   async finish(front: Buffer): Promise<void> {
-    if (this.#file) await writeAll(this.#file, front, 0);
+    if (this.#file) await writeAll(this.#file, [front], 0);
     await this.#file?.close();
     await rename(this.#partial, this.#path);
     this.#file = undefined;
@@ -69,9 +68,8 @@ export class StreamOutput implements Output {
     this.#file = await open(join(this.#folder, 'payload'), 'wx+', 0o600);
   }
 
-  async append(chunk: Uint8Array): Promise<void> {
-    if (this.#file) await writeAll(this.#file, chunk, this.#size);
-    this.#size += chunk.length;
+  async append(chunks: readonly Uint8Array[]): Promise<void> {
+    if (this.#file) this.#size += await writeAll(this.#file, chunks, this.#size);
   }
 
   async finish(front: Buffer): Promise<void> {
@@ -101,9 +99,9 @@ export class MemoryOutput implements Output {
     return Promise.resolve();
   }
 
-  append(chunk: Uint8Array): Promise<void> {
+  append(chunks: readonly Uint8Array[]): Promise<void> {
     // A copy: sources may use their buffers again.
-    this.#chunks.push(Buffer.from(chunk));
+    this.#chunks.push(Buffer.concat(chunks));
     return Promise.resolve();
   }
 
@@ -122,9 +120,24 @@ export class MemoryOutput implements Output {
   }
 }
 
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+/** Writes all of it. Returns how many bytes that were. */
+async function writeAll(file: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<number> {
+  let left = chunks;
+  let done = 0;
+  while (left.length) {
+    const { bytesWritten } = await file.writev(left, position + done);
     done += bytesWritten;
+    left = without(left, bytesWritten);
   }
+  return done;
+}
+
+/** What is left when the first `taken` bytes are gone: a nearly full disk takes a part. */
+function without(chunks: readonly Uint8Array[], taken: number): Uint8Array[] {
+  let skipped = 0;
+  return chunks.flatMap((chunk) => {
+    const rest = chunk.subarray(Math.max(0, taken - skipped));
+    skipped += chunk.length;
+    return rest.length ? [rest] : [];
+  });
 }

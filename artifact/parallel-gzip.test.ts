@@ -14,18 +14,18 @@ async function* inPieces(bytes: Uint8Array, size: number) {
 /** The chunks are gone when the next one is asked for, so they are copied. */
 async function packed(content: Buffer, size: number, level = 3): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of gzip(inPieces(content, size), level)) chunks.push(Buffer.from(chunk));
+  for await (const pieces of gzip(inPieces(content, size), level)) chunks.push(Buffer.concat(pieces));
   return Buffer.concat(chunks);
 }
 
 test.each([
   ['nothing', Buffer.alloc(0)],
   ['a byte', Buffer.from('x')],
-  ['text', text(700 * KiB)],
-  ['zeros', Buffer.alloc(3000 * KiB)],
+  ['text', text(2700 * KiB)],
+  ['zeros', Buffer.alloc(9000 * KiB)],
   ['random bytes', randomBytes(1000 * KiB)],
-  ['a full block', text(256 * KiB)],
-  ['a byte more than a block', text(256 * KiB + 1)],
+  ['a full block', text(1024 * KiB)],
+  ['a byte more than a block', text(1024 * KiB + 1)],
   // Half of each unit defeats deflate without looking random where the samples are taken.
   [
     'what expands',
@@ -45,6 +45,20 @@ test.each([
     expect(gunzipSync(result).equals(content)).toBe(true);
     expect(execFileSync('gzip', ['-dc'], { input: result, maxBuffer: 1 << 26 }).equals(content)).toBe(true);
   }
+});
+
+test('the same bytes come out, however they came in', async () => {
+  const kinds = [text(150 * KiB), randomBytes(90 * KiB), Buffer.alloc(300 * KiB), randomBytes(3 * KiB)];
+  const content = Buffer.concat(Array.from({ length: 40 }, (_, index) => kinds[index % kinds.length] as Buffer));
+  const first = await packed(content, 1000 * KiB, 6);
+  for (const size of [1, 7, 100].map((times) => times * 999))
+    expect((await packed(content, size, 6)).equals(first)).toBe(true);
+});
+
+test('who stops early is not told of what was still being compressed', async () => {
+  for await (const pieces of gzip(inPieces(text(20_000 * KiB), 64 * KiB), 3)) if (pieces.length > 1) break;
+  // By then the threads are done with what was begun; an unhandled rejection would fail the run.
+  await packed(text(9000 * KiB), 64 * KiB);
 });
 
 test('what does not compress hardly grows', async () => {

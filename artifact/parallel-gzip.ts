@@ -1,13 +1,15 @@
-import { availableParallelism } from 'node:os';
-import { constants, crc32, createDeflateRaw } from 'node:zlib';
-import { discard } from './release.ts';
+import { constants, crc32, createDeflateRaw, type DeflateRaw } from 'node:zlib';
+import type { Chunks } from './chunks.ts';
+import { release } from './release.ts';
 
-/** Bytes that are judged, and compressed or stored, together. */
+/** Bytes that are judged together: whether to compress or to store them. */
 const unit = 64 * 1024;
-const unitsPerBlock = 4;
-const blockSize = unit * unitsPerBlock;
-/** How far back deflate may refer, across blocks too. */
-const window = 32 * 1024;
+/** Bytes that are read before they are worked on. Nothing in one block refers to another. */
+const blockSize = 1024 * 1024;
+/** Blocks that are worked on, or wait for those before them. */
+const mostBlocks = 6;
+/** As many as Node's thread pool has threads. Not the number of cores: the output must not depend on the machine. */
+const laneCount = 4;
 /** A stored piece of deflate counts its length in 16 bits. */
 const largestStored = 0xffff;
 
@@ -15,49 +17,43 @@ const largestStored = 0xffff;
  * One gzip member, compressed in pieces on the thread pool, as pigz does. Pieces that look incompressible are stored: most
  * of an image is compressed already, and deflate would spend most of its time finding that out.
  */
-export async function* gzip(
-  source: AsyncIterable<Uint8Array>,
-  level: number,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  yield Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+export async function* gzip(source: AsyncIterable<Uint8Array>, level: number): Chunks {
+  yield [Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255])];
   const blocks = new BlockReader(source);
-  const running: { pieces: Promise<Uint8Array[]>; block: Buffer; before: Buffer }[] = [];
+  const lanes = Array.from({ length: laneCount }, () => new Lane(level));
+  const running: { pieces: Promise<Uint8Array[][]>; block: Buffer }[] = [];
   let crc = 0;
   let size = 0;
-  let before: Buffer = Buffer.alloc(0);
-  for (let block; (block = await blocks.next());) {
-    crc = crc32(block, crc);
-    size += block.length;
-    const pieces = Promise.all(runsOf(block).map((run) => pack(block, run, before, level)));
-    // It fails when its turn comes, if at all.
-    pieces.catch(() => undefined);
-    running.push({ pieces, block, before });
-    before = copyOf(block.subarray(-window));
-    const oldest = running.length > availableParallelism() + 1 ? running.shift() : undefined;
-    if (!oldest) continue;
-    yield* spent(await oldest.pieces);
-    blocks.release(oldest.block);
-    discard(oldest.before);
+  let runs = 0;
+  try {
+    for (let block; (block = await blocks.next());) {
+      crc = crc32(block, crc);
+      size += block.length;
+      const pieces = Promise.all(
+        runsOf(block).map(({ start, end, stored }) => {
+          const run = block.subarray(start, end);
+          return stored ? Promise.resolve(store(run)) : (lanes[runs++ % laneCount] as Lane).deflate(run);
+        }),
+      );
+      // It fails when its turn comes, if at all.
+      pieces.catch(() => undefined);
+      running.push({ pieces, block });
+      const oldest = running.length >= mostBlocks ? running.shift() : undefined;
+      if (!oldest) continue;
+      const done = (await oldest.pieces).flat();
+      yield done;
+      for (const piece of done) if (piece.buffer !== oldest.block.buffer) release(piece);
+      blocks.release(oldest.block);
+    }
+    for (const { pieces } of running) yield (await pieces).flat();
+  } finally {
+    for (const lane of lanes) lane.close();
   }
-  for (const { pieces } of running) yield* spent(await pieces);
   // An empty last piece, then checksum and length.
   const trailer = Buffer.from([3, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
   trailer.writeUInt32LE(crc, 2);
   trailer.writeUInt32LE(size % 2 ** 32, 6);
-  yield trailer;
-}
-
-function copyOf(bytes: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(bytes.length);
-  copy.set(bytes);
-  return copy;
-}
-
-function* spent(pieces: readonly Uint8Array[]): Generator<Uint8Array, void, undefined> {
-  for (const piece of pieces) {
-    yield piece;
-    discard(piece);
-  }
+  yield [trailer];
 }
 
 /** Gathers a source into blocks, in buffers that are used again: memory that is new must be cleared first. */
@@ -138,47 +134,44 @@ function looksIncompressible(bytes: Buffer): boolean {
 }
 
 /**
- * A run as deflate, ending on a whole byte so that the next can follow. Not by zlib's `deflateRaw()`: that one copies its
- * result and leaves a buffer to the garbage collector.
+ * One deflate stream that packs run after run, on any thread. A full flush ends each run on a whole byte and forgets what was
+ * before it, so runs of several lanes can follow one another. A stream of its own for each run costs a fifth more time.
  */
-function pack(block: Buffer, { start, end, stored }: Run, before: Buffer, level: number): Promise<Uint8Array> {
-  const content = block.subarray(start, end);
-  if (stored) return Promise.resolve(store(content));
-  const dictionary = start >= window ? block.subarray(start - window, start) : before;
-  const deflate = createDeflateRaw({
-    level,
-    // All output fits into one buffer.
-    chunkSize: content.length + 4096,
-    finishFlush: constants.Z_SYNC_FLUSH,
-    ...(dictionary.length ? { dictionary } : {}),
-  });
-  return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    deflate.on('data', (piece: Buffer) => pieces.push(piece));
-    deflate.once('end', () => resolve(joined(pieces)));
-    deflate.once('error', reject);
-    deflate.end(content);
-  });
-}
+class Lane {
+  readonly #stream: DeflateRaw;
+  #pieces: Uint8Array[] = [];
 
-/** Pieces that lie behind one another in one buffer, as one. */
-function joined(pieces: readonly Buffer[]): Uint8Array {
-  const [first = Buffer.alloc(0)] = pieces;
-  if (pieces.some(({ buffer }) => buffer !== first.buffer)) return Buffer.concat(pieces);
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  return Buffer.from(first.buffer, first.byteOffset, length);
-}
-
-function store(content: Buffer): Buffer {
-  const count = Math.ceil(content.length / largestStored);
-  const result = Buffer.allocUnsafeSlow(content.length + 5 * count);
-  for (let at = 0, to = 0; at < content.length; at += largestStored) {
-    const piece = content.subarray(at, at + largestStored);
-    result[to] = 0;
-    result.writeUInt16LE(piece.length, to + 1);
-    result.writeUInt16LE(~piece.length & 0xffff, to + 3);
-    result.set(piece, to + 5);
-    to += 5 + piece.length;
+  constructor(level: number) {
+    this.#stream = createDeflateRaw({ level, chunkSize: blockSize, flush: constants.Z_FULL_FLUSH });
+    this.#stream.on('data', (piece: Buffer) => this.#pieces.push(piece));
+    // Whoever waits for a run is told.
+    this.#stream.on('error', () => undefined);
   }
-  return result;
+
+  deflate(run: Buffer): Promise<Uint8Array[]> {
+    return new Promise((resolve, reject) => {
+      this.#stream.write(run, (error) => {
+        if (error) return reject(error);
+        resolve(this.#pieces);
+        this.#pieces = [];
+      });
+    });
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
+}
+
+/** A run as stored pieces: a head before each, and the bytes themselves, which are not copied. */
+function store(run: Buffer): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < run.length; at += largestStored) {
+    const piece = run.subarray(at, at + largestStored);
+    const head = Buffer.alloc(5);
+    head.writeUInt16LE(piece.length, 1);
+    head.writeUInt16LE(~piece.length & 0xffff, 3);
+    pieces.push(head, piece);
+  }
+  return pieces;
 }

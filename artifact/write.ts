@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Writable } from 'node:stream';
 import { CodedError } from '#base/errors';
+import type { Chunks } from './chunks.ts';
 import { compress } from './compressor.ts';
 import { packGzip, packZstd, type Hole } from './header-packer.ts';
 import { augmentTar, headerTar } from './header-writer.ts';
@@ -56,12 +57,12 @@ async function write(spec: ArtifactSpec, output: Output, options: WriteOptions):
     await output.open(front + blockSize);
     const files: { name: string; size: number; checksum: string }[] = [];
     let size = 0;
-    for await (const chunk of compress(compression, dataTar(spec, files, options), spec.compressionLevel)) {
-      size += chunk.length;
+    for await (const chunks of compress(compression, dataTar(spec, files, options), spec.compressionLevel)) {
+      for (const { length } of chunks) size += length;
       checkSize(front + size, options.limit);
-      await output.append(chunk);
+      await output.append(chunks);
     }
-    await output.append(Buffer.concat([tarPadding(size), tarEnd]));
+    await output.append([tarPadding(size), tarEnd]);
     const prefix = await prefixOf(spec, compression, packed.with(files[0]?.checksum), files, augment);
     if (prefix.length !== front)
       throw new CodedError('signature_unusable', 'the signature is not as long as the signer said');
@@ -196,8 +197,8 @@ async function* single(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, unde
   yield bytes;
 }
 
-async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of source) chunks.push(chunk);
-  return Buffer.concat(chunks);
+async function collect(source: Chunks): Promise<Buffer> {
+  const all: Uint8Array[] = [];
+  for await (const chunks of source) all.push(...chunks);
+  return Buffer.concat(all);
 }

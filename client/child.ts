@@ -7,6 +7,8 @@ export interface Call {
   readonly file: string;
   readonly args?: readonly string[];
   readonly cwd?: string;
+  /** Written to its standard input, which is empty otherwise. */
+  readonly input?: string;
   /** ms until the process group gets SIGTERM, and SIGKILL `grace` later. */
   readonly timeout: number;
   /** ms between SIGTERM and SIGKILL. */
@@ -39,8 +41,10 @@ export async function runChild(call: Call): Promise<Ended> {
     cwd: call.cwd,
     env: call.env,
     detached: true, // its own process group, so that a timeout reaches its children too
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [call.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
+  child.stdin?.on('error', () => undefined); // it ended without reading: its exit code says what to think of that
+  child.stdin?.end(call.input);
   return ending(child, call);
 }
 

@@ -44,6 +44,8 @@ export const Settings = Type.Object({
   DaemonLogLevel: Type.String({ default: 'info', maxLength: 16 }),
   RootfsPartA: Type.Optional(Type.String({ maxLength: 4096 })),
   RootfsPartB: Type.Optional(Type.String({ maxLength: 4096 })),
+  /** Ours: read a root file system back from the disk after it was written. */
+  RootfsReadBack: Type.Boolean({ default: false }),
 });
 export type Settings = Static<typeof Settings>;
 

@@ -1,13 +1,12 @@
-import { sql } from 'kysely';
 import express, { type Express } from 'express';
 import type { Log } from '#base/log';
-import { json, route, type Route } from './http/route.ts';
+import type { Trust } from './http/proxies.ts';
+import type { Route } from './http/route.ts';
 import { finish, mount, stamp, type Frame } from './http/mount.ts';
 import { pages } from './http/pages.ts';
-import type { Db } from './store/store.ts';
 
 export interface AppOptions {
-  readonly trustedProxies: number;
+  readonly trust: Trust;
   readonly webFolder: string;
 }
 
@@ -16,28 +15,12 @@ export function createApp(routes: readonly Route[], frame: Frame, log: Log, opti
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
-  app.set('trust proxy', options.trustedProxies);
+  app.set('trust proxy', options.trust);
   // Flat: a repeated parameter is a list, brackets mean nothing.
   app.set('query parser', 'simple');
-  app.use(stamp);
+  app.use(stamp(frame));
   mount(app, routes, frame);
   pages(app, options.webFolder);
   finish(app, log);
   return app;
 }
-
-/** `/health`: the process answers and its database does. */
-export const healthRoute = (db: Db): Route =>
-  route(
-    {
-      method: 'GET',
-      path: '/health',
-      access: 'public',
-      summary: 'Whether the server works',
-      responses: { 200: { description: 'it does' } },
-    },
-    async () => {
-      await sql`select 1`.execute(db);
-      return json(200, { status: 'ok' });
-    },
-  );

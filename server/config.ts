@@ -1,59 +1,88 @@
 import { readFileSync } from 'node:fs';
+import type { BlockList } from 'node:net';
 import { Command, Option } from 'commander';
 import { CodedError, messageOf } from '#base/errors';
 import { logLevels, type LogLevel } from '#base/log';
+import { networksOf, type Trust, trustOf } from './http/proxies.ts';
+import type { Rates } from './http/rate.ts';
 
 /** All that the server can be told; `main.ts` reads it from options, then PATCHBAY_… variables, then `--config`. */
 export interface ServerConfig {
   readonly data: string;
+  /** URL of a PostgreSQL database; undefined: SQLite in the data folder. */
+  readonly database: string | undefined;
   readonly host: string;
   readonly port: number;
   /** Origin in links for devices; undefined: the one that the caller used. */
   readonly publicUrl: string | undefined;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
-  /** How many proxies before us may say who called (X-Forwarded-For). */
-  readonly trustedProxies: number;
-  /** Bytes. */
+  /** Which proxies may say who called (X-Forwarded-…). */
+  readonly trust: Trust;
+  /** Where the figures are; undefined: nowhere. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
+  readonly rates: Rates;
+  /** Largest artifact, bytes. */
   readonly artifactLimit: number;
+  /** All artifacts, bytes; 0: no limit. */
+  readonly storageLimit: number;
+  /** Bytes that must be free for the server to be ready. */
+  readonly minFree: number;
+  /** Private networks that webhooks may reach. */
+  readonly webhookNetworks: BlockList;
+  /** How long requests may take to end at the stop, ms. */
+  readonly grace: number;
   readonly logLevel: LogLevel;
 }
 
 const bad = (message: string): CodedError => new CodedError('usage', message);
 
-/** The options of `patchbay server`; each is also a variable and, in camel case, a key of the file. */
+/** One option: also a variable `PATCHBAY_…` and, in camel case, a key of the file. */
+function option(flags: string, description: string, usual?: string): Option {
+  const name = /^--([a-z-]+)/.exec(flags)?.[1] ?? '';
+  const made = new Option(flags, description).env(`PATCHBAY_${name.replaceAll('-', '_').toUpperCase()}`);
+  return usual === undefined ? made : made.default(usual);
+}
+
+/** Of every command that opens the server's database. */
+export const databaseOption = (): Option =>
+  option('--database <url>', 'PostgreSQL database, postgres://USER@HOST/NAME, in place of SQLite in --data');
+
+/** The value of `--database`. Throws `usage`, without its words: they may hold a password. */
+export function databaseOf(url: string | undefined): string | undefined {
+  if (url === undefined || url === '') return undefined;
+  if (!/^postgres(ql)?:\/\//.test(url))
+    throw bad('--database: a URL is wanted, such as postgres://patchbay@db.example.com/patchbay');
+  return url;
+}
+
+const options = (): Option[] => [
+  option('--data <dir>', 'folder of the database and the artifacts', 'patchbay-data'),
+  databaseOption(),
+  option('--listen <host:port>', 'where to listen', '127.0.0.1:8080'),
+  option('--public-url <url>', 'origin, with a path prefix if need be, by which devices and browsers reach the server'),
+  option('--tls-cert <file>', 'certificate (PEM, with its chain): the server speaks HTTPS itself'),
+  option('--tls-key <file>', "the certificate's private key (PEM)"),
+  option(
+    '--trusted-proxies <hops|networks>',
+    'which reverse proxies may say who called: how many, or their addresses and networks, such as 10.0.0.0/8',
+    '0',
+  ),
+  option('--metrics <host:port>', 'figures for Prometheus at /metrics on a port of their own, for whoever reaches it'),
+  option('--device-rate <n>', 'requests a minute that one device may make; 0: any number', '600'),
+  option('--user-rate <n>', 'requests a minute that one user may make; 0: any number', '3000'),
+  option('--artifact-limit <bytes>', 'largest artifact that is taken', '10737418240'),
+  option('--storage-limit <bytes>', 'most that all artifacts together may take; 0: no limit', '0'),
+  option('--min-free <bytes>', 'free space below which the server says that it is not ready', '268435456'),
+  option('--webhook-networks <networks>', 'private addresses and networks that webhooks may go to all the same', ''),
+  option('--grace <seconds>', 'how long requests under way may take to end when the server stops', '10'),
+  option('--log-level <level>', 'what to log', 'info').choices(logLevels),
+  option('--config <file>', 'JSON file with these options (camel case)'),
+];
+
+/** The options of `patchbay server`. */
 export function serverOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--data <dir>', 'folder of the database and the artifacts')
-        .env('PATCHBAY_DATA')
-        .default('patchbay-data'),
-    )
-    .addOption(new Option('--listen <host:port>', 'where to listen').env('PATCHBAY_LISTEN').default('127.0.0.1:8080'))
-    .addOption(
-      new Option('--public-url <url>', 'origin by which devices and browsers reach the server').env(
-        'PATCHBAY_PUBLIC_URL',
-      ),
-    )
-    .addOption(
-      new Option('--tls-cert <file>', 'certificate (PEM, with its chain): the server speaks HTTPS itself').env(
-        'PATCHBAY_TLS_CERT',
-      ),
-    )
-    .addOption(new Option('--tls-key <file>', "the certificate's private key (PEM)").env('PATCHBAY_TLS_KEY'))
-    .addOption(
-      new Option('--trusted-proxies <n>', 'how many reverse proxies stand before the server')
-        .env('PATCHBAY_TRUSTED_PROXIES')
-        .default('0'),
-    )
-    .addOption(
-      new Option('--artifact-limit <bytes>', 'largest artifact that is taken')
-        .env('PATCHBAY_ARTIFACT_LIMIT')
-        .default('10737418240'),
-    )
-    .addOption(
-      new Option('--log-level <level>', 'what to log').env('PATCHBAY_LOG_LEVEL').choices(logLevels).default('info'),
-    )
-    .addOption(new Option('--config <file>', 'JSON file with these options (camel case)').env('PATCHBAY_CONFIG'));
+  for (const each of options()) command.addOption(each);
+  return command;
 }
 
 /** The checked configuration of a parsed command. Throws `usage` with what is wrong and how it should look. */
@@ -67,31 +96,48 @@ export function configOf(command: Command): ServerConfig {
     const usual = command.getOptionValueSource(key) === 'default' || given[key] === undefined;
     return usual ? (file[key] ?? given[key]) : given[key];
   };
-  const listen = /^(.*):(\d{1,5})$/.exec(value('listen') ?? '');
-  if (!listen || Number(listen[2]) > 65_535)
-    throw bad(`--listen ${value('listen')}: HOST:PORT is wanted, such as 0.0.0.0:8080`);
+  const number = (key: string, max = Number.MAX_SAFE_INTEGER): number => whole(key, value(key), max);
   const cert = value('tlsCert');
   const key = value('tlsKey');
   if ((cert === undefined) !== (key === undefined)) throw bad('--tls-cert and --tls-key go together: give both');
   const publicUrl = value('publicUrl');
-  if (publicUrl !== undefined && !/^https?:\/\/[^/?#]+\/?$/.test(publicUrl))
+  if (publicUrl !== undefined && !/^https?:\/\/[^\s/?#]+(\/[\w.~-]+)*\/?$/.test(publicUrl))
     throw bad(`--public-url ${publicUrl}: an origin is wanted, such as https://patchbay.example.com`);
+  const metrics = value('metrics');
+  const logLevel = value('logLevel') ?? 'info';
+  if (!(logLevels as readonly string[]).includes(logLevel))
+    throw bad(`--log-level ${logLevel}: one of ${logLevels.join(', ')} is wanted`);
   return Object.freeze({
     data: value('data') ?? 'patchbay-data',
-    host: (listen[1] ?? '').replace(/^\[(.*)\]$/, '$1') || '0.0.0.0',
-    port: Number(listen[2]),
+    database: databaseOf(value('database')),
+    ...address('--listen', value('listen') ?? ''),
     publicUrl: publicUrl?.replace(/\/$/, ''),
     tls: cert === undefined || key === undefined ? undefined : { cert, key },
-    trustedProxies: whole('--trusted-proxies', value('trustedProxies'), 16),
-    artifactLimit: whole('--artifact-limit', value('artifactLimit'), Number.MAX_SAFE_INTEGER),
-    logLevel: (value('logLevel') ?? 'info') as LogLevel,
+    trust: trustOf(value('trustedProxies') ?? '0'),
+    metrics: metrics === undefined ? undefined : address('--metrics', metrics),
+    rates: { device: number('deviceRate', 1_000_000), user: number('userRate', 1_000_000) },
+    artifactLimit: number('artifactLimit'),
+    storageLimit: number('storageLimit'),
+    minFree: number('minFree'),
+    webhookNetworks: networksOf('--webhook-networks', value('webhookNetworks') ?? ''),
+    grace: number('grace', 3600) * 1000,
+    logLevel: logLevel as LogLevel,
   });
 }
 
-function whole(option: string, text: string | undefined, max: number): number {
+/** `host:port`; of IPv6 the host is in brackets. */
+function address(option: string, text: string): { host: string; port: number } {
+  const found = /^(.*):(\d{1,5})$/.exec(text);
+  if (!found || Number(found[2]) > 65_535) throw bad(`${option} ${text}: HOST:PORT is wanted, such as 0.0.0.0:8080`);
+  return { host: (found[1] ?? '').replace(/^\[(.*)\]$/, '$1') || '0.0.0.0', port: Number(found[2]) };
+}
+
+function whole(key: string, text: string | undefined, max: number): number {
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 0 || number > max)
-    throw bad(`${option} ${text}: a whole number from 0 to ${max} is wanted`);
+  if (text === '' || !Number.isInteger(number) || number < 0 || number > max)
+    throw bad(
+      `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${text}: a whole number from 0 to ${max} is wanted`,
+    );
   return number;
 }
 

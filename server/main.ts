@@ -25,7 +25,7 @@ export async function main(args: string[]): Promise<number> {
     const url =
       config.publicUrl ??
       `${config.tls ? 'https' : 'http'}://${config.host.includes(':') ? `[${config.host}]` : config.host}:${server.port}`;
-    log.info('server ready', { url, data: config.data });
+    log.info('server ready', { url, data: config.data, database: config.database ? 'PostgreSQL' : 'SQLite' });
     await new Promise<void>((resolve) =>
       stop.signal.aborted ? resolve() : stop.signal.addEventListener('abort', () => resolve()),
     );

@@ -1,20 +1,25 @@
+import type { Server as SecureServer } from 'node:https';
 import { join } from 'node:path';
 import type { Route } from './http/route.ts';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
+import { ProtoType } from '#proto';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
-import { addonRoutes, builtIn } from './addons.ts';
-import { createApp, healthRoute } from './app.ts';
+import { builtIn, loadAddons } from './addons.ts';
+import { createApp } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
+import { storageUsage } from './artifacts/store.ts';
 import { AuditLog } from './audit/audit.ts';
 import { SessionAudit } from './audit/session.ts';
 import { Retention } from './audit/retention.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { openFolder } from './blobs/folder.ts';
+import { Certificate } from './certificate.ts';
 import { Activity } from './deployments/activity.ts';
 import { decommissionDevice } from './deployments/abort.ts';
+import { deployConfiguration } from './deployments/configuration.ts';
 import type { DeploymentDeps } from './deployments/deps.ts';
 import { deploymentRoutes } from './deployments/routes.ts';
 import { Devices } from './devices/devices.ts';
@@ -25,15 +30,19 @@ import type { TokenVerifier } from './http/guard.ts';
 import type { Frame } from './http/mount.ts';
 import { webFolder } from './http/pages.ts';
 import { inTime } from './http/deadline.ts';
+import { noMeter } from './http/meter.ts';
+import { addressOf, hostOf } from './http/proxies.ts';
+import { RateLimits } from './http/rate.ts';
 import { quickly } from './http/quick.ts';
+import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
 import { tagRoutes, tagVersion } from './inventory/tags.ts';
-import { addressOf } from './http/address.ts';
 import { placesOf } from './live/places.ts';
 import { liveSockets } from './live/socket.ts';
 import { listen, makeServer } from './listen.ts';
+import { metricsServer } from './metrics/listener.ts';
 import { Presence } from './presence/presence.ts';
 import { presenceRoutes } from './presence/routes.ts';
 import { LocalBus } from './relay/bus.ts';
@@ -41,7 +50,7 @@ import { deviceOf, personOf } from './relay/people.ts';
 import { createRelay } from './relay/relay.ts';
 import { sessionRoutes } from './relay/routes.ts';
 import { referenceRoutes } from './reference/routes.ts';
-import { openStore } from './store/store.ts';
+import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { AccessTokens } from './users/access-tokens.ts';
 import { Entry } from './users/entry.ts';
@@ -68,14 +77,14 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-const graceMs = 5000;
 /** Of the API's description; the package's own version says what is installed. */
 const version = '1';
 
 /** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
 export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
-  const server = makeServer(config.tls);
-  const db = await openStore(config.data);
+  const tls = config.tls && (await Certificate.open(config.tls));
+  const server = makeServer(tls);
+  const db = await openStore(config.data, config.database);
   try {
     const keys = await loadKeys(db);
     const verify: TokenVerifier = { user: (token) => logins.verify(token), device: (token) => tokens.verify(token) };
@@ -84,15 +93,21 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const sessionAudit = new SessionAudit(db, audit);
     const tokens = new DeviceTokens(db, keys);
     const presence = new Presence(db, live);
-    const inventory = new Inventory(db, live);
+    const inventory = new Inventory(db, live, (deviceIds) => standing.devicesMoved(deviceIds));
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
+    const rates = new RateLimits(config.rates);
     const bus = new LocalBus();
     const relay = createRelay({
       bus,
       log,
-      authenticateDevice: (req) => deviceOf(req, verify),
+      async authenticateDevice(req) {
+        const found = await deviceOf(req, verify);
+        rates.take({ kind: 'device', id: found.deviceId });
+        return found;
+      },
       authorizeUser: (req, deviceId) => personOf(req, deviceId, verify, db),
-      addressOf: (req) => addressOf(req, config.trustedProxies),
+      addressOf: (req) => addressOf(req, config.trust),
+      hostOf: (req) => hostOf(req, config.trust),
       onConnected: (id, connection) => void presence.connected(id, connection).catch(failed('presence not written')),
       onDisconnected: (id, connection) =>
         void presence.disconnected(id, connection).catch(failed('presence not written')),
@@ -126,7 +141,23 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         tokens.forget(deviceId);
         relay.disconnectDevice(deviceId, 'no longer accepted');
       },
-      decommissioned: (deviceId) => decommissionDevice({ db, live }, deviceId),
+      async decommissioned(deviceId) {
+        await decommissionDevice({ db, live }, deviceId);
+        await addons.decommissioned(deviceId);
+      },
+    });
+    const activity = new Activity({ alone: !onPostgres(db) });
+    const addons = await loadAddons(builtIn, {
+      bus,
+      db,
+      log,
+      hasDevice: (id) => register.has(id),
+      async deployConfiguration(deviceId, values) {
+        const id = await deployConfiguration({ db, live, activity }, deviceId, values);
+        // One that is not connected finds it at its next poll.
+        relay.sendToDevice(deviceId, { hdr: { proto: ProtoType.MenderClient, typ: 'check-update' } });
+        return id;
+      },
     });
     await presence.reset();
     retention.start();
@@ -137,19 +168,20 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     if (orphans > 0) log.info('artifacts without an owner removed', { count: orphans });
     const deployments: DeploymentDeps = {
       db,
-      activity: new Activity({ alone: true }),
+      activity,
       blobs,
       live,
       log,
       linkSecret: keys.linkSecret,
-      publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.get('host') ?? ''}`,
+      publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
       limits: { artifactSize: config.artifactLimit },
       acceptedDevices: (scope) => register.accepted(scope),
       devicesOfGroup: (group) => inventory.acceptedMembers(group),
     };
 
+    const readiness = new Readiness({ db, blobs, log, minFree: config.minFree });
     const routes: Route[] = [
-      healthRoute(db),
+      ...healthRoutes(db, readiness),
       ...userRoutes(people),
       ...ownRoutes(users, new Settings(db), accessTokens, () => standing.policyChanged()),
       ...loginRoutes(people),
@@ -165,40 +197,63 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay, db),
-      ...(await addonRoutes(builtIn, bus, log)),
+      ...addons.routes,
       ...artifactRoutes(deployments),
       ...deploymentRoutes(deployments),
       ...referenceRoutes(() => routes, version),
     ];
+    const metrics = config.metrics && {
+      ...config.metrics,
+      ...(await import('./metrics/metrics.ts')).makeMetrics({
+        db,
+        rates,
+        devicesConnected: () => count(bus.devices()),
+        sessionsOpen: () => count(bus.sessions()),
+        artifactBytes: () => storageUsage(db, 'all'),
+        bytesFree: () => blobs.free(),
+        certificateEnds: () => tls?.certificate.ends,
+      }),
+    };
     const frame: Frame = {
       verify,
       log,
+      rates,
+      meter: metrics?.meter ?? noMeter,
       reaches: (kind, id, scope) => reaches(db, kind, id, scope),
       audit: (record) => audit.record(record),
     };
-    const app = createApp(routes, frame, log, {
-      trustedProxies: config.trustedProxies,
-      webFolder: webFolder(),
-    });
+    const app = createApp(routes, frame, log, { trust: config.trust, webFolder: webFolder() });
     server.on('request', inTime(quickly(routes, frame, (req, res) => void app(req, res))));
     server.on('upgrade', (req, socket, head) => {
       // socket.io takes its own path; whatever is neither's is closed.
       if (!relay.handleUpgrade(req, socket, head) && !req.url?.startsWith(livePath)) socket.destroy();
     });
     const port = await listen(server, config.host, config.port);
+    const ending = new AbortController();
+    if (tls) void tls.certificate.follow(server as SecureServer, log, ending.signal);
+    const figures = metrics && metricsServer(metrics, log);
+    if (figures && metrics) {
+      const at = await listen(figures, metrics.host, metrics.port, '--metrics');
+      log.info('metrics ready', { host: metrics.host, port: at });
+    }
     if ((await users.count()) === 0)
       log.warn('nobody can log in yet: make a user with "patchbay user add"', { data: config.data });
     return {
       port,
       routes,
       async close() {
-        const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-        await retention.stop();
+        readiness.stop();
+        ending.abort();
+        figures?.close();
+        // New connections are refused from here on; what is under way may end.
+        const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+        const cut = setTimeout(() => server.closeAllConnections(), config.grace);
         relay.close();
         await live.close();
-        server.closeIdleConnections();
-        await new Promise<void>((resolve) => void server.close(() => resolve()));
+        await closed;
         clearTimeout(cut);
+        figures?.closeAllConnections();
+        await retention.stop();
         await db.destroy();
       },
     };
@@ -206,4 +261,10 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     await db.destroy();
     throw error;
   }
+}
+
+function count(things: Iterable<unknown>): number {
+  let n = 0;
+  for (const _ of things) n++;
+  return n;
 }

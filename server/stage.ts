@@ -1,8 +1,11 @@
 // A server for tests: the real one, on a free port, with a data folder of its own.
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { silentLog } from '#base/log';
+import { Command } from 'commander';
+import { silentLog, type Log } from '#base/log';
+import { configOf, serverOptions, type ServerConfig } from './config.ts';
 import { openStore } from './store/store.ts';
 import { startServer, type RunningServer } from './server.ts';
 import { Users } from './users/users.ts';
@@ -18,10 +21,14 @@ export interface Answer {
 export interface Stage {
   readonly url: string;
   readonly data: string;
+  /** URL of its PostgreSQL database; undefined: SQLite in the data folder. */
+  readonly database: string | undefined;
   readonly server: RunningServer;
   /** A user's token; the first is an administrator's. */
   login(email?: string, password?: string): Promise<string>;
   addUser(email: string, roles: string[]): Promise<string>;
+  /** A device that has been accepted. */
+  addDevice(identity?: Record<string, unknown>): Promise<{ readonly id: string; readonly token: string }>;
   call(
     method: string,
     path: string,
@@ -34,23 +41,47 @@ export interface Stage {
 export const admin = 'admin@example.com';
 export const password = 'a password for tests';
 
-export async function stage(): Promise<Stage> {
+/** The databases that a server can stand on. */
+export const databases = ['SQLite', 'PostgreSQL'] as const;
+export type DatabaseName = (typeof databases)[number];
+
+/** What a suite that says nothing runs on: `PATCHBAY_TEST_DATABASE`, else SQLite. */
+export const usualDatabase =
+  databases.find((name) => name.toLowerCase() === process.env['PATCHBAY_TEST_DATABASE']) ?? 'SQLite';
+
+/** A fresh database: undefined for SQLite, which lies in the data folder, else a URL. */
+export async function databaseFor(name: DatabaseName = usualDatabase): Promise<string | undefined> {
+  return name === 'SQLite' ? undefined : (await import('../test/stage/postgres.ts')).migratedDatabase();
+}
+
+/** Starts it; `told`: what of its configuration is not as usual. */
+export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentLog): Promise<Stage> {
   const data = await mkdtemp(join(tmpdir(), 'patchbay-server-'));
-  const db = await openStore(data);
+  const database = 'database' in told ? told.database : await databaseFor();
+  const db = await openStore(data, database);
   await new Users(db).create({ email: admin, password, roles: ['admin'] });
   await db.destroy();
-  const config = {
+  // Options as everybody's, but that tests ask more often than people.
+  const args = [
+    '--data',
     data,
-    host: '127.0.0.1',
-    port: 0,
-    publicUrl: undefined,
-    tls: undefined,
-    trustedProxies: 0,
-    artifactLimit: 1e9,
-    logLevel: 'silent',
-  } as const;
-  let server = await startServer(config, silentLog);
-  const url = (): string => `http://127.0.0.1:${server.port}`;
+    '--listen',
+    '127.0.0.1:0',
+    '--log-level',
+    'silent',
+    '--device-rate',
+    '0',
+    '--user-rate',
+    '0',
+  ];
+  const config: ServerConfig = {
+    ...configOf(serverOptions(new Command()).parse(args, { from: 'user' })),
+    ...told,
+    database,
+  };
+  let last = 0;
+  let server = await startServer(config, log);
+  const url = (): string => `${config.tls ? 'https' : 'http'}://127.0.0.1:${server.port}`;
   const made: Stage = {
     get url() {
       return url();
@@ -59,6 +90,7 @@ export async function stage(): Promise<Stage> {
       return server;
     },
     data,
+    database,
     async login(email = admin, secret = password) {
       const basic = Buffer.from(`${email}:${secret}`).toString('base64');
       const answer = await made.call('POST', '/api/management/v1/useradm/auth/login', {
@@ -75,6 +107,26 @@ export async function stage(): Promise<Stage> {
       });
       if (answer.status !== 201) throw new Error(`user: ${answer.status} ${answer.text}`);
       return made.login(email);
+    },
+    async addDevice(identity = { mac: `02:00:00:00:00:${String(++last).padStart(2, '0')}` }) {
+      const key = generateKeyPairSync('ed25519');
+      const pubkey = key.publicKey.export({ type: 'spki', format: 'pem' });
+      const token = await made.login();
+      const listed = await made.call('POST', '/api/management/v2/devauth/devices', {
+        token,
+        body: { identity_data: identity, pubkey },
+      });
+      const raw = JSON.stringify({ id_data: JSON.stringify(identity), pubkey });
+      const signature = sign(null, Buffer.from(raw), key.privateKey).toString('base64');
+      const answer = await made.call('POST', '/api/devices/v1/authentication/auth_requests', {
+        raw,
+        headers: { 'content-type': 'application/json', 'x-men-signature': signature },
+      });
+      if (answer.status !== 200) throw new Error(`device: ${listed.status} ${answer.status} ${answer.text}`);
+      const claims = JSON.parse(Buffer.from(answer.text.split('.')[1] ?? '', 'base64url').toString()) as {
+        sub: string;
+      };
+      return { id: claims.sub, token: answer.text };
     },
     async call(method, path, { token, body, headers = {}, raw } = {}) {
       const response = await fetch(`${url()}${path}`, {
@@ -97,7 +149,7 @@ export async function stage(): Promise<Stage> {
     },
     async restart() {
       await server.close();
-      server = await startServer(config, silentLog);
+      server = await startServer(config, log);
     },
     async close() {
       await server.close();

@@ -12,6 +12,9 @@ import { CodedError } from '#base/errors';
 const run = promisify(execFile);
 const peers = join(import.meta.dirname, '..', '.peers');
 
+/** Where packages put programs. */
+const programFolders = ['usr/bin', 'usr/sbin', 'usr/lib/postgresql/15/bin'];
+
 /** Packages that a program's own package leans on and that a machine may lack; they are unpacked into the same root. */
 const libraries: Readonly<Record<string, string>> = {
   'libwrap.so.0': 'libwrap0',
@@ -23,6 +26,21 @@ const libraries: Readonly<Record<string, string>> = {
   'liblzma.so.5': 'liblzma5',
   'libpcre2-8.so.0': 'libpcre2-8-0',
   'libffi.so.8': 'libffi8',
+  'libpq.so.5': 'libpq5',
+  'libicui18n.so.72': 'libicu72',
+  'libicuuc.so.72': 'libicu72',
+  'libicudata.so.72': 'libicu72',
+  'libldap-2.5.so.0': 'libldap-2.5-0',
+  'liblber-2.5.so.0': 'libldap-2.5-0',
+  'libsasl2.so.2': 'libsasl2-2',
+  'libxml2.so.2': 'libxml2',
+  'libgssapi_krb5.so.2': 'libgssapi-krb5-2',
+  'libkrb5.so.3': 'libkrb5-3',
+  'libk5crypto.so.3': 'libk5crypto3',
+  'libkrb5support.so.0': 'libkrb5support0',
+  'libkeyutils.so.1': 'libkeyutils1',
+  'liblz4.so.1': 'liblz4-1',
+  'libuuid.so.1': 'libuuid1',
 };
 
 /** A peer cannot be had here; the message says how to get it. */
@@ -109,7 +127,7 @@ async function missingLibraries(root: string): Promise<string[]> {
   const missing = new Set<string>();
   const folders = [...(await libraryFolders(join(root, 'usr', 'lib'))), ...(await libraryFolders(join(root, 'lib')))];
   const env = { ...process.env, LD_LIBRARY_PATH: folders.join(':') };
-  for (const folder of ['usr/bin', 'usr/sbin']) {
+  for (const folder of programFolders) {
     for (const program of existsSync(join(root, folder)) ? await readdir(join(root, folder)) : []) {
       const { stdout } = await run('ldd', [join(root, folder, program)], { env }).catch(() => ({ stdout: '' }));
       for (const [, library] of stdout.matchAll(/^\s*(\S+) => not found/gm)) missing.add(library ?? '');

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Kysely } from 'kysely';
 import type { TObject, TSchema } from 'typebox';
 import type { Log } from '#base/log';
 import type { MessageOf } from '#proto';
@@ -6,18 +7,23 @@ import type { Permission } from '#proto/http/users';
 import type { Manifest } from './manifest.ts';
 import type { OperatorSession } from './session.ts';
 
-/** A request that has passed: the caller is a user with the route's permission, the query fits its schema. */
+/** A request that has passed: the caller is who the route asks for, query and body fit their schemas. */
 export interface ServerRequest {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   /** Of the path: `{id}`. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, unknown>>;
+  /** Undefined: the route has no schema for one, or it is optional and did not come. */
+  readonly body: unknown;
+  /** Empty if a device calls. */
   readonly userId: string;
   /** Which of the user's logins: with it his sessions end. */
   readonly tokenId: string;
-  /** The permission with which it has passed: a session that is opened for it ends when that is taken away. */
-  readonly right: Permission;
+  /** That of the route: a session that is opened for a user ends when this is taken from him. */
+  readonly access: Permission | 'device';
+  /** The device that calls a route with access `device`; else empty. */
+  readonly deviceId: string;
   readonly requestId: string;
   /** What the audit log says of it besides who, when and the result (routes with `audit`). */
   note(note: { object: { type: string; id: string }; details?: Readonly<Record<string, unknown>> }): void;
@@ -28,12 +34,16 @@ export type ServerReply =
   | { readonly status: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> }
   | 'streamed';
 
-/** A route as data, and its rule. The server asks for the permission; there is no route without one. */
+/**
+ * A route as data, and its rule. The server asks for the permission; there is no route without one. A handler throws a
+ * CodedError to refuse: `bad_request`, `not_found`, `conflict`, `forbidden`, `unprocessable`, `unavailable`.
+ */
 export interface ServerRoute {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** As OpenAPI spells it; of third parties below `/api/management/v1/addons/ID/`. A GET answers HEAD as well. */
   readonly path: string;
-  readonly access: Permission;
+  /** A user with this permission, or `device`: any accepted device, in its own name. */
+  readonly access: Permission | 'device';
   /**
    * Whoever has the permission for some groups of devices only passes for the device that the path names (`{device}`, else
    * `{id}`), and for others it is 404. Not said: he is refused.
@@ -41,7 +51,10 @@ export interface ServerRoute {
   readonly confined?: 'device';
   readonly summary: string;
   readonly query?: TObject;
-  /** The handler reads the body itself; else there is none. */
+  /** JSON body, at most 1 MiB, checked before the handler runs. */
+  readonly body?: TSchema;
+  readonly optionalBody?: boolean;
+  /** The handler reads the body itself. */
   readonly streams?: boolean;
   /** Stable word for the audit log. Every write has one. */
   readonly audit?: string;
@@ -58,13 +71,26 @@ export interface ServerHost<M extends Manifest = Manifest> {
    */
   openSession(
     deviceId: string,
-    request: Pick<ServerRequest, 'userId' | 'tokenId' | 'right'>,
+    request: Pick<ServerRequest, 'userId' | 'tokenId' | 'access'>,
   ): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
+  /** The database, for the add-on's own tables (`migrations`), SQLite or PostgreSQL. */
+  tables<T>(): Kysely<T>;
+  /** Whether there is such a device, accepted or not. */
+  hasDevice(deviceId: string): Promise<boolean>;
+  /** Sends values to one device as a configuration update, and asks it to look at once; the deployment's id. */
+  deployConfiguration(deviceId: string, values: Readonly<Record<string, string>>): Promise<string>;
   readonly log: Log;
 }
 
+/** One step of the add-on's own tables; their names begin with `addon_ID_`, dashes of the id as underscores. */
+export type Migration = (db: Kysely<unknown>) => Promise<void>;
+
 export interface ServerHalf {
   readonly routes: readonly ServerRoute[];
+  /** In order of their names, each run once, forward only, before the first request. What has landed never changes. */
+  readonly migrations?: Readonly<Record<string, Migration>>;
+  /** A device is gone for good: so is what is kept of it. May be called again for the same one. */
+  decommissioned?(deviceId: string): Promise<void>;
 }
 
 /** Called once when the server starts. */

@@ -3,8 +3,9 @@ import { messageOf } from '#base/errors';
 import type { Actions } from '#base/machine';
 import type { clientParts } from '../daemon.ts';
 import { paths } from '../places.ts';
+import { rootfsType } from '../rootfs/rootfs-image.ts';
 import { artifactNameOf } from '../update/journal.ts';
-import type { UpdateModule } from '../update/module.ts';
+import type { PayloadHandler } from '../update/handler.ts';
 import { inconsistent, withArtifact } from '../update/provides.ts';
 import { rebootWanted } from '../update/reboot.ts';
 import { moduleOf } from '../update/stage.ts';
@@ -132,10 +133,10 @@ export function standaloneActions(parts: Parts, source?: Source): Actions<typeof
     },
   };
 
-  function moduleFor(installation: Installation): UpdateModule {
+  function moduleFor(installation: Installation): PayloadHandler {
     const [type] = installation.artifact?.PayloadTypes ?? [];
     const module = moduleOf(parts, type);
-    if (type === 'rootfs-image' && !existsSync(module.tree)) {
+    if (type === rootfsType && !existsSync(module.tree)) {
       const record = journal.read();
       const group = record.artifactGroup ?? '';
       makeCurrent(paths.tree(parts.places), { name: artifactNameOf(record), group, deviceType: parts.deviceType() });
@@ -145,7 +146,7 @@ export function standaloneActions(parts: Parts, source?: Source): Actions<typeof
 
   async function callModule(
     installation: Installation,
-    state: Parameters<UpdateModule['call']>[0],
+    state: Parameters<PayloadHandler['call']>[0],
     signal: AbortSignal,
   ): Promise<void> {
     if (installation.artifact?.PayloadTypes[0] === undefined) return;

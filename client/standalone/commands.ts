@@ -56,6 +56,7 @@ export async function continueWith(
     installation.wished = !installation.failed;
     await requireRollback(parts, installation, signal);
   }
+  if (state === 'commit') await moduleOf(parts, installation.artifact?.PayloadTypes[0]).readyToCommit?.(signal);
   return perform(parts, state, installation, options, signal);
 }
 

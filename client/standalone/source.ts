@@ -5,7 +5,6 @@ import { artifactOf } from '../update/deployment.ts';
 import { artifactNameOf } from '../update/journal.ts';
 import { storedProvides, withArtifact } from '../update/provides.ts';
 import { moduleOf } from '../update/stage.ts';
-import { streamPayload } from '../update/stream.ts';
 import { makeTree } from '../update/tree.ts';
 import type { Parts } from './actions.ts';
 import type { Installation } from './installation.ts';
@@ -65,7 +64,7 @@ export async function receive(
     });
     try {
       await scripts.run('Download_Enter', log, signal);
-      await streamPayload(module, artifact.files(), signal);
+      await module.receive(artifact.files(), signal);
       await scripts.run('Download_Leave', log, signal);
     } catch (error) {
       signal.throwIfAborted();

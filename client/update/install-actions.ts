@@ -6,9 +6,9 @@ import { artifactNameOf } from './journal.ts';
 import { storedProvides } from './provides.ts';
 import { reboot, rebootWanted } from './reboot.ts';
 import { failing, moduleFor, moduleOf, step, store, type Bench } from './stage.ts';
-import { streamPayload } from './stream.ts';
 import { makeCurrent, makeTree, type Current } from './tree.ts';
 import { paths } from '../places.ts';
+import { rootfsType } from '../rootfs/rootfs-image.ts';
 import { existsSync } from 'node:fs';
 
 /** The way forward: from the download to the commit. */
@@ -84,7 +84,7 @@ async function fetchArtifact(bench: Bench, deployment: Deployment, signal: Abort
     }
     const module = moduleOf(bench, type);
     makeTree(module.tree, artifact, currentOf(bench));
-    await streamPayload(module, artifact.files(), signal);
+    await module.receive(artifact.files(), signal);
     return 'done';
   } finally {
     await source.return();
@@ -99,5 +99,5 @@ function currentOf(bench: Bench): Current {
 /** A root file system update may have come from a client that kept its tree elsewhere. */
 function repairTree(bench: Bench, deployment: Deployment): void {
   const tree = paths.tree(bench.places);
-  if (deployment.artifact?.PayloadTypes[0] === 'rootfs-image' && !existsSync(tree)) makeCurrent(tree, currentOf(bench));
+  if (deployment.artifact?.PayloadTypes[0] === rootfsType && !existsSync(tree)) makeCurrent(tree, currentOf(bench));
 }

@@ -3,12 +3,12 @@ import { CodedError } from '#base/errors';
 import { runChild } from '../child.ts';
 import type { Clock } from '../retries.ts';
 import type { Deployment, Reboot } from './deployment.ts';
-import type { UpdateModule } from './module.ts';
+import type { PayloadHandler } from './handler.ts';
 
 const rebootSeconds = 600;
 
 /** What the module wants: a reboot that it does itself (`Yes`), the system's own, or none. */
-export async function rebootWanted(module: UpdateModule, signal: AbortSignal): Promise<Reboot> {
+export async function rebootWanted(module: PayloadHandler, signal: AbortSignal): Promise<Reboot> {
   const answer = await module.ask('NeedsArtifactReboot', ['Yes', 'No', 'Automatic'], signal);
   return answer === 'Yes' ? 'custom' : answer === 'Automatic' ? 'automatic' : 'none';
 }
@@ -19,7 +19,7 @@ export async function rebootWanted(module: UpdateModule, signal: AbortSignal): P
  */
 export async function reboot(
   deployment: Deployment,
-  module: UpdateModule,
+  module: PayloadHandler,
   state: 'ArtifactReboot' | 'ArtifactRollbackReboot',
   clock: Clock,
   signal: AbortSignal,

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Access } from '../auth/access.ts';
@@ -6,12 +8,14 @@ import type { Deployments } from '../deployments.ts';
 import type { Places } from '../places.ts';
 import { paths } from '../places.ts';
 import type { Clock } from '../retries.ts';
+import { RootfsImage, rootfsType } from '../rootfs/rootfs-image.ts';
 import type { Transport } from '../transport.ts';
 import { storedForm, type Deployment } from './deployment.ts';
 import type { Journal, StoredRecord } from './journal.ts';
 import type { DeploymentLog } from './log.ts';
-import { UpdateModule } from './module.ts';
+import type { PayloadHandler } from './handler.ts';
 import type { Group, StateScripts } from './scripts.ts';
+import { StreamedModule } from './stream.ts';
 import { storedNames, storesAllowed } from './table.ts';
 
 /** What the actions of a deployment work with. */
@@ -104,22 +108,21 @@ export async function attempt(
   }
 }
 
-/** The module of a deployment, for its payload type. Throws `module` when the deployment has none. */
+/**
+ * Who handles the payload of a deployment, by its type. Root file systems are the client's own work, unless the device
+ * has a module of that name: whoever puts one there wants it. Throws `module` when there is no payload.
+ */
 export function moduleOf(
   bench: Pick<Bench, 'config' | 'places' | 'clock'> & { readonly log: Log },
   type: string | undefined,
-): UpdateModule {
+): PayloadHandler {
   if (type === undefined) throw new CodedError('module', 'the artifact has no payload, and so no update module');
   const { config, places, clock, log } = bench;
-  return new UpdateModule({
-    folder: paths.modules(places),
-    type,
-    tree: paths.tree(places),
-    timeout: config.ModuleTimeoutSeconds * clock.second,
-    grace: 10 * clock.second,
-    log,
-  });
+  const folder = paths.modules(places);
+  const common = { tree: paths.tree(places), timeout: config.ModuleTimeoutSeconds * clock.second, log };
+  if (type === rootfsType && !existsSync(join(folder, type))) return new RootfsImage({ ...common, config });
+  return new StreamedModule({ ...common, folder, type, grace: 10 * clock.second });
 }
 
-export const moduleFor = (bench: Bench, deployment: Deployment): UpdateModule =>
+export const moduleFor = (bench: Bench, deployment: Deployment): PayloadHandler =>
   moduleOf(bench, deployment.artifact?.PayloadTypes[0]);

@@ -6,7 +6,15 @@ import type { PayloadFile } from '#artifact';
 import type { Ended } from '../child.ts';
 import { flushFolder } from '../durable.ts';
 import { makeFifo, openForReader, removeFifo, writeAll } from './fifo.ts';
-import type { UpdateModule } from './module.ts';
+import type { PayloadHandler } from './handler.ts';
+import { UpdateModule } from './module.ts';
+
+/** A program of the device, payload included. */
+export class StreamedModule extends UpdateModule implements PayloadHandler {
+  receive(files: AsyncIterable<PayloadFile>, signal: AbortSignal): Promise<void> {
+    return streamPayload(this, files, signal);
+  }
+}
 
 /**
  * The download state (`update-client.md` §4.3): each payload file goes through a FIFO to the module while it arrives,

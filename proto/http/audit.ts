@@ -54,6 +54,8 @@ export const auditActions = {
   policy_update: 702,
   audit_export: 710,
   audit_prune: 711,
+  set_configuration: 801,
+  deploy_configuration: 802,
 } as const;
 
 export type AuditAction = keyof typeof auditActions;

@@ -31,6 +31,7 @@ export type NewUser = Static<typeof NewUser>;
 export const permissions = [
   'devices:read',
   'devices:manage',
+  'devices:configure',
   'inventory:read',
   'inventory:manage',
   'releases:read',

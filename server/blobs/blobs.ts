@@ -10,6 +10,10 @@ export interface Blobs {
   remove(id: string): Promise<void>;
   /** All committed ids: what a crash left without a row in the database is found by them. */
   list(): Promise<string[]>;
+  /** Throws if nothing could be written now. Leaves nothing behind. */
+  probe(): Promise<void>;
+  /** Bytes that are free there; undefined: nobody knows. */
+  free(): Promise<number | undefined>;
 }
 
 export interface ByteRange {

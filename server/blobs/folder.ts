@@ -1,4 +1,5 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CodedError, codeOf } from '#base/errors';
 import { notFound } from '../errors.ts';
@@ -54,6 +55,21 @@ class FolderBlobs implements Blobs {
 
   async list(): Promise<string[]> {
     return (await readdir(this.#folder)).filter((name) => idShape.test(name));
+  }
+
+  async probe(): Promise<void> {
+    // With bytes: a full disk still takes a name.
+    const writer = await this.create(randomUUID());
+    try {
+      await writer.write(Buffer.alloc(512));
+    } finally {
+      await writer.abort();
+    }
+  }
+
+  async free(): Promise<number | undefined> {
+    const { bavail, bsize } = await statfs(this.#folder);
+    return bavail * bsize;
   }
 
   #path(id: string): string {

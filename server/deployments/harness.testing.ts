@@ -13,8 +13,11 @@ import { artifactRoutes } from '../artifacts/routes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { openFolder } from '../blobs/folder.ts';
 import { type AuditRecord, finish, type Frame, mount, stamp } from '../http/mount.ts';
+import { noMeter } from '../http/meter.ts';
 import { quickly } from '../http/quick.ts';
-import { type Db, openStore } from '../store/store.ts';
+import { RateLimits } from '../http/rate.ts';
+import { databaseFor, usualDatabase } from '../stage.ts';
+import { type Db, onPostgres, openStore } from '../store/store.ts';
 import { Activity } from './activity.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { deploymentRoutes } from './routes.ts';
@@ -46,16 +49,19 @@ export interface Answer {
 }
 
 /** The two slices in a real express application on a free port, with a real database and folder. */
-export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Promise<Harness> {
+export async function openHarness({
+  artifactSize = 64 * 1024 * 1024,
+  database = usualDatabase,
+} = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-deployments-'));
-  const db = await openStore(folder);
+  const db = await openStore(folder, await databaseFor(database));
   const blobs = await openFolder(join(folder, 'artifacts'));
   const told: [string, unknown][] = [];
   const audited: AuditRecord[] = [];
   const devices: Harness['devices'] = { accepted: [], groups: {} };
   const deps: DeploymentDeps = {
     db,
-    activity: new Activity({ alone: true }),
+    activity: new Activity({ alone: !onPostgres(db) }),
     blobs,
     live: {
       tell: (event, ...data) => void told.push([event, data[0]]),
@@ -72,7 +78,6 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
   app.disable('x-powered-by');
   app.disable('etag');
   app.set('query parser', 'simple');
-  app.use(stamp);
   const routes = [...artifactRoutes(deps), ...deploymentRoutes(deps)];
   const frame: Frame = {
     verify: {
@@ -96,8 +101,11 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
     },
     log: silentLog,
     reaches: async () => true,
+    rates: new RateLimits({ device: 0, user: 0 }),
+    meter: noMeter,
     audit: async (record) => void audited.push(record),
   };
+  app.use(stamp(frame));
   mount(app, routes, frame);
   finish(app, silentLog);
   const server = createServer(quickly(routes, frame, (req, res) => void app(req, res)));

@@ -20,6 +20,11 @@ export class Register {
     return device;
   }
 
+  async has(deviceId: string): Promise<boolean> {
+    const row = await this.#db.selectFrom('devices').select('id').where('id', '=', deviceId).executeTakeFirst();
+    return row !== undefined;
+  }
+
   async authSetStatus(deviceId: string, authSetId: string): Promise<string> {
     const set = await this.#db
       .selectFrom('auth_sets')

@@ -7,6 +7,8 @@ import { parser } from '#proto/validate';
 import { jsonBodyLimit, requestIdHeader } from '#proto/http/conventions';
 import { HttpError, notFound, statusFor } from '../errors.ts';
 import { identify, permit, targetOf, type TokenVerifier } from './guard.ts';
+import type { Meter } from './meter.ts';
+import type { RateLimits } from './rate.ts';
 import type { AuditNote, Caller, Confined, Context, Reply, Route, RouteSpec } from './route.ts';
 
 /** One line for the audit log, as the frame knows it. */
@@ -25,7 +27,16 @@ export interface Frame {
   readonly log: Log;
   /** Whether an object lies in these groups, or has one of these tags. */
   reaches(kind: Confined, id: string, scope: readonly string[]): Promise<boolean>;
+  readonly rates: RateLimits;
+  readonly meter: Meter;
   audit(record: AuditRecord): Promise<void>;
+}
+
+/** What the frame notes of a request for its line in the log. */
+interface Noted {
+  requestId: string;
+  spec?: RouteSpec;
+  caller?: Caller;
 }
 
 const requestIdShape = /^[\x21-\x7e]{1,128}$/;
@@ -36,12 +47,51 @@ export function requestIdOf(req: IncomingMessage): string {
   return typeof given === 'string' && requestIdShape.test(given) ? given : randomUUID();
 }
 
-/** Gives each request its id (`server-api.md` §0.3) and each answer the headers that all have. */
-export function stamp(req: Request, res: Response, next: NextFunction): void {
-  res.locals['requestId'] = requestIdOf(req);
-  res.set('X-MEN-RequestID', String(res.locals['requestId']));
-  res.set('X-Content-Type-Options', 'nosniff');
-  next();
+/**
+ * Gives each request its id (`server-api.md` §0.3) and each answer the headers that all have; counts and logs it when it is
+ * over, by its route: a path may hold what is nobody's business.
+ */
+export function stamp({ log, meter }: Frame): express.RequestHandler {
+  return (req, res, next) => {
+    const begun = performance.now();
+    const noted = res.locals as Noted;
+    noted.requestId = requestIdOf(req);
+    res.set('X-MEN-RequestID', noted.requestId);
+    res.set('X-Content-Type-Options', 'nosniff');
+    if (req.secure) res.set('Strict-Transport-Security', 'max-age=31536000');
+    res.once('close', () => {
+      const ms = performance.now() - begun;
+      const { spec, caller, requestId } = noted;
+      const status = res.writableFinished ? res.statusCode : 499;
+      meter.answered(req.method, spec?.path, status, ms / 1000);
+      log.debug('request', {
+        request: requestId,
+        method: req.method,
+        route: spec?.path,
+        status,
+        ms: Math.round(ms * 10) / 10,
+        address: req.ip,
+        ...(caller && caller.kind !== 'anyone' ? { [caller.kind]: caller.id } : {}),
+      });
+    });
+    next();
+  };
+}
+
+/** What the count of a request came to: on the long way it is not counted again. */
+const counted = Symbol('counted');
+
+/** Lets a caller who is known pass if he is not over his rate; else 429. */
+export function countIn(req: IncomingMessage & { [counted]?: unknown }, caller: Caller, rates: RateLimits): void {
+  if (req[counted] === true) return;
+  if (req[counted] !== undefined) throw req[counted];
+  try {
+    rates.take(caller);
+    req[counted] = true;
+  } catch (error) {
+    req[counted] = error;
+    throw error;
+  }
 }
 
 /**
@@ -94,14 +144,17 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
     const params = req.params as Record<string, string>;
     let note: AuditNote = { object: objectOf(spec.path, params) };
     let caller: Caller = { kind: 'anyone' };
-    const requestId = String(res.locals['requestId']);
+    const noted = res.locals as Noted;
+    noted.spec = spec;
+    const { requestId } = noted;
     const address = req.ip ?? '';
     const audit = async (result: AuditRecord['result']): Promise<void> => {
       const userAgent = req.get('user-agent');
       if (spec.audit) await frame.audit({ caller, action: spec.audit, note, result, requestId, address, userAgent });
     };
     try {
-      caller = await identify(spec.access, req, frame.verify);
+      noted.caller = caller = await identify(spec.access, req, frame.verify);
+      countIn(req, caller, frame.rates);
       permit(spec, caller);
       const target = targetOf(spec, caller, params);
       if (target && !(await frame.reaches(target.kind, target.id, target.scope)))
@@ -203,7 +256,15 @@ export function finish(app: Express, log: Log): void {
   app.use((error: unknown, req: Request, res: Response, _next: NextFunction) => {
     const status = statusOf(error);
     const requestId = String(res.locals['requestId']);
-    if (status >= 500)
+    // Away, and a thing of the surroundings: a line a request, no stack.
+    if (status === 503)
+      log.warn('request not served', {
+        request: requestId,
+        method: req.method,
+        path: req.path,
+        error: messageOf((error as Error).cause ?? error),
+      });
+    else if (status >= 500)
       log.error('request failed', {
         request: requestId,
         method: req.method,

@@ -33,7 +33,7 @@ export function pages(app: Express, folder: string): void {
   // Names of built files carry a hash of their content: they never change.
   app.use('/assets', express.static(join(folder, 'assets'), { immutable: true, maxAge: '1y', fallthrough: false }));
   app.use(express.static(folder, { index: false, maxAge: 0 }));
-  app.get(/^\/(?!api\/|health$)/, (_req: Request, res: Response) => {
+  app.get(/^\/(?!api\/|health$|ready$)/, (_req: Request, res: Response) => {
     res.set('Cache-Control', 'no-cache');
     if (existsSync(index)) res.sendFile(index, { dotfiles: 'allow' });
     else res.status(404).type('text/plain').send('The web UI is not built: run "npm run build". The API is at /api.\n');

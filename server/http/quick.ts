@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parse as parseQuery } from 'node:querystring';
 import { parser } from '#proto/validate';
 import { authorize } from './guard.ts';
-import { type Frame, requestIdOf } from './mount.ts';
+import { countIn, type Frame, requestIdOf } from './mount.ts';
 import type { Asked, Route } from './route.ts';
 
 /** Larger bodies, and those of unknown length, are not worth a short cut. */
@@ -28,7 +28,11 @@ export function quickly(routes: readonly Route[], frame: Frame, long: Listener):
     const ask = idlers.get(`${req.method} ${at < 0 ? url : url.slice(0, at)}`);
     if (!ask) return long(req, res);
     void ask(req, at < 0 ? '' : url.slice(at + 1)).then(
-      (idle) => (idle ? nothing(req, res) : long(req, res)),
+      (idle) => {
+        if (!idle) return long(req, res);
+        frame.meter.idle();
+        nothing(req, res);
+      },
       // It says the same on the long way, in words.
       () => long(req, res),
     );
@@ -50,6 +54,7 @@ function askOf(
   return async (req, search) => {
     if (body && !isShortJson(req)) return false;
     const caller = await authorize(spec, req, frame.verify);
+    countIn(req, caller, frame.rates);
     const asked: Asked = {
       caller,
       query: query ? query({ ...parseQuery(search) }) : {},

@@ -11,6 +11,7 @@ import {
   type InventoryScope,
 } from '#proto/http/devices';
 import { badRequest } from '../errors.ts';
+import type { Scope } from '../http/rights.ts';
 import { pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
 import { callerId, empty, json, route, scopeOf, type Context, type Route } from '../http/route.ts';
 import type { Inventory } from './inventory.ts';
@@ -74,7 +75,7 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         const { devices, total } = await inventory.search(
           {
             filters,
-            scope: scopeOf(context, 'inventory:read'),
+            ...within(scopeOf(context, 'inventory:read')),
             sort: query.sort === undefined ? [] : [sortTerm(query.sort)],
             ...(group === undefined ? {} : { group }),
           },
@@ -141,7 +142,7 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         const { devices, total } = await inventory.search(
           {
             filters: body.filters ?? [],
-            scope: scopeOf(context, 'inventory:read'),
+            ...within(scopeOf(context, 'inventory:read')),
             sort: body.sort ?? [],
             ...(body.device_ids && body.device_ids.length > 0 ? { ids: body.device_ids } : {}),
             ...(body.text ? { text: body.text } : {}),
@@ -198,3 +199,6 @@ function sortTerm(text: string): SortTerm {
   const order = /:(asc|desc)$/.exec(text)?.[1];
   return { ...split(order ? text.slice(0, -order.length - 1) : text), order: order === 'asc' ? 'asc' : 'desc' };
 }
+
+/** Of whoever is confined, the devices of his groups only. */
+const within = (scope: Scope): { within?: readonly string[] } => (scope === 'all' ? {} : { within: scope });

@@ -55,8 +55,9 @@ export interface RelayOptions {
   onDisconnected(deviceId: string, connection: string): void;
   /** Rejects if it cannot be written: the session does not begin then. */
   audit(event: SessionEvent): Promise<void>;
-  /** From where a request comes; behind proxies not whose socket it is. */
+  /** From where a request comes, and by which host the caller reached us; default: as if there were no proxy. */
   addressOf?(req: IncomingMessage): string;
+  hostOf?(req: IncomingMessage): string | undefined;
   /** Origins of pages, besides the server's own, that may open management sockets. */
   readonly allowedOrigins?: readonly string[];
   /** Bytes that a device may send in one session; default 0: any number. */
@@ -117,7 +118,7 @@ export function createRelay(options: RelayOptions) {
   async function upgradeUser(req: IncomingMessage, socket: Duplex, head: Buffer, deviceId: string): Promise<void> {
     const person = await options.authorizeUser(req, deviceId);
     const { userId, tokenId, rights } = person;
-    checkOrigin(req, options.allowedOrigins ?? []);
+    checkOrigin(req, options.hostOf?.(req) ?? req.headers.host, options.allowedOrigins ?? []);
     let device = connectedDevice(deviceId);
     if (count(deviceId) >= sessionsPerDevice)
       throw new HttpError('too_many_requests', `too many sessions with this device, at most ${sessionsPerDevice}`);
@@ -264,8 +265,8 @@ const requestId = (req: IncomingMessage & { requestId?: string }): string => (re
  * A page of another origin must not open a socket with the cookie that the browser adds by itself (CVE-2022-29555).
  * Whoever sends the token in a header has it from us, and no browser sends one so.
  */
-function checkOrigin(req: IncomingMessage, allowed: readonly string[]): void {
-  const { origin, authorization, host } = req.headers;
+function checkOrigin(req: IncomingMessage, host: string | undefined, allowed: readonly string[]): void {
+  const { origin, authorization } = req.headers;
   if (origin === undefined || authorization !== undefined || allowed.includes(origin)) return;
   const own = URL.canParse(origin) ? new URL(origin).host : undefined;
   if (own === undefined || own !== host) throw new HttpError('forbidden', `origin ${origin} may not open this socket`);

@@ -36,12 +36,28 @@ export interface Attributes {
   name: string;
   /** 0 for a single value; 0… for elements; -1 for the only row of an empty array. */
   seq: number;
-  /** s: text, n: number, S and N: element of an array. */
+  /** s: text, n: number, S and N: element of an array; h: one more value, which filters find and clients are not shown. */
   kind: string;
   text: string | null;
   num: number | null;
   description: string | null;
   ts: string;
+}
+
+/** A group that was made by name: nested, described, or dynamic. Static ones may also be there by their members alone. */
+export interface Groups {
+  name: string;
+  /** UUID: of a dynamic group also that of its saved filter (`server-api.md` §4.2). */
+  id: string;
+  /** `static` or `dynamic`. */
+  kind: string;
+  /** The group that it is shown in. */
+  parent: string | null;
+  description: string;
+  /** JSON list of filter terms; null: static. */
+  terms: string | null;
+  created_ts: string;
+  updated_ts: string;
 }
 
 export interface Presence {
@@ -244,6 +260,7 @@ export interface Database {
   devices: Devices;
   auth_sets: AuthSets;
   attributes: Attributes;
+  groups: Groups;
   presence: Presence;
   users: Users;
   user_tokens: UserTokens;

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
 import { messageOf } from '#base/errors';
+import { databaseOf, databaseOption } from '../config.ts';
 import { openStore, type Db } from '../store/store.ts';
 import { loadKeys } from '../tokens/keys.ts';
 import { AuditLog } from '../audit/audit.ts';
@@ -20,10 +21,11 @@ export async function userCommand(args: string[]): Promise<number> {
     .command('add <email>')
     .description('make a user')
     .addOption(data())
+    .addOption(databaseOption())
     .addOption(stdin())
     .option('--role <name...>', 'roles: admin, operator, support, read-only, ci, or one of your own', ['admin'])
-    .action((email: string, options: { data: string; role: string[]; passwordStdin?: boolean }) =>
-      withUsers(options.data, async ({ users, audit }) => {
+    .action((email: string, options: Place & { role: string[]; passwordStdin?: boolean }) =>
+      withUsers(options, async ({ users, audit }) => {
         const password = await readPassword(options.passwordStdin === true);
         const id = await users.create({ email, password, roles: options.role });
         await audit.append({
@@ -40,9 +42,10 @@ export async function userCommand(args: string[]): Promise<number> {
     .command('passwd <email>')
     .description("set a user's password; ends his logins")
     .addOption(data())
+    .addOption(databaseOption())
     .addOption(stdin())
-    .action((email: string, options: { data: string; passwordStdin?: boolean }) =>
-      withUsers(options.data, async ({ users, audit }) => {
+    .action((email: string, options: Place & { passwordStdin?: boolean }) =>
+      withUsers(options, async ({ users, audit }) => {
         const [user] = await users.list({ ids: [], emails: [email] });
         if (!user) throw new Error(`there is no user ${email}: see "patchbay user list"`);
         await users.update(user.id, { password: await readPassword(options.passwordStdin === true) });
@@ -60,8 +63,9 @@ export async function userCommand(args: string[]): Promise<number> {
     .command('reset-2fa <email>')
     .description("switch a user's second factor off: he has lost it, and there is no administrator to do it")
     .addOption(data())
-    .action((email: string, options: { data: string }) =>
-      withUsers(options.data, async ({ users, factors, audit }) => {
+    .addOption(databaseOption())
+    .action((email: string, options: Place) =>
+      withUsers(options, async ({ users, factors, audit }) => {
         const [user] = await users.list({ ids: [], emails: [email] });
         if (!user) throw new Error(`there is no user ${email}: see "patchbay user list"`);
         await factors.switchOff(user.id);
@@ -78,8 +82,9 @@ export async function userCommand(args: string[]): Promise<number> {
     .command('list')
     .description('all users')
     .addOption(data())
-    .action((options: { data: string }) =>
-      withUsers(options.data, async ({ users }) => {
+    .addOption(databaseOption())
+    .action((options: Place) =>
+      withUsers(options, async ({ users }) => {
         for (const user of await users.list({ ids: [], emails: [] }))
           process.stdout.write(`${user.email}\t${user.roles.join(',')}\t${user.login_ts ?? 'never logged in'}\n`);
       }),
@@ -97,14 +102,19 @@ export async function userCommand(args: string[]): Promise<number> {
   }
 }
 
+interface Place {
+  readonly data: string;
+  readonly database?: string;
+}
+
 interface Tools {
   readonly users: Users;
   readonly factors: SecondFactors;
   readonly audit: AuditLog;
 }
 
-async function withUsers(data: string, work: (tools: Tools) => Promise<void>): Promise<void> {
-  const db: Db = await openStore(data);
+async function withUsers(place: Place, work: (tools: Tools) => Promise<void>): Promise<void> {
+  const db: Db = await openStore(place.data, databaseOf(place.database));
   try {
     const logins = new Logins(
       { db, keys: await loadKeys(db), roles: new Roles(db), policies: new Policies(db) },

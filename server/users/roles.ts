@@ -17,6 +17,7 @@ export const builtIn: Readonly<Record<string, BuiltIn>> = {
     permissions: [
       ...without(reading, 'users:read', 'audit:read'),
       'devices:manage',
+      'devices:configure',
       'inventory:manage',
       'releases:manage',
       'deployments:manage',

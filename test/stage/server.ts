@@ -32,15 +32,22 @@ export class Server {
   }
 }
 
-/** Starts the server on a free port, with its data below `folder`; `program`: a built one in place of the sources. */
-export async function startServer(folder: string, program = launcher): Promise<Server> {
+/**
+ * Starts the server on a free port, with its data below `folder`; `program`: a built one in place of the sources;
+ * `options`: more of its own.
+ */
+export async function startServer(
+  folder: string,
+  program = launcher,
+  options: readonly string[] = [],
+): Promise<Server> {
   const data = join(folder, 'server');
   await addUser(data, program);
-  const started = await launch(program, data, '127.0.0.1:0');
+  const started = await launch(program, data, '127.0.0.1:0', options);
   return new Server(data, started.url, started.program);
 }
 
-async function launch(file: string, data: string, listen: string) {
+async function launch(file: string, data: string, listen: string, options: readonly string[] = []) {
   const program = new Program('patchbay server', process.execPath, [
     file,
     'server',
@@ -48,6 +55,7 @@ async function launch(file: string, data: string, listen: string) {
     data,
     '--listen',
     listen,
+    ...options,
   ]);
   try {
     const [, url = ''] = await program.said(/"url":"(http[^"]+)".*"msg":"server ready"/, 60_000);

@@ -1,0 +1,20 @@
+import { Type, type Static } from 'typebox';
+
+/** Limits of the reference (`server-api.md` §5). */
+const keyLimit = 100;
+const textLimit = 4096;
+
+/** Settings of one device: flat, text to text (`server-api.md` §1.7, §2.7). */
+export const Values = Type.Record(Type.String(), Type.String({ maxLength: textLimit }), {
+  maxProperties: keyLimit,
+  propertyNames: { minLength: 1, maxLength: textLimit },
+});
+export type Values = Static<typeof Values>;
+
+/** Names of the settings that differ, for the audit log: the values may be secrets. */
+export function difference(before: Values, after: Values): { set: string[]; removed: string[] } {
+  return {
+    set: Object.keys(after).filter((key) => !Object.hasOwn(before, key) || before[key] !== after[key]),
+    removed: Object.keys(before).filter((key) => !Object.hasOwn(after, key)),
+  };
+}
