@@ -1,8 +1,10 @@
 import { Type, type Static } from 'typebox';
 import { Id, OneOf, Text, Timestamp } from './conventions.ts';
+import { permissions, type Permission } from './permissions.ts';
 
 export { auditPath, loginsPath, policyPath, rolesPath, secondFactorPath, useradm } from './paths.ts';
 export type { AuditEntry } from './audit.ts';
+export { permissions, scopeKindOf, type Permission, type ScopeKind } from './permissions.ts';
 
 /** Cookie and header carry the same token; the cookie is for a browser's WebSocket and downloads. */
 export const tokenCookie = 'JWT';
@@ -26,36 +28,6 @@ export const NewUser = Type.Object({
   roles: Type.Optional(Type.Array(Text(64, 1), { maxItems: 32 })),
 });
 export type NewUser = Static<typeof NewUser>;
-
-/** What a route may ask of its caller. A role is a set of these. */
-export const permissions = [
-  'devices:read',
-  'devices:manage',
-  'devices:configure',
-  'inventory:read',
-  'inventory:manage',
-  'releases:read',
-  'releases:manage',
-  'deployments:read',
-  'deployments:manage',
-  'sessions:terminal',
-  'sessions:transfer',
-  'sessions:forward',
-  'sessions:read',
-  'users:read',
-  'users:manage',
-  'audit:read',
-  'settings:manage',
-] as const;
-export type Permission = (typeof permissions)[number];
-
-/** What a right can be confined to: groups of devices, tags of releases, or nothing (it holds for all or not at all). */
-export type ScopeKind = 'groups' | 'tags';
-export function scopeKindOf(permission: Permission): ScopeKind | undefined {
-  const [noun] = permission.split(':', 1);
-  if (noun === 'releases') return 'tags';
-  return noun === 'users' || noun === 'audit' || noun === 'settings' ? undefined : 'groups';
-}
 
 /** One action and where it may be done; without `groups` and `tags`, everywhere. Never two lists that are combined. */
 export const Grant = Type.Object(

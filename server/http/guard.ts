@@ -69,9 +69,13 @@ const scopeWord = (access: Permission): string =>
   scopeKindOf(access) === 'tags' ? 'tags of releases' : 'groups of devices';
 
 export const enrolFirst = (): HttpError =>
-  new HttpError('forbidden', 'this server wants a second factor of everybody: set yours up first, under Security', {
-    extra: { second_factor: 'enrol' },
-  });
+  new HttpError(
+    'forbidden',
+    'this server wants a second factor of everybody: set yours up first, on the page Security or by "patchbay users 2fa on"',
+    {
+      extra: { second_factor: 'enrol' },
+    },
+  );
 
 /** Lets a request pass that has what its route asks for; else 401 (no or wrong token) or 403 (not his to do). */
 export async function authorize(

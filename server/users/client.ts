@@ -16,7 +16,7 @@ const systems: readonly (readonly [RegExp, string])[] = [
   [/\bAndroid\b/, 'Android'],
   [/\b(iPhone|iPad)\b/, 'iOS'],
   [/\bWindows\b/, 'Windows'],
-  [/\bMac OS X\b/, 'macOS'],
+  [/\bMac OS X\b|\bDarwin\b/, 'macOS'],
   [/\bCrOS\b/, 'ChromeOS'],
   [/\bLinux\b/i, 'Linux'],
 ];
