@@ -132,7 +132,8 @@ describe('the log', () => {
       ).toEqual(all.filter(keep).map(({ id }) => id));
     };
     await check('action=110', ({ action }) => action === 'user_create');
-    await check('action=P110I', ({ action }) => action === 'user_create');
+    await check('action=P110I', ({ code }) => code === 'P110I');
+    await check('action=P101W&action=110', ({ code, action }) => code === 'P101W' || action === 'user_create');
     await check('action=login&action=logout', ({ action }) => action === 'login' || action === 'logout');
     await check('actor=admin@example.com', ({ actor }) => actor.name === 'admin@example.com');
     await check('object_type=user', ({ object }) => object.type === 'user');

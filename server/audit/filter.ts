@@ -1,12 +1,18 @@
-import { auditActions, auditResults, type AuditResult } from '#proto/http/audit';
+import { auditActions, auditCode, auditResults, type AuditResult } from '#proto/http/audit';
 import { badRequest } from '../errors.ts';
 import { likeAnywhere } from '../store/like.ts';
 import type { Db } from '../store/store.ts';
 
+export interface Deed {
+  readonly action: string;
+  readonly result?: AuditResult;
+}
+
 export interface AuditFilter {
   /** Id or name, whole. */
   readonly actor?: string | undefined;
-  readonly actions?: readonly string[] | undefined;
+  /** Any of these; with a result, if it ended so. */
+  readonly actions?: readonly Deed[] | undefined;
   readonly objectType?: string | undefined;
   readonly objectId?: string | undefined;
   /** Part of the name or id of the object. */
@@ -23,7 +29,14 @@ export function matching(db: Db, filter: AuditFilter) {
   let query = db.selectFrom('audit');
   const { actor, actions = [], objectType, objectId, object, results = [], address, since, until } = filter;
   if (actor) query = query.where((e) => e.or([e('actor_id', '=', actor), e('actor_name', '=', actor)]));
-  if (actions.length > 0) query = query.where('action', 'in', actions);
+  if (actions.length > 0)
+    query = query.where((e) =>
+      e.or(
+        actions.map(({ action, result }) =>
+          result ? e.and([e('action', '=', action), e('result', '=', result)]) : e('action', '=', action),
+        ),
+      ),
+    );
   if (objectType) query = query.where('object_type', '=', objectType);
   if (objectId) query = query.where('object_id', '=', objectId);
   if (object)
@@ -55,13 +68,14 @@ export function resultsOf(words: readonly string[]): AuditResult[] {
   });
 }
 
-/** Words or numbers of actions: `login`, `101`, `P101W`. A code says the result too. */
-export function actionsOf(words: readonly string[]): string[] {
-  return words.map((word) => {
-    const number = /^P?(\d{3})[IWE]?$/.exec(word)?.[1];
-    if (number === undefined) return word;
+/** Words or numbers of actions: `login`, `101`, `P101W`. The letter of a code says the result too. */
+export function actionsOf(words: readonly string[]): Deed[] {
+  return words.map((word): Deed => {
+    const [, number, letter] = /^P?(\d{3})([IWE])?$/.exec(word) ?? [];
+    if (number === undefined) return { action: word };
     const found = Object.entries(auditActions).find(([, known]) => known === Number(number));
     if (!found) throw badRequest(`action: there is no action ${word}`);
-    return found[0];
+    const result = auditResults.find((known) => auditCode(found[0], known).endsWith(letter ?? ' '));
+    return { action: found[0], ...(result ? { result } : {}) };
   });
 }
