@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TOTP } from 'otpauth';
 import { spawn } from 'node-pty';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { buildPages, describeBrowser, Person } from './stage/person.ts';
 import { Operator } from './stage/operator.ts';
 import { launcher, startServer, type Server } from './stage/server.ts';
 
+// Chromium on a busy machine takes its time.
+vi.setConfig({ testTimeout: 180_000 });
 const clerk = { email: 'clerk@example.com', password: 'a clerk who counts' };
 
 describeBrowser('people', (executable) => {
