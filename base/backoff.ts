@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 export interface BackoffOptions {
   /** First delay, ms. */
   readonly first: number;
@@ -30,13 +28,17 @@ export class Backoff {
 }
 
 /** Waits, or returns early (without throwing) when the signal aborts. True: the time was waited out. */
-export async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
-  if (signal.aborted) return false;
-  try {
-    await sleep(ms, undefined, { signal });
-    return true;
-  } catch (error) {
-    if (signal.aborted) return false;
-    throw error;
-  }
+export function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  if (signal.aborted) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const early = (): void => {
+      clearTimeout(timer);
+      resolve(false);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', early);
+      resolve(true);
+    }, ms);
+    signal.addEventListener('abort', early, { once: true });
+  });
 }

@@ -1,20 +1,22 @@
-export interface InboxOptions {
+export interface InboxOptions<T> {
   /** Size of what waits: above the first the source is to pause, below the second to go on. */
   readonly high: number;
   readonly low: number;
   readonly congested: (yes: boolean) => void;
+  /** The reader has been given it. */
+  readonly taken?: (item: T, size: number) => void;
 }
 
 /** What arrived and was not taken yet, in order, for one reader. Holds on to nothing after its end. */
 export class Inbox<T> implements AsyncIterable<T> {
-  readonly #options: InboxOptions;
+  readonly #options: InboxOptions<T>;
   readonly #items: { item: T; size: number }[] = [];
   #size = 0;
   #congested = false;
   #ended: 'no' | 'after the rest' | 'now' = 'no';
   #reader: ((result: IteratorResult<T, undefined>) => void) | undefined;
 
-  constructor(options: InboxOptions) {
+  constructor(options: InboxOptions<T>) {
     this.#options = options;
   }
 
@@ -24,6 +26,7 @@ export class Inbox<T> implements AsyncIterable<T> {
     if (reader) {
       this.#reader = undefined;
       reader({ value: item, done: false });
+      this.#options.taken?.(item, size);
       return;
     }
     this.#items.push({ item, size });
@@ -47,12 +50,14 @@ export class Inbox<T> implements AsyncIterable<T> {
     this.#reader = undefined;
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<T, undefined> {
-    for (;;) {
-      const next = await this.#take();
-      if (next.done) return;
-      yield next.value;
-    }
+  /** Above the one mark, and not yet below the other. */
+  get isCongested(): boolean {
+    return this.#congested;
+  }
+
+  /** No generator: it would put three turns of the promise queue between a message and its reader. */
+  [Symbol.asyncIterator](): AsyncIterator<T, undefined> {
+    return { next: () => this.#take() };
   }
 
   #take(): Promise<IteratorResult<T, undefined>> {
@@ -60,6 +65,7 @@ export class Inbox<T> implements AsyncIterable<T> {
     if (first) {
       this.#size -= first.size;
       if (this.#size < this.#options.low) this.#congest(false);
+      this.#options.taken?.(first.item, first.size);
       return Promise.resolve({ value: first.item, done: false });
     }
     if (this.#ended !== 'no') return Promise.resolve({ value: undefined, done: true });

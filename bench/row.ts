@@ -16,7 +16,7 @@ export interface Row {
 }
 
 /** Each `bench/NAME.ts` exports this as `run`. With `json`, nothing else may be written to standard output. */
-export type Bench = (options: { readonly json: boolean }) => Promise<readonly Row[]>;
+export type Bench = (options: { readonly json: boolean; readonly count?: number }) => Promise<readonly Row[]>;
 
 export function median(values: readonly number[]): number {
   return percentile(values, 50);

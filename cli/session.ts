@@ -1,10 +1,9 @@
 import { WebSocket, type ClientOptions, type RawData } from 'ws';
 import { CodedError, messageOf } from '#base/errors';
-import { Inbox } from '#base/inbox';
 import type { OperatorSession } from '#addon/cli';
-import { control, decode, encode, frameLimit, narrow, ProtoType, toFrame, unpack } from '#proto';
-import type { LooseMessage, Protocol, ProtoMsg } from '#proto';
-import { messageParser, parser } from '#proto/validate';
+import { extensionsHeader, frameLimit, hasExtension, openOperator, resumeExtension } from '#proto';
+import type { OperatorTimes, Protocol, SocketEvents } from '#proto';
+import { messageParser } from '#proto/validate';
 
 export interface OpenOptions {
   /** The server's address, `http(s)://…`; a path of it is kept, for servers behind a proxy. */
@@ -12,135 +11,85 @@ export interface OpenOptions {
   readonly token: string;
   readonly deviceId: string;
   readonly protocol: Protocol;
+  /** The session is to outlive a lost link. */
+  readonly resume?: boolean;
+  /** A session of somebody else at which to sit down. */
+  readonly join?: string;
   /** Certificates, an agent. */
   readonly client?: ClientOptions;
+  readonly times?: Partial<OperatorTimes>;
 }
 
 /** Between two pings, and how long a server may be silent, ms. */
 const pingEvery = 20_000;
 const deadAfter = 50_000;
-/** Bytes that wait for the network before `send` asks to wait, and after which it goes on. */
+/** Bytes that wait for the network before `send` asks to wait. */
 const full = 64 * 1024;
-const low = 16 * 1024;
 
 const utf8 = new TextDecoder();
-const errorBody = parser(control.messages.error.body);
 
-/** Opens the socket of one session; throws a CodedError that says what the server said. */
+/** Opens a session with a device; throws a CodedError that says what the server said. */
 export async function openSession<M>(options: OpenOptions): Promise<OperatorSession<M>> {
-  const socket = new WebSocket(socketUrl(options.server, options.deviceId), {
+  const session = await openOperator({
+    protocol: options.protocol,
+    parse: messageParser(options.protocol),
+    full,
+    dial: (sid, events) => dial(options, sid, events),
+    ...(options.times ? { times: options.times } : {}),
+  });
+  return session as unknown as OperatorSession<M>;
+}
+
+/** One socket of a session. */
+async function dial(options: OpenOptions, sid: string | undefined, events: SocketEvents): Promise<void> {
+  const url = socketUrl(options.server, options.deviceId);
+  const resume = options.resume === true && options.join === undefined;
+  if (sid !== undefined && resume) url.searchParams.set('session', sid);
+  if (options.join !== undefined) url.searchParams.set('join', options.join);
+  const socket = new WebSocket(url, {
     ...options.client,
-    headers: { Authorization: `Bearer ${options.token}` },
+    headers: {
+      Authorization: `Bearer ${options.token}`,
+      ...(resume || options.join !== undefined ? { [extensionsHeader]: resumeExtension } : {}),
+    },
     perMessageDeflate: false,
     // A mask guards browsers against what their pages send; here it would cost each byte a turn on both ends.
     generateMask: (mask: Buffer) => mask.fill(0),
     maxPayload: frameLimit,
     handshakeTimeout: 30_000,
   });
-  // Before it is open: the server's first frame may come in one piece with its answer.
-  const session = new SocketSession(socket, options.protocol);
+  const stopWatch = watch(socket);
+  let why = '';
+  let resumes = false;
+  socket.on('upgrade', ({ headers }) => (resumes = hasExtension(headers[extensionsHeader], resumeExtension)));
+  // With the event, not after it: the server's first frame may come in one piece with its answer.
+  socket.once('open', () =>
+    events.opened(
+      {
+        get buffered() {
+          return socket.bufferedAmount;
+        },
+        send: (frame) => socket.send(frame, () => events.written()),
+        close: (code) => closeSoon(socket, code),
+        pause: (yes) => (yes ? socket.pause() : socket.resume()),
+      },
+      resumes,
+    ),
+  );
+  socket.on('message', (data: RawData) => events.message(data as Buffer));
+  socket.on('error', (error) => (why = messageOf(error)));
+  socket.once('close', (code, reason) => {
+    stopWatch();
+    why = reason.toString() || why || (code === 1006 ? 'the server does not answer' : `closed with code ${code}`);
+    events.closed(code, new CodedError('connection', `connection lost: ${why}`));
+  });
   await opened(socket);
-  return session as unknown as OperatorSession<M>;
 }
 
-class SocketSession implements OperatorSession<LooseMessage> {
-  /** The server's name for it, known with the first frame. */
-  sid = '';
-  readonly userId = '';
-  readonly #socket: WebSocket;
-  readonly #protocol: Protocol;
-  readonly #parse: (frame: ProtoMsg) => LooseMessage;
-  readonly #ending = new AbortController();
-  readonly #inbox: Inbox<LooseMessage>;
-  #waiting: (() => void)[] = [];
-
-  constructor(socket: WebSocket, protocol: Protocol) {
-    this.#socket = socket;
-    this.#protocol = protocol;
-    this.#parse = messageParser(protocol);
-    this.#inbox = new Inbox({
-      high: 1024 * 1024,
-      low: 256 * 1024,
-      congested: (yes) => (yes ? socket.pause() : socket.resume()),
-    });
-    const stopWatch = watch(socket);
-    socket.on('message', (data: RawData) => this.#receive(data as Buffer));
-    socket.on('error', (error) => this.#end(new CodedError('connection', `connection lost: ${messageOf(error)}`)));
-    socket.once('close', (code, reason) => {
-      stopWatch();
-      const why = reason.toString() || (code === 1006 ? 'the server does not answer' : `closed with code ${code}`);
-      this.#end(new CodedError('connection', `connection lost: ${why}`));
-    });
-  }
-
-  get signal(): AbortSignal {
-    return this.#ending.signal;
-  }
-
-  send(message: LooseMessage): boolean {
-    if (this.signal.aborted) return false;
-    this.#socket.send(encode(toFrame(this.#protocol, message, this.sid)), this.#written);
-    return this.#socket.bufferedAmount < full;
-  }
-
-  drained(): Promise<void> {
-    if (this.signal.aborted || this.#socket.bufferedAmount < full) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  [Symbol.asyncIterator](): AsyncIterator<LooseMessage> {
-    return this.#inbox[Symbol.asyncIterator]();
-  }
-
-  close(): void {
-    this.#end(new CodedError('closed', 'closed'));
-    this.#socket.resume();
-    this.#socket.close(1000);
-    setTimeout(() => this.#socket.terminate(), 1000).unref();
-  }
-
-  onLink(): () => void {
-    return () => {};
-  }
-
-  #receive(data: Buffer): void {
-    try {
-      const frame = decode(data);
-      const { proto, sid } = frame.hdr;
-      if (sid) this.sid = sid;
-      if (proto === ProtoType.Control) this.#control(frame);
-      else if (proto === this.#protocol.number) this.#inbox.push(this.#parse(frame), data.length);
-    } catch (error) {
-      this.#end(new CodedError('invalid_frame', `the server sent what is no message: ${messageOf(error)}`));
-      this.#socket.close(1007);
-    }
-  }
-
-  #control({ hdr, body }: ProtoMsg): void {
-    if (hdr.typ === 'ping') this.#socket.send(encode(toFrame(control, { typ: 'pong' }, this.sid)));
-    if (hdr.typ !== 'error') return;
-    const { err, close, msgproto } = errorBody(body && narrow(unpack(body)));
-    // What is said of our own protocol (it is off on the device, it is not ours to use) no message of it will answer.
-    if (close || msgproto === this.#protocol.number) this.#end(new CodedError(close ? 'device' : 'refused', err));
-  }
-
-  readonly #written = (): void => {
-    if (this.#waiting.length > 0 && this.#socket.bufferedAmount <= low) this.#release();
-  };
-
-  /** What has arrived may still be read: a shell's last words come before the loss of the link. */
-  #end(reason: CodedError): void {
-    if (this.signal.aborted) return;
-    this.#ending.abort(reason);
-    this.#inbox.finish();
-    this.#release();
-  }
-
-  #release(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const resolve of waiting) resolve();
-  }
+function closeSoon(socket: WebSocket, code: number): void {
+  socket.resume();
+  socket.close(code);
+  setTimeout(() => socket.terminate(), 1000).unref();
 }
 
 function socketUrl(server: string | URL, deviceId: string): URL {
@@ -156,6 +105,7 @@ function opened(socket: WebSocket): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('open', resolve);
     socket.once('error', (error) => reject(new CodedError('connection', messageOf(error), { cause: error })));
+    socket.once('close', () => reject(new CodedError('connection', 'the connection was broken off')));
     socket.once('unexpected-response', (request, response) => {
       const chunks: Buffer[] = [];
       let size = 0;
@@ -177,8 +127,11 @@ function refusal(status: number, body: string): CodedError {
     // No JSON, as a proxy in between answers: the status must do.
   }
   const codes: Readonly<Record<number, string>> = { 401: 'unauthorized', 403: 'forbidden', 404: 'not_found' };
-  return new CodedError(codes[status] ?? 'refused', text);
+  // A proxy whose server restarts, or one that has too much to do: later it may be otherwise.
+  return new CodedError(codes[status] ?? (passing.has(status) ? 'connection' : 'refused'), text);
 }
+
+const passing = new Set([408, 429, 500, 502, 503, 504]);
 
 /** Pings, and gives up a server that is silent. */
 function watch(socket: WebSocket): () => void {

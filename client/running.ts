@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { CodedError } from '#base/errors';
+import { bootId } from './boot.ts';
 import { writeDurably } from './durable.ts';
 
 /**
@@ -44,10 +45,9 @@ function livingProcess(file: string): number | undefined {
 /** What tells a process from all others that ever had its number: the boot, and its start in clock ticks since then. */
 function birthOf(pid: number): string | undefined {
   try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     // The name in parentheses may hold blanks; after it the start time is the 20th field.
     const start = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19];
-    return start === undefined ? undefined : `${boot}:${start}`;
+    return start === undefined ? undefined : `${bootId()}:${start}`;
   } catch {
     return undefined;
   }

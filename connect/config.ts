@@ -7,15 +7,25 @@ import { parser } from '#proto/validate';
 export const configFile = '/etc/mender/mender-connect.conf';
 export const fallbackFile = '/var/lib/mender/mender-connect.conf';
 
-/** Add-ons of ours, unless the configuration says which. */
-export const builtIn: readonly string[] = ['terminal', 'file-transfer', 'port-forward', 'client-control'];
-
 /** What the daemon itself reads; each add-on has a schema of its own for the rest. */
 const Config = Type.Object({
   User: Type.String({ default: '', maxLength: 256 }),
   ShellCommand: Type.String({ default: '/bin/sh', maxLength: 4096 }),
-  /** Ours: add-ons by name; that of a third party by the name of its package. */
-  Addons: Type.Array(Type.String({ minLength: 1, maxLength: 214 }), { default: [...builtIn], maxItems: 64 }),
+  /** PEM file with CA certificates to believe besides those of the system; the reference has left it to its client. */
+  ServerCertificate: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
+  /** Ours; Mender's keys of this section belong to the terminal. */
+  Sessions: Type.Object(
+    {
+      /** Seconds for which a session waits for a lost link, its person's or the device's; 0: none does. */
+      ResumeWithin: Type.Integer({ minimum: 0, maximum: 7 * 24 * 3600, default: 600 }),
+      /** Bytes that one session, and all together, keep until they have arrived at the other end. */
+      ResumeBuffer: Type.Integer({ minimum: 64 * 1024, maximum: 1 << 30, default: 4 * 1024 * 1024 }),
+      ResumeMemory: Type.Integer({ minimum: 64 * 1024, maximum: 1 << 30, default: 16 * 1024 * 1024 }),
+    },
+    { default: {} },
+  ),
+  /** Ours: add-ons by name, that of a third party by the name of its package; absent: all of ours. */
+  Addons: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 214 }), { maxItems: 64 })),
 });
 
 export type Settings = Readonly<Record<string, unknown>>;
@@ -28,7 +38,7 @@ export interface ConnectConfig extends Static<typeof Config> {
 }
 
 /** Mender's keys that mean nothing since its client does the TLS. */
-const retired = ['ServerURL', 'Servers', 'ClientProtocol', 'HttpsClient', 'SkipVerify', 'ServerCertificate'];
+const retired = ['ServerURL', 'Servers', 'ClientProtocol', 'HttpsClient', 'SkipVerify'];
 
 const parse = parser(Config, 'invalid_config');
 

@@ -1,7 +1,14 @@
 import { WebSocket, type ClientOptions } from 'ws';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import { extensionsHeader, flowExtension, framesExtension, hasExtension, largeFrameLimit } from '#proto';
+import {
+  extensionsHeader,
+  flowExtension,
+  framesExtension,
+  hasExtension,
+  largeFrameLimit,
+  resumeExtension,
+} from '#proto';
 import type { Authorization } from './token.ts';
 
 export const socketPath = '/api/devices/v1/deviceconnect/connect';
@@ -21,9 +28,11 @@ export interface LinkOptions {
   /** It came up or went down, or there is room again after `send` was false. */
   readonly changed: () => void;
   readonly log: Log;
+  /** Sessions may outlive this link (`resumeExtension`). */
+  readonly resume: boolean;
   readonly times?: Partial<LinkTimes>;
-  /** How to reach the network: a proxy's agent, certificates. */
-  readonly client?: ClientOptions;
+  /** How to reach this server: a proxy's agent, certificates. Throws for a proxy that is none. */
+  readonly dial?: (server: URL) => ClientOptions;
 }
 
 /**
@@ -31,7 +40,6 @@ export interface LinkOptions {
  * sides agreed on. Beyond it the socket closes with 1009 (B-16).
  */
 const readLimit = largeFrameLimit;
-const extensions = [flowExtension, framesExtension].join(', ');
 /** Bytes that wait for the kernel: from here on the sources pause, and go on below the other. */
 const full = 64 * 1024;
 const low = 16 * 1024;
@@ -92,15 +100,17 @@ export class Link {
   /** Connects and stays until the link is lost or the signal aborts; gives back for how long it was up, ms. */
   async hold(authorization: Authorization, signal: AbortSignal): Promise<{ upFor: number; retryAfter?: number }> {
     if (signal.aborted) return { upFor: 0 };
-    const { log, changed } = this.#options;
+    const { log, changed, resume } = this.#options;
+    const extensions = [flowExtension, framesExtension, ...(resume ? [resumeExtension] : [])];
     const over = Promise.withResolvers<void>();
     let opened = 0;
     let retryAfter: number | undefined;
     let socket: WebSocket;
     try {
-      socket = new WebSocket(socketUrl(authorization.serverUrl), {
-        ...this.#options.client,
-        headers: { Authorization: `Bearer ${authorization.token}`, [extensionsHeader]: extensions },
+      const url = socketUrl(authorization.serverUrl);
+      socket = new WebSocket(url, {
+        ...this.#options.dial?.(url),
+        headers: { Authorization: `Bearer ${authorization.token}`, [extensionsHeader]: extensions.join(', ') },
         // An offer of compression makes the proxy of Mender's 3.x client fail with 503 (§1.1).
         perMessageDeflate: false,
         // A mask guards browsers against what their pages send; here it would cost each byte a turn on both ends.
@@ -110,7 +120,7 @@ export class Link {
         followRedirects: false,
       });
     } catch (error) {
-      log.error('server URL not usable', { url: authorization.serverUrl, error: messageOf(error) });
+      log.error('server not reachable', { url: authorization.serverUrl, error: messageOf(error) });
       return { upFor: 0 };
     }
     const stopWatch = this.#watch(socket);

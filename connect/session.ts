@@ -2,6 +2,7 @@ import { CodedError } from '#base/errors';
 import { Inbox } from '#base/inbox';
 import type { Session } from '#addon/device';
 import { encode, toFrame, type LooseMessage, type Protocol } from '#proto';
+import type { Line } from './line.ts';
 
 /** Bytes of messages that an add-on has not taken yet: above the first its peer is asked to pause. */
 const inbox = { high: 1024 * 1024, low: 256 * 1024 };
@@ -24,6 +25,9 @@ export class AddonSession implements Session<LooseMessage> {
   readonly userId: string;
   readonly protocol: Protocol;
   readonly #host: SessionHost;
+  /** Of a session that may resume; else what waits for the link waits here. */
+  readonly #line: Line | undefined;
+  readonly #links = new Set<(up: boolean) => void>();
   readonly #ending = new AbortController();
   readonly #inbox: Inbox<LooseMessage>;
   readonly #outbox: Uint8Array[] = [];
@@ -31,8 +35,9 @@ export class AddonSession implements Session<LooseMessage> {
   #paused = false;
   #waiting: (() => void)[] = [];
 
-  constructor(host: SessionHost, protocol: Protocol, sid: string, userId: string) {
+  constructor(host: SessionHost, protocol: Protocol, sid: string, userId: string, line?: Line) {
     this.#host = host;
+    this.#line = line;
     this.protocol = protocol;
     this.sid = sid;
     this.userId = userId;
@@ -45,13 +50,24 @@ export class AddonSession implements Session<LooseMessage> {
 
   send(message: LooseMessage): boolean {
     if (this.signal.aborted) return false;
+    if (this.#line) return this.#number(this.#line, message);
     const frame = encode(toFrame(this.protocol, message, this.sid));
     if (this.#open) return this.#host.write(frame);
     this.#outbox.push(frame);
     this.#outboxSize += frame.length;
-    if (this.#outboxSize > outboxLimit)
-      this.end(new CodedError('overflow', 'the add-on sends more than the link takes'));
+    if (this.#outboxSize > outboxLimit) this.#overflow();
     return false;
+  }
+
+  #number(line: Line, message: LooseMessage): boolean {
+    const frame = toFrame(this.protocol, message, this.sid);
+    line.send(encode({ ...frame, hdr: { ...frame.hdr, seq: line.seq } }));
+    if (line.overfull) this.#overflow();
+    return line.roomy;
+  }
+
+  #overflow(): void {
+    this.end(new CodedError('overflow', 'the add-on sends more than the link takes'));
   }
 
   drained(): Promise<void> {
@@ -61,6 +77,21 @@ export class AddonSession implements Session<LooseMessage> {
 
   [Symbol.asyncIterator](): AsyncIterator<LooseMessage> {
     return this.#inbox[Symbol.asyncIterator]();
+  }
+
+  onLink(listener: (up: boolean) => void): () => void {
+    this.#links.add(listener);
+    return () => this.#links.delete(listener);
+  }
+
+  /** What has come was not taken yet, and more is not wanted. */
+  get behind(): boolean {
+    return this.#inbox.isCongested;
+  }
+
+  /** The person is away, or back. */
+  linked(up: boolean): void {
+    for (const listener of this.#links) listener(up);
   }
 
   /** A message of the peer; `size` in bytes. */
@@ -89,10 +120,12 @@ export class AddonSession implements Session<LooseMessage> {
     this.#ending.abort(reason);
     this.#inbox.end();
     this.#outbox.length = 0;
+    this.#links.clear();
     this.#release();
   }
 
   get #open(): boolean {
+    if (this.#line) return this.#line.roomy;
     return this.#outbox.length === 0 && !this.#paused && this.#host.ready;
   }
 

@@ -13,6 +13,7 @@ import {
 } from '#proto';
 import { parser } from '#proto/validate';
 import type { LoadedAddon } from './addons.ts';
+import { Line, type Kept, type ResumeLimits } from './line.ts';
 import { AddonSession, type SessionHost } from './session.ts';
 import { Stalls } from './stalls.ts';
 import type { Wire } from './wire.ts';
@@ -34,8 +35,12 @@ const sessionLimit = 1024;
 interface Entry {
   readonly sid: string;
   readonly members: Map<number, AddonSession>;
+  /** It may resume. */
+  line: Line | undefined;
   /** Its peer knows the control protocol, or should: it is asked when it is silent. */
   watched: boolean;
+  /** An add-on was asked for. */
+  served: boolean;
   heard: number;
   asked: boolean;
   timer: NodeJS.Timeout | undefined;
@@ -43,6 +48,9 @@ interface Entry {
 
 const openBody = parser(control.messages.open.body);
 const errorBody = parser(control.messages.error.body);
+const attachBody = parser(control.messages.attach.body);
+const ackBody = parser(control.messages.ack.body);
+const suspendBody = parser(control.messages.suspend.body);
 
 /**
  * The sessions of this device: gives each message to the add-on that speaks its protocol, answers the control
@@ -56,11 +64,20 @@ export class Sessions implements SessionHost {
   readonly #entries = new Map<string, Entry>();
   readonly #serving = new Set<Promise<void>>();
   readonly #stalls: Stalls;
+  readonly #resume: ResumeLimits;
+  readonly #kept: Kept = { bytes: 0 };
 
-  constructor(addons: readonly LoadedAddon[], wire: Wire, log: Log, times: Partial<SessionTimes> = {}) {
+  constructor(
+    addons: readonly LoadedAddon[],
+    wire: Wire,
+    log: Log,
+    resume: ResumeLimits,
+    times: Partial<SessionTimes> = {},
+  ) {
     this.#addons = new Map(addons.flatMap((addon) => (addon.speaks ? [[addon.speaks.protocol.number, addon]] : [])));
     this.#wire = wire;
     this.#log = log;
+    this.#resume = resume;
     this.#times = { ...defaults, ...times };
     this.#stalls = new Stalls(wire, this.#times.stall, (session) => this.#stalled(session));
   }
@@ -80,17 +97,24 @@ export class Sessions implements SessionHost {
   /** The link came, went, or has room again. */
   room(): void {
     const { up } = this.#wire;
-    for (const entry of this.#entries.values())
+    for (const entry of this.#entries.values()) {
+      if (!up && entry.line) this.#suspend(entry);
+      entry.line?.pump();
       for (const session of entry.members.values()) {
         // A pause was asked for on a link that is gone, and nobody would take it back.
         if (!up) session.paused = false;
         session.room();
       }
+    }
   }
 
   /** Ends all of them: the device has lost its authorization, or the daemon stops. */
   endAll(why: string): void {
-    for (const entry of this.#entries.values()) this.#end(entry, new CodedError('ended', why));
+    for (const entry of this.#entries.values()) {
+      // Its person would wait for the device to come back.
+      if (entry.line) this.#deny(entry.sid, why);
+      this.#end(entry, new CodedError('ended', why));
+    }
   }
 
   /** Resolves when every add-on has put away what its sessions had. */
@@ -118,6 +142,8 @@ export class Sessions implements SessionHost {
     }
     const entry = this.#entry(sid, known, !addon.half.keepsAlive);
     if (!entry) return this.#error(frame, `too many sessions, at most ${sessionLimit}`);
+    const { seq } = frame.hdr;
+    if (entry.line && seq !== undefined && !entry.line.accept(seq, frame.body?.length ?? 0)) return;
     const session = entry.members.get(frame.hdr.proto) ?? this.#serve(entry, addon, frame);
     session.push(message, (frame.body?.length ?? 0) + 64);
   }
@@ -132,9 +158,16 @@ export class Sessions implements SessionHost {
 
   #serve(entry: Entry, addon: LoadedAddon, { hdr }: ProtoMsg): AddonSession {
     const user = hdr.props?.['user_id'];
-    const session = new AddonSession(this, addon.speaks!.protocol, entry.sid, typeof user === 'string' ? user : '');
+    const session = new AddonSession(
+      this,
+      addon.speaks!.protocol,
+      entry.sid,
+      typeof user === 'string' ? user : '',
+      entry.line,
+    );
     entry.members.set(hdr.proto, session);
     this.#log.info('session opened', { sid: entry.sid, addon: addon.id, user: session.userId });
+    entry.served = true;
     session.signal.addEventListener('abort', () => {
       entry.members.delete(hdr.proto);
       this.#settle(entry);
@@ -174,7 +207,17 @@ export class Sessions implements SessionHost {
         return;
       case 'pause':
       case 'resume':
+        if (known?.line) known.line.paused = frame.hdr.typ === 'pause';
         for (const session of known?.members.values() ?? []) session.paused = frame.hdr.typ === 'pause';
+        return;
+      case 'attach':
+        return this.#attach(frame, sid, known);
+      case 'ack':
+        if (known?.line) known.line.acknowledge(bodyOf(frame, ackBody).received);
+        if (known) this.#settle(known);
+        return;
+      case 'suspend':
+        if (known?.line) this.#suspend(known, bodyOf(frame, suspendBody).within);
         return;
       case 'error':
         return this.#peerError(frame, known);
@@ -203,6 +246,71 @@ export class Sessions implements SessionHost {
     this.#wire.send(encode(toFrame(control, { typ: 'accept', body: { version: controlVersion, protocols } }, sid)));
   }
 
+  /** A session that may resume begins, or goes on. */
+  #attach(frame: ProtoMsg, sid: string, known: Entry | undefined): void {
+    const { received, fresh } = bodyOf(frame, attachBody);
+    const user = frame.hdr.props?.['user_id'];
+    const userId = typeof user === 'string' ? user : '';
+    if (!known && !fresh) return this.#deny(sid, 'the device does not have this session any more');
+    if (known && known.line?.userId !== userId) return this.#deny(sid, "this session is somebody else's");
+    const entry = this.#entry(sid, known, false);
+    if (!entry) return this.#deny(sid, `too many sessions, at most ${sessionLimit}`);
+    const line = (entry.line ??= this.#line(entry, userId));
+    const again = known !== undefined;
+    let mine: number;
+    try {
+      mine = line.attach(received);
+    } catch (error) {
+      this.#deny(sid, messageOf(error));
+      return this.#end(entry, new CodedError('lost', messageOf(error)));
+    }
+    this.#heard(entry);
+    const body = { received: mine, within: line.within };
+    this.#wire.send(encode(toFrame(control, { typ: 'attached', body }, sid)));
+    if (again) this.#log.info('session resumed', { sid });
+    line.pump();
+    for (const session of entry.members.values()) {
+      session.linked(true);
+      session.paused = false;
+      if (session.behind) this.#stalls.set(session, true);
+    }
+    this.#settle(entry);
+  }
+
+  #line(entry: Entry, userId: string): Line {
+    const { sid } = entry;
+    return new Line(
+      {
+        ready: () => this.#wire.ready,
+        write: (written) => this.#wire.send(written),
+        acknowledge: (received) =>
+          void this.#wire.send(encode(toFrame(control, { typ: 'ack', body: { received } }, sid))),
+        changed: () => {
+          for (const session of entry.members.values()) session.room();
+        },
+        over: (reason) => {
+          this.#deny(sid, reason.message);
+          this.#end(entry, reason);
+        },
+      },
+      userId,
+      this.#resume,
+      this.#kept,
+    );
+  }
+
+  #suspend(entry: Entry, within?: number): void {
+    const was = entry.line?.attached;
+    entry.line?.suspend(within);
+    if (!was) return;
+    this.#log.info('session away', { sid: entry.sid });
+    for (const session of entry.members.values()) session.linked(false);
+  }
+
+  #deny(sid: string, err: string): void {
+    this.#say(sid, { err, close: true });
+  }
+
   #peerError(frame: ProtoMsg, known: Entry | undefined): void {
     try {
       const { err, close } = errorBody(frame.body && narrow(unpack(frame.body)));
@@ -220,7 +328,16 @@ export class Sessions implements SessionHost {
       return known;
     }
     if (this.#entries.size >= sessionLimit) return undefined;
-    const entry: Entry = { sid, members: new Map(), watched, heard: performance.now(), asked: false, timer: undefined };
+    const entry: Entry = {
+      sid,
+      members: new Map(),
+      line: undefined,
+      watched,
+      served: false,
+      heard: performance.now(),
+      asked: false,
+      timer: undefined,
+    };
     this.#entries.set(sid, entry);
     this.#arm(entry);
     return entry;
@@ -242,7 +359,8 @@ export class Sessions implements SessionHost {
   #look(entry: Entry): void {
     const silence = performance.now() - entry.heard;
     const { ask, end } = this.#times;
-    const own = [...entry.members.keys()].some((number) => this.#addons.get(number)?.half.keepsAlive);
+    const away = entry.line && (!entry.line.attached || entry.members.size === 0);
+    const own = away || [...entry.members.keys()].some((number) => this.#addons.get(number)?.half.keepsAlive);
     if (own) entry.heard = performance.now();
     else if (silence >= end - 1) {
       this.#say(entry.sid, { err: 'session timeout', close: true });
@@ -257,6 +375,8 @@ export class Sessions implements SessionHost {
   /** An add-on is through with an entry. With the last of those that watch their peers themselves it is over. */
   #settle(entry: Entry): void {
     if (entry.members.size > 0 || this.#entries.get(entry.sid) !== entry) return;
+    // Nothing was asked for yet, or the last words have not arrived.
+    if (entry.line && !(entry.served && entry.line.empty)) return;
     if (!entry.watched) return this.#end(entry, new CodedError('done', 'the add-on has ended the session'));
     this.#heard(entry);
     this.#arm(entry);
@@ -264,6 +384,7 @@ export class Sessions implements SessionHost {
 
   #end(entry: Entry, reason: CodedError): void {
     clearTimeout(entry.timer);
+    entry.line?.end();
     this.#entries.delete(entry.sid);
     for (const session of entry.members.values()) session.end(reason);
     this.#log.info('session ended', { sid: entry.sid, reason: reason.message });
@@ -294,4 +415,9 @@ export class Sessions implements SessionHost {
   #say(sid: string, body: Record<string, unknown>): void {
     this.#wire.send(encode(toFrame(control, { typ: 'error', body }, sid)));
   }
+}
+
+/** The structure in a body; throws `invalid_message`. */
+function bodyOf<T>({ body }: ProtoMsg, parse: (value: unknown) => T): T {
+  return parse(body && narrow(unpack(body)));
 }

@@ -10,6 +10,8 @@ export interface ProtoHeader {
   readonly sid?: string;
   /** Values keep their wire width: an int64 of the wire is a bigint here, and travels on as int64. */
   readonly props?: Readonly<Record<string, unknown>>;
+  /** Ours: the number of a message in a session that may resume (`resume.ts`). Stock peers never get one. */
+  readonly seq?: number;
 }
 
 /** One frame of the session socket (`connect-protocol.md` §2): a header and opaque bytes. */
@@ -68,12 +70,13 @@ export function unpack(bytes: Uint8Array): unknown {
 
 /** The bytes of a frame. Empty `typ`, `sid`, `props` and `body` are left out, never nil (item A-2). */
 export function encode(message: ProtoMsg): Uint8Array {
-  const { proto, typ, sid, props } = message.hdr;
+  const { proto, typ, sid, props, seq } = message.hdr;
   const { body } = message;
   const hdr: Record<string, unknown> = { proto };
   if (typ) hdr['typ'] = typ;
   if (sid) hdr['sid'] = sid;
   if (props && hasKeys(props)) hdr['props'] = props;
+  if (seq !== undefined) hdr['seq'] = seq;
   if (!body || body.length === 0) return encoder.encode({ hdr });
   return body.length < large ? encoder.encode({ hdr, body }) : withBody(encoder.encode({ hdr }), body);
 }
@@ -112,11 +115,13 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
 export function decode(bytes: Uint8Array): ProtoMsg {
   const value = unpack(bytes);
   if (!isMap(value) || !isMap(value['hdr'])) throw new CodedError('invalid_frame', 'no hdr map');
-  const { proto, typ, sid, props } = value['hdr'];
+  const { proto, typ, sid, props, seq } = value['hdr'];
   const number = typeof proto === 'bigint' ? Number(proto) : proto;
   if (typeof number !== 'number' || !Number.isInteger(number) || number < 0 || number > 0xffff)
     throw new CodedError('invalid_frame', 'hdr.proto is no uint16');
-  const hdr: { proto: number; typ?: string; sid?: string; props?: Record<string, unknown> } = { proto: number };
+  const hdr: { proto: number; typ?: string; sid?: string; props?: Record<string, unknown>; seq?: number } = {
+    proto: number,
+  };
   const type = text(typ, 'typ');
   const session = text(sid, 'sid');
   const properties = map(props);
@@ -124,6 +129,7 @@ export function decode(bytes: Uint8Array): ProtoMsg {
   if (type !== undefined) hdr.typ = type;
   if (session !== undefined) hdr.sid = session;
   if (properties !== undefined) hdr.props = properties;
+  if (seq !== undefined && seq !== null) hdr.seq = count(seq);
   return body === undefined ? { hdr } : { hdr, body };
 }
 
@@ -137,6 +143,12 @@ function map(value: unknown): Record<string, unknown> | undefined {
   if (value === undefined || value === null) return undefined;
   if (!isMap(value)) throw new CodedError('invalid_frame', 'hdr.props is no map');
   return hasKeys(value) ? value : undefined;
+}
+
+function count(value: unknown): number {
+  const number = typeof value === 'bigint' ? Number(value) : value;
+  if (typeof number === 'number' && Number.isSafeInteger(number) && number > 0) return number;
+  throw new CodedError('invalid_frame', 'hdr.seq is no count');
 }
 
 function bodyOf(value: unknown): Uint8Array | undefined {

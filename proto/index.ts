@@ -3,3 +3,5 @@ export * from './envelope.ts';
 export * from './protocol.ts';
 export * from './control.ts';
 export * from './window.ts';
+export * from './resume.ts';
+export * from './operator.ts';

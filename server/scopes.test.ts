@@ -166,6 +166,11 @@ function filled(path: string, kind: string, mine: boolean): string {
 const asked: Record<string, unknown> = {
   'POST /api/management/v2/devauth/devices/search': {},
   'POST /api/management/v2/inventory/filters/search': {},
+  'POST /api/management/v2alpha1/inventory/identities/search': {
+    scope: 'identity',
+    name: 'mac',
+    value_prefix: 'mac-',
+  },
   get 'POST /api/management/v1/deployments/deployments/statistics/list'() {
     return { deployment_ids: Object.values(deployments) };
   },

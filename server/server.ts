@@ -1,14 +1,17 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import { join } from 'node:path';
 import type { Route } from './http/route.ts';
+import type { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { ProtoType } from '#proto';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
-import { builtIn, loadAddons } from './addons.ts';
+import { loadAddons } from './addons.ts';
 import { createApp } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
+import { Room } from './artifacts/room.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
 import { storageUsage } from './artifacts/store.ts';
 import { AuditLog } from './audit/audit.ts';
@@ -34,10 +37,18 @@ import { noMeter } from './http/meter.ts';
 import { addressOf, hostOf } from './http/proxies.ts';
 import { RateLimits } from './http/rate.ts';
 import { quickly } from './http/quick.ts';
+import { siteLabel, siteOrigin } from './http/sites.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
+import { identitySearchRoute } from './inventory/identity-search.ts';
+import { Groups } from './inventory/groups.ts';
+import { filterRoutes, ownGroupRoutes } from './inventory/own-group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
+import { Deliveries } from './iot-manager/deliveries.ts';
+import { Integrations } from './iot-manager/integrations.ts';
+import { Outbound } from './iot-manager/outbound.ts';
+import { iotManagerRoutes } from './iot-manager/routes.ts';
 import { tagRoutes, tagVersion } from './inventory/tags.ts';
 import { placesOf } from './live/places.ts';
 import { liveSockets } from './live/socket.ts';
@@ -49,6 +60,9 @@ import { LocalBus } from './relay/bus.ts';
 import { deviceOf, personOf } from './relay/people.ts';
 import { createRelay } from './relay/relay.ts';
 import { sessionRoutes } from './relay/routes.ts';
+import { playbackUpgrade } from './recordings/playback.ts';
+import { Recordings } from './recordings/recordings.ts';
+import { recordingRoutes } from './recordings/routes.ts';
 import { referenceRoutes } from './reference/routes.ts';
 import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
@@ -77,11 +91,13 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
+/** For people to come back to sessions that were open when the server stopped, ms. */
+const sessionPatience = 15 * 60_000;
 /** Of the API's description; the package's own version says what is installed. */
 const version = '1';
 
 /** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
-export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
+export async function startServer(config: ServerConfig, log: Log, blame?: Blame): Promise<RunningServer> {
   const tls = config.tls && (await Certificate.open(config.tls));
   const server = makeServer(tls);
   const db = await openStore(config.data, config.database);
@@ -94,8 +110,10 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const tokens = new DeviceTokens(db, keys);
     const presence = new Presence(db, live);
     const inventory = new Inventory(db, live, (deviceIds) => standing.devicesMoved(deviceIds));
+    const groups = new Groups(db, inventory);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
     const rates = new RateLimits(config.rates);
+    const recordings = new Recordings(db, config.data, config.recordings, log);
     const bus = new LocalBus();
     const relay = createRelay({
       bus,
@@ -105,7 +123,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         rates.take({ kind: 'device', id: found.deviceId });
         return found;
       },
-      authorizeUser: (req, deviceId) => personOf(req, deviceId, verify, db),
+      authorizeUser: (req, deviceId) =>
+        personOf(req, deviceId, verify, db, (proto) => addons.speaker(proto)?.sessions ?? 'sessions:terminal'),
+      speaker: (proto) => addons.speaker(proto),
       addressOf: (req) => addressOf(req, config.trust),
       hostOf: (req) => hostOf(req, config.trust),
       onConnected: (id, connection) => void presence.connected(id, connection).catch(failed('presence not written')),
@@ -115,8 +135,17 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         await sessionAudit.write(event);
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
       },
+      joined: (event) => sessionAudit.joined(event),
+      recall: (sid) => sessionAudit.recall(sid),
+      record: (session) => recordings.begin(session),
     });
-    const standing = new Standing({ db, live, relay, logins: () => logins });
+    const standing = new Standing({
+      db,
+      live,
+      relay,
+      logins: () => logins,
+      revoked: (userId, tokenId) => addons.revoked(userId, tokenId),
+    });
     const roles = new Roles(db);
     const policies = new Policies(db);
     const logins = new Logins({ db, keys, roles, policies }, (userId, tokenIds) =>
@@ -134,24 +163,35 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       await retention.run();
     };
     const retention = new Retention(db, audit, policies, log);
+    const outbound = new Outbound(config.webhookNetworks);
+    const deliveries = new Deliveries(db, log, outbound);
+    const integrations = new Integrations(db, () => deliveries.wake());
     const register = new Register(db);
     const accessTokens = new AccessTokens(db, keys, logins);
     const devices = new Devices(db, live, {
       revoked(deviceId) {
+        integrations.committed();
         tokens.forget(deviceId);
         relay.disconnectDevice(deviceId, 'no longer accepted');
       },
+      statusChanged: (trx, deviceId, status) => integrations.statusChanged(trx, deviceId, status),
       async decommissioned(deviceId) {
         await decommissionDevice({ db, live }, deviceId);
         await addons.decommissioned(deviceId);
+        await integrations.decommissioned(deviceId);
       },
     });
     const activity = new Activity({ alone: !onPostgres(db) });
-    const addons = await loadAddons(builtIn, {
+    const addons = await loadAddons({
+      names: config.addons,
+      beside: config.addonsBeside,
+      blame,
       bus,
       db,
       log,
       hasDevice: (id) => register.has(id),
+      refuses: (stand) => standing.why(stand),
+      siteOrigin: (label, req) => siteOrigin(label, req, config),
       async deployConfiguration(deviceId, values) {
         const id = await deployConfiguration({ db, live, activity }, deviceId, values);
         // One that is not connected finds it at its next poll.
@@ -162,6 +202,11 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     await presence.reset();
     retention.start();
     await sessionAudit.recover();
+    const started = new Date();
+    const lateness = setTimeout(() => {
+      const open = (sid: string): boolean => relay.sessions().some((session) => session.sid === sid);
+      void sessionAudit.giveUp(open, started).catch(failed('lost sessions not closed'));
+    }, sessionPatience).unref();
     await devices.resume();
     const blobs = await openFolder(join(config.data, 'artifacts'));
     const orphans = await removeOrphans(db, blobs);
@@ -174,9 +219,14 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       log,
       linkSecret: keys.linkSecret,
       publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
+      room: new Room(db, config.storageLimit),
       limits: { artifactSize: config.artifactLimit },
       acceptedDevices: (scope) => register.accepted(scope),
-      devicesOfGroup: (group) => inventory.acceptedMembers(group),
+      devicesOfGroup: (group) => groups.accepted(group),
+      devicesOfFilter: async (id) => {
+        const filter = await groups.filter(id);
+        return { filter, devices: await inventory.accepted(filter.terms) };
+      },
     };
 
     const readiness = new Readiness({ db, blobs, log, minFree: config.minFree });
@@ -194,12 +244,17 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
       ...groupRoutes(inventory),
+      identitySearchRoute(inventory),
+      ...ownGroupRoutes(groups, inventory),
+      ...filterRoutes(groups, inventory),
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay, db),
+      ...recordingRoutes(recordings),
       ...addons.routes,
       ...artifactRoutes(deployments),
       ...deploymentRoutes(deployments),
+      ...iotManagerRoutes(integrations, outbound, (id) => register.has(id)),
       ...referenceRoutes(() => routes, version),
     ];
     const metrics = config.metrics && {
@@ -209,8 +264,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         rates,
         devicesConnected: () => count(bus.devices()),
         sessionsOpen: () => count(bus.sessions()),
-        artifactBytes: () => storageUsage(db, 'all'),
+        artifactBytes: () => storageUsage(db),
         bytesFree: () => blobs.free(),
+        webhooks: deliveries.counts,
         certificateEnds: () => tls?.certificate.ends,
       }),
     };
@@ -223,14 +279,31 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       audit: (record) => audit.record(record),
     };
     const app = createApp(routes, frame, log, { trust: config.trust, webFolder: webFolder() });
-    server.on('request', inTime(quickly(routes, frame, (req, res) => void app(req, res))));
+    const answer = inTime(quickly(routes, frame, (req, res) => void app(req, res)));
+    const site = (req: IncomingMessage): string | undefined => siteLabel(hostOf(req, config.trust), config.pagesDomain);
+    server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+      const label = site(req);
+      if (label === undefined || !addons.sites.request(label, req, res)) answer(req, res);
+    });
+    const ending = new AbortController();
+    const playback = playbackUpgrade({
+      recordings,
+      verify,
+      hostOf: (req) => hostOf(req, config.trust),
+      log,
+      signal: ending.signal,
+    });
     server.on('upgrade', (req, socket, head) => {
-      // socket.io takes its own path; whatever is neither's is closed.
-      if (!relay.handleUpgrade(req, socket, head) && !req.url?.startsWith(livePath)) socket.destroy();
+      const label = site(req);
+      if (label !== undefined && addons.sites.upgrade(label, req, socket, head)) return;
+      // socket.io takes its own path; whatever is nobody's is closed.
+      if (relay.handleUpgrade(req, socket, head) || playback(req, socket, head)) return;
+      if (!req.url?.startsWith(livePath)) socket.destroy();
     });
     const port = await listen(server, config.host, config.port);
-    const ending = new AbortController();
+    recordings.retain(ending.signal);
     if (tls) void tls.certificate.follow(server as SecureServer, log, ending.signal);
+    const delivering = deliveries.run(ending.signal);
     const figures = metrics && metricsServer(metrics, log);
     if (figures && metrics) {
       const at = await listen(figures, metrics.host, metrics.port, '--metrics');
@@ -242,6 +315,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       port,
       routes,
       async close() {
+        clearTimeout(lateness);
         readiness.stop();
         ending.abort();
         figures?.close();
@@ -251,6 +325,8 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         relay.close();
         await live.close();
         await closed;
+        await outbound[Symbol.asyncDispose]();
+        await delivering;
         clearTimeout(cut);
         figures?.closeAllConnections();
         await retention.stop();

@@ -45,6 +45,19 @@ export const password = 'a password for tests';
 export const databases = ['SQLite', 'PostgreSQL'] as const;
 export type DatabaseName = (typeof databases)[number];
 
+/** Those that can be had on this machine: one says on a laptop what it skips, and fails in CI. */
+export async function availableDatabases(): Promise<readonly DatabaseName[]> {
+  const { PeerMissing, peer } = await import('../test/peers.ts');
+  try {
+    await peer('postgresql-15');
+    return databases;
+  } catch (error) {
+    if (!(error instanceof PeerMissing) || process.env['CI'] === 'true') throw error;
+    console.warn(`skipped on PostgreSQL: ${error.message}`);
+    return ['SQLite'];
+  }
+}
+
 /** What a suite that says nothing runs on: `PATCHBAY_TEST_DATABASE`, else SQLite. */
 export const usualDatabase =
   databases.find((name) => name.toLowerCase() === process.env['PATCHBAY_TEST_DATABASE']) ?? 'SQLite';
@@ -80,6 +93,7 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
     database,
   };
   let last = 0;
+  let administrator: Promise<string> | undefined;
   let server = await startServer(config, log);
   const url = (): string => `${config.tls ? 'https' : 'http'}://127.0.0.1:${server.port}`;
   const made: Stage = {
@@ -100,7 +114,8 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
       return answer.text;
     },
     async addUser(email, roles) {
-      const token = await made.login();
+      administrator ??= made.login();
+      const token = await administrator;
       const answer = await made.call('POST', '/api/management/v1/useradm/users', {
         token,
         body: { email, password, roles },
@@ -111,7 +126,9 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
     async addDevice(identity = { mac: `02:00:00:00:00:${String(++last).padStart(2, '0')}` }) {
       const key = generateKeyPairSync('ed25519');
       const pubkey = key.publicKey.export({ type: 'spki', format: 'pem' });
-      const token = await made.login();
+      // One login for all: a person has ten at most.
+      administrator ??= made.login();
+      const token = await administrator;
       const listed = await made.call('POST', '/api/management/v2/devauth/devices', {
         token,
         body: { identity_data: identity, pubkey },

@@ -41,7 +41,15 @@ const libraries: Readonly<Record<string, string>> = {
   'libkeyutils.so.1': 'libkeyutils1',
   'liblz4.so.1': 'liblz4-1',
   'libuuid.so.1': 'libuuid1',
+  'libubootenv.so.0': 'libubootenv0.1',
+  'libdevmapper.so.1.02.1': 'libdevmapper1.02.1',
+  'libefivar.so.1': 'libefivar1',
+  'libefiboot.so.1': 'libefiboot1',
+  'libfuse.so.2': 'libfuse2',
 };
+
+/** Packages that hold nothing but the name of the newest one. */
+const metapackages: ReadonlySet<string> = new Set(['linux-image-cloud-amd64']);
 
 /** A peer cannot be had here; the message says how to get it. */
 export class PeerMissing extends CodedError {
@@ -92,7 +100,7 @@ async function unpack(name: string): Promise<string> {
   await mkdir(join(work, 'debs'), { recursive: true });
   const root = join(work, 'root');
   const done = new Set<string>();
-  for (let wanted = [name]; wanted.length > 0;) {
+  for (let wanted = [metapackages.has(name) ? await newest(name) : name]; wanted.length > 0;) {
     for (const each of wanted) {
       await fetchPackage(name, each, join(work, 'debs'));
       done.add(each);
@@ -104,6 +112,15 @@ async function unpack(name: string): Promise<string> {
   await rename(root, ready);
   await rm(work, { recursive: true, force: true });
   return ready;
+}
+
+/** The package that a metapackage stands for. */
+async function newest(name: string): Promise<string> {
+  const depends = async () =>
+    /^\s*Depends: (\S+)$/m.exec((await run('apt-cache', ['depends', name]).catch(() => ({ stdout: '' }))).stdout)?.[1];
+  const found = (await depends()) ?? (await run('apt-get', ['-q', 'update']).then(depends, () => undefined));
+  if (found === undefined) throw new PeerMissing(name, `as root, with a network: apt-get update`);
+  return found;
 }
 
 async function fetchPackage(peerName: string, name: string, folder: string): Promise<void> {

@@ -37,7 +37,12 @@ describeBrowser('people', (executable) => {
 
   /** A command line in a terminal of a person of his own; what is typed goes in when its cue has appeared. */
   async function types(args: string[], ...typed: [cue: string | RegExp, keys: (screen: string) => string][]) {
-    const env = { PATH: process.env['PATH'] ?? '', TERM: 'xterm-256color', NO_COLOR: '1', XDG_CONFIG_HOME: join(folder, 'config') };
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      TERM: 'xterm-256color',
+      NO_COLOR: '1',
+      XDG_CONFIG_HOME: join(folder, 'config'),
+    };
     const pty = spawn(process.execPath, [launcher, ...args], { cols: 120, rows: 60, env });
     let screen = '';
     pty.onData((data) => {

@@ -37,7 +37,7 @@ afterEach(async () => {
 /** A session and the other end of its socket. */
 async function pair() {
   const connected = once(sockets, 'connection') as Promise<[Peer]>;
-  const session = await openSession({ url, protocol: chat });
+  const session = await openSession({ url: () => url, protocol: chat });
   const [peer] = await connected;
   const frames: ProtoMsg[] = [];
   let wake = () => {};
@@ -113,7 +113,7 @@ it('a line that breaks says so', async () => {
   peer.terminate();
   for await (const _ of session) expect.unreachable();
   expect((session.signal.reason as Error).message).toBe('The connection to the server was lost.');
-  expect(session.send({ typ: 'say', body: bytes('too late') })).toBe(true);
+  expect(session.send({ typ: 'say', body: bytes('too late') })).toBe(false);
   await session.drained();
 });
 
@@ -152,5 +152,5 @@ it('a full socket says false, and there is room once the other end has read', as
 
 it('a refused upgrade rejects with the reason that was found out', async () => {
   const explain = async () => new Error('Your role does not permit this session.');
-  await expect(openSession({ url: `${url}/refused`, protocol: chat, explain })).rejects.toThrow('Your role');
+  await expect(openSession({ url: () => `${url}/refused`, protocol: chat, explain })).rejects.toThrow('Your role');
 });

@@ -33,6 +33,7 @@ async function ask(word: Message['typ'], programs: string[] = []) {
     signal: new AbortController().signal,
     send: (message) => said.push(message) > 0,
     drained: () => Promise.resolve(),
+    onLink: () => () => undefined,
     [Symbol.asyncIterator]: () => inbox[Symbol.asyncIterator](),
   });
   return said.map(({ typ, props, body }) => ({ typ, status: props.status, text: Buffer.from(body).toString() }));

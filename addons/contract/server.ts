@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Kysely } from 'kysely';
 import type { TObject, TSchema } from 'typebox';
 import type { Log } from '#base/log';
@@ -79,7 +80,21 @@ export interface ServerHost<M extends Manifest = Manifest> {
   hasDevice(deviceId: string): Promise<boolean>;
   /** Sends values to one device as a configuration update, and asks it to look at once; the deployment's id. */
   deployConfiguration(deviceId: string, values: Readonly<Record<string, string>>): Promise<string>;
+  /**
+   * The origin of a site of the add-on's own, `http://LABEL.DOMAIN:PORT`, as whoever sent this request reaches it.
+   * Undefined: no names below the server's lead to it (`--pages-domain`).
+   */
+  siteOrigin(label: string, req: IncomingMessage): string | undefined;
   readonly log: Log;
+}
+
+/**
+ * Sites of an add-on's own: origins `LABEL.DOMAIN` beside that of the server, so that what they show can neither read the
+ * server's pages nor use its login. Nothing has been checked when a request comes here. False: not one of its labels.
+ */
+export interface Sites {
+  request(label: string, req: IncomingMessage, res: ServerResponse): boolean;
+  upgrade(label: string, req: IncomingMessage, socket: Duplex, head: Buffer): boolean;
 }
 
 /** One step of the add-on's own tables; their names begin with `addon_ID_`, dashes of the id as underscores. */
@@ -91,6 +106,9 @@ export interface ServerHalf {
   readonly migrations?: Readonly<Record<string, Migration>>;
   /** A device is gone for good: so is what is kept of it. May be called again for the same one. */
   decommissioned?(deviceId: string): Promise<void>;
+  readonly sites?: Sites;
+  /** A login of a user, or all of them, is over, or his rights have changed: what stands on it ends now. */
+  revoked?(userId: string, tokenId?: string): void;
 }
 
 /** Called once when the server starts. */

@@ -45,6 +45,10 @@ export class TestSession<P extends Protocol, M extends Loose = MessageOf<P>> imp
     return Promise.resolve();
   }
 
+  onLink(): () => void {
+    return () => undefined;
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<M> {
     return this.#inbox[Symbol.asyncIterator]();
   }

@@ -1,3 +1,5 @@
+import type { Participant } from '#proto';
+
 /** One session of one add-on, the same for its device, web and cli halves. Ends when the iteration ends. */
 export interface Session<M> extends AsyncIterable<M> {
   readonly sid: string;
@@ -15,6 +17,11 @@ export interface Session<M> extends AsyncIterable<M> {
   send(message: M): boolean;
   /** There is room, or the session is over; never rejects. */
   drained(): Promise<void>;
+  /**
+   * Calls back with false when the link to the other end is lost, or is away already, and with true when the session
+   * goes on over a new one; gives back how to stop listening. A session that cannot resume ends instead (`signal`).
+   */
+  onLink(listener: (up: boolean) => void): () => void;
 }
 
 /** The person's end of a session, in a browser or a terminal: whoever opened it may end it. */
@@ -22,8 +29,13 @@ export interface OperatorSession<M> extends Session<M> {
   /** Ends the session. The host tells the device. */
   close(): void;
   /**
-   * Calls back with false when the link is lost and true when the session goes on over a new one; gives back how to
-   * stop listening. A session that cannot resume ends instead (`signal`).
+   * Calls back with everybody who is at this terminal, and which of them is the person here, whenever that changes.
+   * Never where the server does not say.
    */
-  onLink(listener: (up: boolean) => void): () => void;
+  onPeople?(listener: (people: readonly Participant[], self: number) => void): () => void;
+  /**
+   * For a page that is about to be unloaded: what `openSession` of another one needs to go on with this session, whose
+   * messages were taken up to here; this end is then over. Undefined: it cannot go on.
+   */
+  freeze?(): string | undefined;
 }

@@ -8,14 +8,20 @@ export type Theme = 'light' | 'dark';
 /** What the page of one device lends the web half of an add-on. */
 export interface WebHost<M extends Manifest = Manifest> {
   readonly device: { readonly id: string; readonly name: string };
+  /** The page was opened to sit down at this session of somebody else. */
+  readonly join?: string;
   /** The colour scheme now; `onTheme` tells of changes and gives back how to stop listening. */
   readonly theme: Theme;
   onTheme(listener: (theme: Theme) => void): () => void;
   /**
    * Opens a session with the device half of this add-on, over the browser's WebSocket. Rejects with an Error whose
-   * message a person can read (device offline, not permitted). Each call is a session of its own.
+   * message a person can read (device offline, not permitted). Each call is a session of its own, but for `frozen`, with
+   * which it is one of a page before this (`OperatorSession.freeze`), and `join`, which is somebody else's, as a guest.
    */
-  openSession(): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
+  openSession(options?: {
+    readonly frozen?: string | undefined;
+    readonly join?: string | undefined;
+  }): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
   /** A request to the server in the person's name; the path is below the server's root, such as that of a server half. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** A line that goes away by itself, outside of the element. */

@@ -42,9 +42,11 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
       const watch = new Watch({ ...times, ...expiry(config) }, { ask, dead: (why) => finish(why) });
       let pty: Pty | undefined;
       let stopping = false;
+      let unlink = (): void => undefined;
       try {
         await Promise.race([receive(), over.promise]);
       } finally {
+        unlink();
         watch[Symbol.dispose]();
         shells.delete(session);
         await pty?.end();
@@ -88,6 +90,7 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
             account: await findAccount(config.User),
             cols: side(size.terminal_width) ?? config.Width,
             rows: side(size.terminal_height) ?? config.Height,
+            foreign: [...shells.values()].flatMap((other) => (other ? [other.fd] : [])),
             output,
           });
         } catch (error) {
@@ -96,6 +99,7 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
         }
         shells.set(session, pty);
         watch.start();
+        unlink = session.onLink((up) => watch.linked(up));
         device.log.info('shell started', { sid: session.sid, user: session.userId, pid: pty.pid });
         session.send({ typ: 'new', props: { status: ShellStatus.Normal }, body: utf8.encode('Shell started') });
         void pty.finished.then((code) => {
@@ -132,6 +136,7 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
       function finish(why: string, code?: number): void {
         if (stopping || !pty) return;
         stopping = true;
+        unlink();
         shells.delete(session);
         watch[Symbol.dispose]();
         const props = { status: ShellStatus.Error, ...(code === undefined ? {} : { exit_code: code }) };

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { defineManifest } from '#addon/manifest';
+import commands from './commands.ts';
 import { shell } from './protocol.ts';
 
 const Seconds = Type.Integer({ minimum: 0, maximum: 365 * 24 * 3600 });
@@ -10,7 +11,9 @@ export default defineManifest({
   id: 'terminal',
   halves: ['device', 'web', 'cli'],
   protocol: shell,
-  commands: { terminal: 'open a shell on a device' },
+  resumes: true,
+  sessions: 'sessions:terminal',
+  commands,
   config: Type.Object({
     Disable: Type.Boolean({ default: false }),
     /** The size until the peer says its own. */

@@ -30,12 +30,23 @@ export class Watch implements Disposable {
   }
 
   start(): void {
-    const { askEvery, deadAfter, expireAfter, expireAfterIdle } = this.#times;
+    const { expireAfter, expireAfterIdle } = this.#times;
+    const dead = (why: string): void => this.#events.dead(why);
+    this.linked(true);
+    const seconds = expireAfterIdle ?? expireAfter;
+    if (seconds) this.#expiring = setTimeout(dead, seconds * 1000, 'session expired');
+  }
+
+  /** The host says that the peer is away, and for how long it waits is the host's: he is not asked. Or he is back. */
+  linked(up: boolean): void {
+    clearInterval(this.#asking);
+    clearTimeout(this.#dying);
+    this.#asking = this.#dying = undefined;
+    if (!up) return;
+    const { askEvery, deadAfter } = this.#times;
     const dead = (why: string): void => this.#events.dead(why);
     this.#asking = setInterval(() => this.#events.ask(deadAfter), askEvery * 1000);
     this.#dying = setTimeout(dead, deadAfter * 1000, 'health check failed, no answer from the peer');
-    const seconds = expireAfterIdle ?? expireAfter;
-    if (seconds) this.#expiring = setTimeout(dead, seconds * 1000, 'session expired');
   }
 
   /** Any message of the peer. */

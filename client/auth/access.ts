@@ -18,7 +18,7 @@ export interface AccessOptions {
   readonly config: Config;
   readonly identityScript: string;
   /** Read anew for each request: somebody may have replaced the key. */
-  readonly key: () => DeviceKey;
+  readonly key: () => Promise<DeviceKey>;
   readonly transport: Transport;
   readonly log: Log;
 }
@@ -69,7 +69,7 @@ export class Access extends EventEmitter<{ fetched: [Grant | undefined] }> {
   async #ask(signal: AbortSignal): Promise<Grant | undefined> {
     const { config, identityScript, key, transport, log } = this.#options;
     if (config.servers.length === 0) throw new CodedError('no_server', 'no server: set ServerURL in mender.conf');
-    const device = key();
+    const device = await key();
     const request: AuthRequest = {
       id_data: await identityData(identityScript, signal),
       pubkey: device.publicKey,
@@ -77,6 +77,7 @@ export class Access extends EventEmitter<{ fetched: [Grant | undefined] }> {
       tier: config.DeviceTier,
     };
     const body = Buffer.from(JSON.stringify(request));
+    const signature = await device.sign(body);
     for (const server of config.servers) {
       try {
         const reply = await transport.request(`${server}${devicePaths.authRequest}`, {
@@ -84,7 +85,7 @@ export class Access extends EventEmitter<{ fetched: [Grant | undefined] }> {
           headers: {
             'Content-Type': 'application/json',
             Authorization: 'API_KEY',
-            [signatureHeader]: device.sign(body),
+            [signatureHeader]: signature,
           },
           body,
           signal,

@@ -4,6 +4,7 @@ import { CodedError, messageOf } from '#base/errors';
 import { artifactOf } from '../update/deployment.ts';
 import { artifactNameOf } from '../update/journal.ts';
 import { storedProvides, withArtifact } from '../update/provides.ts';
+import { paced } from '../update/pace.ts';
 import { moduleOf } from '../update/stage.ts';
 import { makeTree } from '../update/tree.ts';
 import type { Parts } from './actions.ts';
@@ -22,7 +23,8 @@ async function* bytesOf(
   const reply = await parts.transport.request(source, { signal });
   try {
     if (reply.status !== 200) throw new CodedError('download', `${source}: server answers ${reply.status}`);
-    yield* reply.body as AsyncIterable<Uint8Array>;
+    const { DownloadRateLimit: rate, DownloadLowSpeedLimit: floor, DownloadLowSpeedSeconds: window } = parts.config;
+    yield* paced(reply.body as AsyncIterable<Uint8Array>, { clock: parts.clock, signal, rate, floor, window });
   } finally {
     reply.body.destroy();
   }

@@ -4,7 +4,7 @@ import { permissions, type Permission } from './permissions.ts';
 
 export { auditPath, loginsPath, policyPath, rolesPath, secondFactorPath, useradm } from './paths.ts';
 export type { AuditEntry } from './audit.ts';
-export { permissions, scopeKindOf, type Permission, type ScopeKind } from './permissions.ts';
+export { holds, permissions, scopeKindOf, type Permission, type ScopeKind } from './permissions.ts';
 
 /** Cookie and header carry the same token; the cookie is for a browser's WebSocket and downloads. */
 export const tokenCookie = 'JWT';
@@ -29,10 +29,15 @@ export const NewUser = Type.Object({
 });
 export type NewUser = Static<typeof NewUser>;
 
+const PermissionWord = Type.Unsafe<Permission>({
+  type: 'string',
+  maxLength: 128,
+  pattern: `^(${permissions.join('|')}|addon:[a-z0-9-]+:[a-z0-9-]+)$`,
+});
 /** One action and where it may be done; without `groups` and `tags`, everywhere. Never two lists that are combined. */
 export const Grant = Type.Object(
   {
-    permission: OneOf(permissions),
+    permission: PermissionWord,
     groups: Type.Optional(Type.Array(Text(256, 1), { minItems: 1, maxItems: 100 })),
     tags: Type.Optional(Type.Array(Text(1024, 1), { minItems: 1, maxItems: 100 })),
   },

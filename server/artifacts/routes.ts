@@ -5,6 +5,7 @@ import { badRequest, conflict, notFound, unprocessable } from '../errors.ts';
 import { listOf, pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
 import { type Context, empty, json, type Route, route, scopeOf } from '../http/route.ts';
 import type { ArtifactDeps } from './deps.ts';
+import { directRoutes } from './direct.ts';
 import { checkUuid, downloadRoute } from './download.ts';
 import { generateArtifact } from './generate.ts';
 import { artifactDownloadPath, linkLife, signLink } from './link.ts';
@@ -16,8 +17,8 @@ import {
   listArtifacts,
   matchArtifacts,
   removeArtifact,
-  storageUsage,
   usageOf,
+  bytesWithin,
 } from './store.ts';
 import { softwareRoutes } from './software-routes.ts';
 import { tagsOf } from './tagged.ts';
@@ -163,21 +164,7 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
         return empty(201, { Location: `${artifacts}/${id}` });
       },
     ),
-    ...['', '/{id}/complete'].map((rest) =>
-      route(
-        {
-          method: 'POST',
-          path: `${artifacts}/directupload${rest}`,
-          access: 'releases:manage',
-          summary: 'Upload past the server, straight to its storage: not with this storage',
-          audit: 'artifact_direct_upload',
-          responses: { 404: { description: 'not enabled' } },
-        },
-        () => {
-          throw notFound('direct upload is not enabled on this server: upload to /artifacts');
-        },
-      ),
-    ),
+    ...directRoutes(deps, artifacts),
     route(
       {
         method: 'GET',
@@ -196,7 +183,9 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
       async (context) => {
         const { name = '' } = context.params;
         if (name !== 'storage') throw badRequest(`unsupported limit "${name.slice(0, 64)}"`);
-        return json(200, { limit: 0, usage: await storageUsage(deps.db, scopeOf(context, 'releases:read')) });
+        const scope = scopeOf(context, 'releases:read');
+        const usage = scope === 'all' ? await deps.room.used() : await bytesWithin(deps.db, scope);
+        return json(200, { limit: deps.room.limit, usage });
       },
     ),
   ];

@@ -11,15 +11,20 @@ import { tagged } from './tagged.ts';
 export type NewArtifact = Omit<Artifacts, 'modified'> & {
   readonly deviceTypes: readonly string[];
   /** Of its release, if that is new. */
-  readonly tags: readonly string[];
+  readonly tags?: readonly string[];
 };
 
 /**
  * Stores an artifact, makes or renews its release, and adds it to every unfinished deployment of that name
- * (`server-api.md` §3.2). Throws what `isDuplicate` knows if its id, or its name and depends, are taken.
+ * (`server-api.md` §3.2), and does `also` in the same step. Throws what `isDuplicate` knows if its id, or its name and depends, are taken.
  */
-export function insertArtifact(db: Db, { deviceTypes, tags, ...artifact }: NewArtifact): Promise<void> {
+export function insertArtifact(
+  db: Db,
+  { deviceTypes, tags = [], ...artifact }: NewArtifact,
+  also?: (trx: Queries) => Promise<unknown>,
+): Promise<void> {
   return db.transaction().execute(async (trx) => {
+    await also?.(trx);
     const modified = now();
     await trx
       .insertInto('artifacts')
@@ -202,12 +207,25 @@ export async function describeArtifact(db: Queries, id: string, description: str
   await db.updateTable('artifacts').set({ description, modified: now() }).where('id', '=', id).execute();
 }
 
-/** Bytes of all stored artifacts in reach. */
-export async function storageUsage(db: Queries, scope: Scope): Promise<number> {
+/** Bytes of the stored artifacts in reach. */
+export async function bytesWithin(db: Queries, scope: Scope): Promise<number> {
   const { bytes } = await db
     .selectFrom('artifacts')
     .where(tagged('artifacts.name', scope))
     .select((e) => e.fn.sum('size').as('bytes'))
     .executeTakeFirstOrThrow();
   return Number(bytes ?? 0);
+}
+
+/** Bytes of all stored artifacts, and of uploads that wait to be completed. */
+export async function storageUsage(db: Queries): Promise<number> {
+  const sums = await Promise.all(
+    (['artifacts', 'direct_uploads'] as const).map((table) =>
+      db
+        .selectFrom(table)
+        .select((e) => e.fn.sum('size').as('bytes'))
+        .executeTakeFirstOrThrow(),
+    ),
+  );
+  return sums.reduce((all, { bytes }) => all + Number(bytes ?? 0), 0);
 }

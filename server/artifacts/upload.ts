@@ -4,11 +4,12 @@ import { conflict, badRequest, forbidden, HttpError } from '../errors.ts';
 import type { Scope } from '../http/rights.ts';
 import { isDuplicate, type Queries } from '../store/store.ts';
 import type { ArtifactDeps } from './deps.ts';
-import { dependsKey } from './document.ts';
+import { dependsKey, type Document } from './document.ts';
 import { readForm } from './form.ts';
 import { receiveArtifact } from './receive.ts';
 import { reachesRelease } from './tagged.ts';
-import { findArtifact, findConflict, insertArtifact } from './store.ts';
+import type { Share } from './room.ts';
+import { findArtifact, findConflict, insertArtifact, type NewArtifact } from './store.ts';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const descriptionLimit = 4096;
@@ -41,21 +42,44 @@ export function uploadArtifact(deps: ArtifactDeps, req: IncomingMessage, uploade
   });
 }
 
+export interface NewFile {
+  readonly id: string;
+  /** Bytes, if that is known. */
+  readonly size: number | undefined;
+  readonly description: string;
+  readonly uploader: Uploader;
+}
+
 /** Stores an artifact from its bytes and tells of it. */
 export async function storeArtifact(
   deps: ArtifactDeps,
   source: AsyncIterable<Uint8Array>,
-  {
-    id,
-    size,
-    description,
-    uploader,
-  }: { id: string; size: number | undefined; description: string; uploader: Uploader },
+  { id, size, description, uploader }: NewFile,
 ): Promise<Uploaded> {
+  using share = await deps.room.share();
+  const { row, undo } = await receiveRow(deps, source, { id, size, description, uploader }, share);
+  try {
+    await insertArtifact(deps.db, row);
+  } catch (error) {
+    await undo();
+    throw isDuplicate(error) ? taken((JSON.parse(row.document) as Document).artifact_depends, row.name) : error;
+  }
+  deps.live.tell('release', { name: row.name });
+  return { id, name: row.name, size: Number(row.size) };
+}
+
+/** Takes an artifact's bytes into the store, checked; gives back the row that makes it one. */
+export async function receiveRow(
+  deps: ArtifactDeps,
+  source: AsyncIterable<Uint8Array>,
+  { id, size, description, uploader }: NewFile,
+  share: Share,
+): Promise<{ row: NewArtifact; undo: () => Promise<void> }> {
   const { db, blobs } = deps;
   if (await findArtifact(db, id)) throw conflict(`the artifact id ${id} is taken`);
   const received = await receiveArtifact(source, id, blobs, {
     size,
+    share,
     limit: deps.limits.artifactSize,
     check: async (header) => {
       uploader.named(id, header.name);
@@ -65,24 +89,18 @@ export async function storeArtifact(
     },
   });
   const { header, document } = received;
-  try {
-    await insertArtifact(db, {
-      id,
-      name: header.name,
-      description,
-      depends_key: dependsKey(header),
-      update_type: document.updates[0]?.type_info.type ?? null,
-      document: JSON.stringify(document),
-      size: received.size,
-      deviceTypes: [...new Set(document.device_types_compatible)],
-      tags: uploader.scope === 'all' ? [] : uploader.scope,
-    });
-  } catch (error) {
-    await received.undo();
-    throw isDuplicate(error) ? taken(document.artifact_depends, header.name) : error;
-  }
-  deps.live.tell('release', { name: header.name });
-  return { id, name: header.name, size: received.size };
+  const row = {
+    id,
+    name: header.name,
+    description,
+    depends_key: dependsKey(header),
+    update_type: document.updates[0]?.type_info.type ?? null,
+    document: JSON.stringify(document),
+    size: received.size,
+    deviceTypes: [...new Set(document.device_types_compatible)],
+    tags: uploader.scope === 'all' ? [] : uploader.scope,
+  };
+  return { row, undo: () => received.undo() };
 }
 
 /** 403 for a release that is there and out of reach. */
@@ -93,7 +111,7 @@ async function checkReach(db: Queries, name: string, scope: Scope): Promise<void
     throw forbidden(`your roles do not let you add to the release "${name}"`);
 }
 
-const taken = (depends: Readonly<Record<string, unknown>>, name: string): HttpError =>
+export const taken = (depends: Readonly<Record<string, unknown>>, name: string): HttpError =>
   conflict('an artifact with the same name and depends already exists', {
     metadata: { conflict: { artifact_name: name, ...depends } },
   });

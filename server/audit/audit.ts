@@ -54,7 +54,9 @@ export class AuditLog {
         ? { type: 'user', id: caller.id, name: caller.email }
         : caller.kind === 'device'
           ? { type: 'device', id: caller.id }
-          : { type: 'user', id: note.object.id, ...(note.object.name ? { name: note.object.name } : {}) };
+          : note.object.type === 'user'
+            ? { type: 'user', id: note.object.id, ...(note.object.name ? { name: note.object.name } : {}) }
+            : { type: 'system', id: 'signed link' };
     await this.append({
       actor,
       action,

@@ -18,17 +18,26 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const event = (type: SessionEvent['type'], sid: string): SessionEvent => ({
+const event = (type: SessionEvent['type'], sid: string, resumes = false): SessionEvent => ({
   type,
   session: {
     sid,
     deviceId: 'd',
     userId: 'u',
     kind: 'terminal',
+    uses: [],
     openedAt: new Date(),
     activeAt: new Date(),
     bytesFromDevice: 5,
     bytesToDevice: 3,
+    userName: 'u@example.com',
+    resumes,
+    waitsFor: undefined,
+    interruptions: [],
+    recorded: false,
+    size: undefined,
+    guests: [],
+    shared: false,
   },
   request: { id: 'r', address: '127.0.0.1' },
 });

@@ -39,6 +39,7 @@ export async function deployConfiguration(
       type: 'configuration',
       force_installation: 0,
       groups: '[]',
+      filter: null,
       configuration: JSON.stringify(configuration),
       // The same configuration may be deployed again while the last is under way.
       constructor_hash: id,

@@ -1,4 +1,10 @@
-import { deploymentsV1, NewDeployment, NewGroupDeployment } from '#proto/http/deployments';
+import {
+  deploymentsV1,
+  deploymentsV2,
+  NewDeployment,
+  NewFilterDeployment,
+  NewGroupDeployment,
+} from '#proto/http/deployments';
 import { reachesRelease } from '../artifacts/tagged.ts';
 import { badRequest, forbidden, unprocessable } from '../errors.ts';
 import { type Context, empty, type Route, route, scopeOf } from '../http/route.ts';
@@ -17,13 +23,27 @@ const created = {
   422: { description: 'no artifact of that name' },
 };
 
-export function createRoutes({ db, live, activity, acceptedDevices, devicesOfGroup }: DeploymentDeps): Route[] {
+export function createRoutes({
+  db,
+  live,
+  activity,
+  acceptedDevices,
+  devicesOfGroup,
+  devicesOfFilter,
+}: DeploymentDeps): Route[] {
   const create = async (plan: Plan, note: (id: string) => void) => {
     const id = await createDeployment(db, plan);
     activity.changed();
     note(id);
     live.tell('deployment', { id, status: 'pending' });
     return empty(201, { Location: `${path}/${id}` });
+  };
+  /** Those of some devices that are in reach. */
+  const within = async (devices: readonly string[], scope: Scope): Promise<readonly string[]> => {
+    if (scope === 'all') return devices;
+    const mine: string[] = [];
+    for (const device of devices) if (await isMember(db, device, scope)) mine.push(device);
+    return mine;
   };
   /** A release that one may not see is none (§2.2). */
   const checkRelease = async (context: Context, name: string): Promise<void> => {
@@ -84,10 +104,38 @@ export function createRoutes({ db, live, activity, acceptedDevices, devicesOfGro
           throw badRequest('Validating request body: a deployment to a group takes no devices and no all_devices');
         const force = body.force_installation === true;
         const asked = { name, artifactName, force, group };
-        const devices = await devicesOfGroup(group);
+        // A dynamic group of that name holds whom it finds, and his are those of the static one.
+        const devices = await within(await devicesOfGroup(group), scopeOf(context, 'deployments:manage'));
         await checkRelease(context, artifactName);
         return create({ name, artifactName, devices, groups: [group], force, asked }, (id) =>
           note({ object: { type: 'deployment', id, name }, details: { artifact_name: artifactName, group } }),
+        );
+      },
+    ),
+    route(
+      {
+        method: 'POST',
+        path: `${deploymentsV2}/deployments`,
+        access: 'deployments:manage',
+        confined: 'handler',
+        summary: 'Deploy a release to the accepted devices that a saved filter finds now',
+        body: NewFilterDeployment,
+        audit: 'deployment_create',
+        responses: { ...created, 404: { description: 'no such filter' } },
+      },
+      async (context) => {
+        const { body, note } = context;
+        const { name, artifact_name: artifactName, filter_id: filterId } = body;
+        const details = { artifact_name: artifactName, filter: filterId };
+        note({ object: { type: 'deployment', id: '', name }, details });
+        const force = body.force_installation === true;
+        const scope = scopeOf(context, 'deployments:manage');
+        const asked = { name, artifactName, force, filter: filterId, ...(scope === 'all' ? {} : { within: scope }) };
+        const { filter, devices: found } = await devicesOfFilter(filterId);
+        const devices = await within(found, scope);
+        await checkRelease(context, artifactName);
+        return create({ name, artifactName, devices, groups: [], filter, force, asked }, (id) =>
+          note({ object: { type: 'deployment', id, name }, details: { ...details, count: devices.length } }),
         );
       },
     ),

@@ -9,9 +9,11 @@ import { expect } from 'vitest';
 import { artifactBytes, bytesSource, type ArtifactSpec } from '#artifact';
 import { silentLog } from '#base/log';
 import { permissions } from '#proto/http/users';
+import { Room } from '../artifacts/room.ts';
 import { artifactRoutes } from '../artifacts/routes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { openFolder } from '../blobs/folder.ts';
+import { notFound } from '../errors.ts';
 import { type AuditRecord, finish, type Frame, mount, stamp } from '../http/mount.ts';
 import { noMeter } from '../http/meter.ts';
 import { quickly } from '../http/quick.ts';
@@ -51,6 +53,7 @@ export interface Answer {
 /** The two slices in a real express application on a free port, with a real database and folder. */
 export async function openHarness({
   artifactSize = 64 * 1024 * 1024,
+  storageLimit = 0,
   database = usualDatabase,
 } = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-deployments-'));
@@ -63,6 +66,7 @@ export async function openHarness({
     db,
     activity: new Activity({ alone: !onPostgres(db) }),
     blobs,
+    room: new Room(db, storageLimit),
     live: {
       tell: (event, ...data) => void told.push([event, data[0]]),
       tellOf: (_places, event, ...data) => void told.push([event, data[0]]),
@@ -73,6 +77,11 @@ export async function openHarness({
     limits: { artifactSize },
     acceptedDevices: async () => devices.accepted,
     devicesOfGroup: async (name) => devices.groups[name] ?? [],
+    devicesOfFilter: async (id) => {
+      const found = devices.groups[id];
+      if (!found) throw notFound('filter not found');
+      return { filter: { id, name: id, terms: [] }, devices: found };
+    },
   };
   const app = express();
   app.disable('x-powered-by');

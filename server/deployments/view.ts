@@ -1,4 +1,5 @@
 import type { Artifact, Deployment, DeploymentDevice, DeviceDeploymentStatus } from '#proto/http/deployments';
+import type { SavedFilter } from '#proto/http/groups';
 import { findArtifacts } from '../artifacts/store.ts';
 import { reachesRelease } from '../artifacts/tagged.ts';
 import type { Scope } from '../http/rights.ts';
@@ -28,6 +29,7 @@ export async function deploymentsOf(db: Queries, rows: readonly Deployments[], s
       max_devices: parts ? (part?.targets ?? 0) : row.max_devices,
       artifacts: JSON.parse(row.artifacts) as string[],
       ...(groups.length > 0 ? { groups } : {}),
+      ...(row.filter === null ? {} : { filter: JSON.parse(row.filter) as SavedFilter }),
       ...(row.force_installation === 1 ? { force_installation: true } : {}),
       ...(row.configuration === null ? {} : { configuration: hidden(row.configuration) }),
       statistics: {

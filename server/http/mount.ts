@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
@@ -54,6 +55,8 @@ export function requestIdOf(req: IncomingMessage): string {
 export function stamp({ log, meter }: Frame): express.RequestHandler {
   return (req, res, next) => {
     const begun = performance.now();
+    // When it is over, the socket may be gone.
+    const address = req.ip;
     const noted = res.locals as Noted;
     noted.requestId = requestIdOf(req);
     res.set('X-MEN-RequestID', noted.requestId);
@@ -70,7 +73,7 @@ export function stamp({ log, meter }: Frame): express.RequestHandler {
         route: spec?.path,
         status,
         ms: Math.round(ms * 10) / 10,
-        address: req.ip,
+        address,
         ...(caller && caller.kind !== 'anyone' ? { [caller.kind]: caller.id } : {}),
       });
     });
@@ -240,7 +243,8 @@ const refusedMs = 5000;
  * one and never the answer.
  */
 function readOver(req: Request): void {
-  const { socket } = req;
+  const socket = req.socket as Socket | null;
+  if (!socket) return;
   let left = refusedBytes;
   const cut = setTimeout(() => socket.destroy(), refusedMs);
   req.on('data', (chunk: Buffer) => {

@@ -24,12 +24,12 @@ export class Rights implements Iterable<Permission> {
 
   /** He may do it somewhere. */
   has(permission: Permission): boolean {
-    return this.#scopes.has(permission);
+    return this.#scopes.has(permission) || (permission.startsWith('addon:') && this.#scopes.has('settings:manage'));
   }
 
   /** Where he may do it; nowhere is an empty list. */
   scope(permission: Permission): Scope {
-    return this.#scopes.get(permission) ?? [];
+    return this.#scopes.get(permission) ?? (this.has(permission) ? 'all' : []);
   }
 
   /** Whether these are no more than those: nobody gives what he has not. */

@@ -9,7 +9,7 @@ export interface Value {
 }
 
 /** The rows of one attribute: one for a value, one an element for an array. */
-function rowsOf(
+export function rowsOf(
   deviceId: string,
   scope: InventoryScope,
   { name, value, description }: Value,

@@ -8,7 +8,7 @@ import type { Scope } from '../http/rights.ts';
 import type { Attributes } from '../store/tables.ts';
 import { attributesOf, mergeScope, replaceScope, type Value } from './attributes.ts';
 import { groupsOf, inGroups, setGroups } from './membership.ts';
-import { findDevices, searchDevices, type Search } from './search.ts';
+import { countDevices, findDevices, searchDevices, type Search } from './search.ts';
 
 const attributesPerDevice = 100;
 const groupsPerDevice = 50;
@@ -86,6 +86,15 @@ export class Inventory {
   async search(search: Search, limit: number, offset: number): Promise<{ devices: InventoryDevice[]; total: number }> {
     const { ids, total } = await searchDevices(this.#db, search, limit, offset);
     return { devices: await this.#load(ids), total };
+  }
+
+  /** Ids of all devices that a search finds. */
+  find(search: Search): Promise<string[]> {
+    return findDevices(this.#db, search);
+  }
+
+  count(search: Search, db: Queries = this.#db): Promise<number> {
+    return countDevices(db, search);
   }
 
   /** Forgets what the device itself reported. */
@@ -174,6 +183,9 @@ export class Inventory {
     checkGroup(group);
     const ts = now();
     const { known, changed } = await this.#db.transaction().execute(async (tx) => {
+      const dynamic = tx.selectFrom('groups').select('name').where('name', '=', group).where('kind', '=', 'dynamic');
+      if (await dynamic.executeTakeFirst())
+        throw unprocessable(`${group} is a dynamic group: it finds its devices by itself`);
       const known = await tx
         .selectFrom('devices')
         .select('id')

@@ -78,7 +78,8 @@ async function* attributeRows(db: Queries, { scope, attribute }: FilterTerm): As
   }
 }
 
-function compile({ value, attribute }: FilterTerm): RE2JS {
+/** 400 for what is no regular expression of RE2. */
+export function compile({ value, attribute }: FilterTerm): RE2JS {
   if (typeof value !== 'string' || value.length > patternLimit)
     throw badRequest(`filter ${attribute}: $regex takes a text of at most ${patternLimit} characters`);
   try {

@@ -1,11 +1,12 @@
-import { type Expression, sql, type SqlBool } from 'kysely';
+import { type Expression, expressionBuilder, sql, type SqlBool } from 'kysely';
 import type { FilterTerm } from '#proto/http/devices';
 import { isOneOf } from '../store/list.ts';
 import type { Queries } from '../store/store.ts';
+import type { Database } from '../store/tables.ts';
 import { columnOf, condition, type Devices, type Term } from './condition.ts';
 import { headed } from './head.ts';
 import { inGroups } from './membership.ts';
-import { containing, matching } from './scan.ts';
+import { compile, containing, matching } from './scan.ts';
 
 export interface SortTerm {
   readonly scope: FilterTerm['scope'];
@@ -64,6 +65,25 @@ export async function findDevices(db: Queries, search: Search): Promise<string[]
     .orderBy('id')
     .execute();
   return rows.map(({ id }) => id);
+}
+
+/** How many devices a search finds. */
+export async function countDevices(db: Queries, search: Search): Promise<number> {
+  const where = await whereOf(db, search);
+  const { n } = await db
+    .selectFrom('devices')
+    .where(where)
+    .select((e) => e.fn.countAll<number>().as('n'))
+    .executeTakeFirstOrThrow();
+  return n;
+}
+
+/** 400 for terms that mean nothing, before they are kept. */
+export function checkTerms(terms: readonly FilterTerm[]): void {
+  const e = expressionBuilder<Database, 'devices'>();
+  for (const term of terms)
+    if (term.type === '$regex') compile(term);
+    else condition(e, term as Term);
 }
 
 type Where = (e: Devices) => Expression<SqlBool>;

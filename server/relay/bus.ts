@@ -7,6 +7,8 @@ export interface DeviceEnd {
   readonly connection: string;
   /** Bytes of the largest frame that the device takes. */
   readonly frameLimit: number;
+  /** It keeps sessions over the loss of a socket (`resumeExtension`). */
+  readonly resumes: boolean;
   /** From here on the session gets the device's frames of its id, and is told when the device is lost. */
   join(session: SessionEnd): void;
   leave(session: SessionEnd): void;
@@ -32,8 +34,10 @@ export interface SessionEnd {
   deliver(message: ProtoMsg, frame: Uint8Array): void;
   /** The device asks for a pause of this session's input, or for more. */
   pause(yes: boolean): void;
-  /** The device is gone. */
-  deviceLost(): void;
+  /** This socket of the device is gone. */
+  deviceLost(device: DeviceEnd): void;
+  /** The device is there again, by another socket. */
+  deviceBack(device: DeviceEnd): void;
   /** Ends it from the server's side; both ends are told. */
   end(reason: string): void;
 }
@@ -53,11 +57,13 @@ export interface RelayBus {
   leaveSession(end: SessionEnd): void;
   session(sid: string): SessionEnd | undefined;
   sessions(): Iterable<SessionEnd>;
+  sessionsOf(deviceId: string): Iterable<SessionEnd>;
 }
 
 export class LocalBus implements RelayBus {
   readonly #devices = new Map<string, DeviceEnd>();
   readonly #sessions = new Map<string, SessionEnd>();
+  readonly #ofDevice = new Map<string, Set<SessionEnd>>();
 
   joinDevice(end: DeviceEnd): DeviceEnd | undefined {
     const before = this.#devices.get(end.deviceId);
@@ -79,10 +85,15 @@ export class LocalBus implements RelayBus {
 
   joinSession(end: SessionEnd): void {
     this.#sessions.set(end.sid, end);
+    const siblings = this.#ofDevice.get(end.deviceId) ?? new Set();
+    this.#ofDevice.set(end.deviceId, siblings.add(end));
   }
 
   leaveSession(end: SessionEnd): void {
-    this.#sessions.delete(end.sid);
+    if (this.#sessions.get(end.sid) === end) this.#sessions.delete(end.sid);
+    const siblings = this.#ofDevice.get(end.deviceId);
+    siblings?.delete(end);
+    if (siblings?.size === 0) this.#ofDevice.delete(end.deviceId);
   }
 
   session(sid: string): SessionEnd | undefined {
@@ -91,5 +102,9 @@ export class LocalBus implements RelayBus {
 
   sessions(): Iterable<SessionEnd> {
     return this.#sessions.values();
+  }
+
+  sessionsOf(deviceId: string): Iterable<SessionEnd> {
+    return [...(this.#ofDevice.get(deviceId) ?? [])];
   }
 }

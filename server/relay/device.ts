@@ -16,6 +16,8 @@ export interface DeviceSocketOptions {
   readonly log: Log;
   /** The device can pause one session by itself (`extensionsHeader`). */
   readonly flow: boolean;
+  /** The device keeps sessions over the loss of this socket (`resumeExtension`). */
+  readonly resumes: boolean;
   /** The device takes large frames (`framesExtension`). */
   readonly largeFrames: boolean;
   /** How long one slow person may hold up a device that cannot, ms. */
@@ -29,6 +31,7 @@ export class DeviceSocket implements DeviceEnd {
   readonly deviceId: string;
   readonly connection = randomUUID();
   readonly frameLimit: number;
+  readonly resumes: boolean;
   readonly #socket: WebSocket;
   readonly #options: DeviceSocketOptions;
   #waiting: (() => void)[] = [];
@@ -39,6 +42,8 @@ export class DeviceSocket implements DeviceEnd {
   constructor(socket: WebSocket, options: DeviceSocketOptions) {
     this.deviceId = options.deviceId;
     this.frameLimit = options.largeFrames ? largeFrameLimit : deviceFrameLimit;
+    // What is numbered is never cut, so only a device that takes large frames can be given it.
+    this.resumes = options.resumes && options.largeFrames;
     this.#socket = socket;
     this.#options = options;
     socket.on('message', (data) => {
@@ -124,9 +129,11 @@ export class DeviceSocket implements DeviceEnd {
     this.#options.closed(this, current);
   }
 
-  /** Sessions belong to the socket on which they began: a newer one knows nothing of them. */
+  /** Sessions belong to the socket on which they began, but for those that may resume: they wait for the next. */
   #loseSessions(): void {
-    for (const session of this.#sessions.values()) session.deviceLost();
+    const lost = [...this.#sessions.values()];
+    this.#sessions.clear();
+    for (const session of lost) session.deviceLost(this);
   }
 
   get #roomy(): boolean {

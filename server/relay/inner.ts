@@ -138,6 +138,10 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
     this.#end(conflict('device disconnected'));
   }
 
+  deviceBack(): void {
+    // It ended with the socket on which it began.
+  }
+
   end(reason: string): void {
     if (!this.signal.aborted) this.#tell({ typ: 'close' });
     this.#end(new CodedError('ended', reason));

@@ -10,28 +10,53 @@ import {
   frameLimit,
   framesExtension,
   hasExtension,
+  ProtoType,
+  resumeExtension,
   type ProtoMsg,
 } from '#proto';
 import { HttpError, notFound } from '../errors.ts';
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
 import { DeviceSocket } from './device.ts';
+import { checkOrigin } from './origin.ts';
 import { Heartbeat, type HeartbeatTimes } from './heartbeat.ts';
 import { refuse, refusalOf } from './refusal.ts';
-import { UserSocket, type SessionFacts } from './user.ts';
+import type { Recorder } from './recorder.ts';
+import type { SessionUse, Speaker } from './uses.ts';
+import { UserSession, type Recalled, type SessionFacts } from './user-session.ts';
 
 export const deviceSocketPath = '/api/devices/v1/deviceconnect/connect';
 const userSocketPath = /^\/api\/management\/v1\/deviceconnect\/devices\/([^/]{1,128})\/connect$/;
 
 /** What the relay tells the audit log. `request` is that of the upgrade. */
 export interface SessionEvent {
-  readonly type: 'opened' | 'closed';
+  readonly type: 'opened' | 'used' | 'closed';
   readonly session: SessionFacts;
+  /** What it was used for just now (`used`). */
+  readonly use?: SessionUse;
   readonly request: { readonly id: string; readonly address: string; readonly userAgent?: string | undefined };
+}
+
+/** What stands on somebody's login, and on rights of his on a device: it ends with them. */
+export interface Stand {
+  readonly userId: string;
+  readonly tokenId: string;
+  readonly deviceId: string;
+  readonly rights: readonly string[];
+  end(reason: string): void;
+}
+
+/** A guest at a terminal. */
+export interface JoinEvent {
+  readonly session: SessionFacts;
+  readonly person: Person;
+  readonly request: SessionEvent['request'];
 }
 
 /** Who opened a management socket. */
 export interface Person {
   readonly userId: string;
+  /** What people call him. */
+  readonly name: string;
   /** The login that he came with: his session ends with it. */
   readonly tokenId: string;
   /** Names of the rights on this device that he has: the session ends when one of them is taken away. */
@@ -55,6 +80,14 @@ export interface RelayOptions {
   onDisconnected(deviceId: string, connection: string): void;
   /** Rejects if it cannot be written: the session does not begin then. */
   audit(event: SessionEvent): Promise<void>;
+  /** Whose sessions speak a protocol, and what the audit log keeps of them; undefined: nobody's that is known. */
+  speaker?(protocol: number): Speaker | undefined;
+  /** Somebody sits down at another's terminal. Rejects if it cannot be written: he is not let in then. */
+  joined(event: JoinEvent): Promise<void>;
+  /** A session that was open when the server stopped, and may go on; undefined: there is none. */
+  recall(sid: string): Promise<Recalled | undefined>;
+  /** Begins the recording of a terminal, or goes on with it; undefined: none is wanted. Rejects: it must be, and cannot. */
+  record(session: SessionFacts): Promise<Recorder | undefined>;
   /** From where a request comes, and by which host the caller reached us; default: as if there were no proxy. */
   addressOf?(req: IncomingMessage): string;
   hostOf?(req: IncomingMessage): string | undefined;
@@ -68,6 +101,8 @@ export interface RelayOptions {
   /** How long one slow person may hold up a device that cannot pause a single session, ms. */
   readonly patience?: number;
 }
+
+const ours = [flowExtension, framesExtension, resumeExtension];
 
 export type Relay = ReturnType<typeof createRelay>;
 
@@ -85,7 +120,7 @@ export function createRelay(options: RelayOptions) {
   });
   sockets.on('headers', (headers: string[], req: IncomingMessage & { asked?: string }) => {
     if (req.asked) headers.push(`Sec-WebSocket-Protocol: ${req.asked}`);
-    const known = [flowExtension, framesExtension].filter((name) => hasExtension(req.headers[extensionsHeader], name));
+    const known = ours.filter((name) => hasExtension(req.headers[extensionsHeader], name));
     if (known.length > 0) headers.push(`${extensionsHeader}: ${known.join(', ')}`);
   });
   let closing = false;
@@ -100,6 +135,7 @@ export function createRelay(options: RelayOptions) {
       bus,
       log,
       flow: hasExtension(asked, flowExtension),
+      resumes: hasExtension(asked, resumeExtension),
       largeFrames: hasExtension(asked, framesExtension),
       patience,
       closed: deviceClosed,
@@ -108,6 +144,7 @@ export function createRelay(options: RelayOptions) {
     bus.joinDevice(device)?.close(1008, 'replaced by a newer connection');
     log.info('device connected', { device: deviceId, connection: device.connection });
     options.onConnected(deviceId, device.connection);
+    for (const session of bus.sessionsOf(deviceId)) session.deviceBack(device);
   }
 
   function deviceClosed({ deviceId, connection }: DeviceSocket, current: boolean): void {
@@ -115,40 +152,109 @@ export function createRelay(options: RelayOptions) {
     if (current) options.onDisconnected(deviceId, connection);
   }
 
-  async function upgradeUser(req: IncomingMessage, socket: Duplex, head: Buffer, deviceId: string): Promise<void> {
+  async function upgradeUser(req: IncomingMessage, socket: Duplex, head: Buffer, target: Target): Promise<void> {
+    const { deviceId, session: sid, join } = target;
     const person = await options.authorizeUser(req, deviceId);
-    const { userId, tokenId, rights } = person;
     checkOrigin(req, options.hostOf?.(req) ?? req.headers.host, options.allowedOrigins ?? []);
-    let device = connectedDevice(deviceId);
+    if (join !== undefined) return await sitAtAnothers(req, socket, head, deviceId, join, person);
+    if (sid !== undefined) return await goOn(req, socket, head, deviceId, sid, person);
+    connectedDevice(deviceId);
     if (count(deviceId) >= sessionsPerDevice)
       throw new HttpError('too_many_requests', `too many sessions with this device, at most ${sessionsPerDevice}`);
-    const address = options.addressOf?.(req) ?? req.socket.remoteAddress ?? '';
-    const request = { id: requestId(req), address, userAgent: req.headers['user-agent'] };
     const opened = await accept(req, socket, head);
     heartbeat.watch(opened);
-    device = connectedDevice(deviceId);
-    const audit = (type: SessionEvent['type']) => (session: UserSocket) =>
-      options.audit({ type, session: session.facts, request });
+    const device = connectedDevice(deviceId);
+    const resume = hasExtension(req.headers[extensionsHeader] ?? target.extensions, resumeExtension);
+    const session = new UserSession({ ...sessionOptions(req), deviceId, person, device, resume });
+    session.sit(opened, person);
+    log.debug('user connected', { sid: session.sid, user: person.userId, device: deviceId });
+  }
+
+  /** A person comes back to his session. Whether he still may was asked as for a new one; now whether it is his. */
+  async function goOn(
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    deviceId: string,
+    sid: string,
+    person: Person,
+  ): Promise<void> {
+    const session = await resumable(req, deviceId, sid, person);
+    const opened = await accept(req, socket, head);
+    if (bus.session(sid) !== session) return opened.close(1008, 'the session has ended');
+    heartbeat.watch(opened);
+    session.sit(opened, person);
+    log.debug('user is back', { sid, user: person.userId, device: deviceId });
+  }
+
+  async function resumable(req: IncomingMessage, deviceId: string, sid: string, person: Person): Promise<UserSession> {
+    const mine = (session: { deviceId: string; userId: string } | undefined): boolean =>
+      session?.deviceId === deviceId && session.userId === person.userId;
+    let known = bus.session(sid);
+    if (!known) {
+      const recalled = await options.recall(sid);
+      // Whoever was quicker has brought it back meanwhile.
+      known = bus.session(sid);
+      if (!known && recalled && mine(recalled)) {
+        const device = bus.device(deviceId);
+        const one = { deviceId, person, device: device?.resumes ? device : undefined, resume: true };
+        const session = new UserSession({ ...sessionOptions(req), ...one, recalled: { ...recalled, sid } });
+        await session.record().catch((error: unknown) => session.end(String(error)));
+        known = session;
+      }
+    }
+    if (known instanceof UserSession && known.resumes && mine(known)) return known;
+    throw notFound('the session has ended');
+  }
+
+  /** A second person at a terminal. */
+  async function sitAtAnothers(
+    req: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    deviceId: string,
+    sid: string,
+    person: Person,
+  ): Promise<void> {
+    const why = person.refuses(ProtoType.Shell);
+    if (why !== undefined) throw new HttpError('forbidden', why);
+    const session = bus.session(sid);
+    if (!(session instanceof UserSession) || session.deviceId !== deviceId || session.facts.kind !== 'terminal')
+      throw notFound('there is no such terminal on this device');
+    const opened = await accept(req, socket, head);
+    heartbeat.watch(opened);
+    await options.joined({ session: session.facts, person, request: requestOf(req) });
+    if (bus.session(sid) !== session) return opened.close(1008, 'the session has ended');
+    session.welcome(opened, person);
+  }
+
+  function sessionOptions(req: IncomingMessage) {
+    const request = requestOf(req);
+    const audit = (type: SessionEvent['type']) => (session: UserSession, use?: SessionUse) =>
+      options.audit({ type, session: session.facts, request, ...(use ? { use } : {}) });
     const logClosed = audit('closed');
-    const session = new UserSocket(opened, {
-      userId,
-      tokenId,
-      rights,
-      device,
+    return {
       bus,
       log,
       quota: options.sessionQuota ?? 0,
-      refuses: (proto) => person.refuses(proto),
+      record: (session: UserSession) => options.record(session.facts),
+      speaker: (proto: number) => options.speaker?.(proto),
       opened: audit('opened'),
-      closed: (session) => {
+      used: audit('used'),
+      closed(session: UserSession): void {
         if (session.facts.kind === undefined) return;
         logClosed(session).catch((error: unknown) =>
           log.error('end of a session not logged', { sid: session.sid, error: String(error) }),
         );
       },
-    });
-    log.debug('user connected', { sid: session.sid, user: userId, device: deviceId });
+    };
   }
+
+  const requestOf = (req: IncomingMessage) => ({
+    id: requestId(req),
+    address: options.addressOf?.(req) ?? req.socket.remoteAddress ?? '',
+    userAgent: req.headers['user-agent'],
+  });
 
   function connectedDevice(deviceId: string): DeviceEnd {
     const device = bus.device(deviceId);
@@ -182,8 +288,7 @@ export function createRelay(options: RelayOptions) {
       const upgrade = match(req);
       if (!upgrade) return false;
       socket.on('error', () => socket.destroy());
-      const { deviceId } = upgrade;
-      const done = deviceId === undefined ? upgradeDevice(req, socket, head) : upgradeUser(req, socket, head, deviceId);
+      const done = 'device' in upgrade ? upgradeDevice(req, socket, head) : upgradeUser(req, socket, head, upgrade);
       done.catch((error: unknown) => {
         log.info('socket refused', { path: pathOf(req), ...refusalOf(error) });
         refuse(socket, error, requestId(req));
@@ -195,10 +300,14 @@ export function createRelay(options: RelayOptions) {
     async refusePlain(req: IncomingMessage): Promise<HttpError> {
       const target = match(req);
       if (!target) return notFound('not found');
-      if (target.deviceId === undefined) await options.authenticateDevice(req);
+      if ('device' in target) await options.authenticateDevice(req);
       else {
         await options.authorizeUser(req, target.deviceId);
-        connectedDevice(target.deviceId);
+        const { session, join } = target;
+        const known = session === undefined || bus.session(session) || (await options.recall(session));
+        if (!known) throw notFound('the session has ended');
+        if (join !== undefined && !bus.session(join)) throw notFound('there is no such terminal on this device');
+        if (session === undefined) connectedDevice(target.deviceId);
       }
       return new HttpError('bad_request', 'the client is not using the websocket protocol: upgrade header not found');
     },
@@ -206,7 +315,15 @@ export function createRelay(options: RelayOptions) {
     isConnected: (deviceId: string): boolean => bus.device(deviceId) !== undefined,
 
     sessions: (): SessionFacts[] =>
-      [...bus.sessions()].flatMap((session) => (session instanceof UserSocket ? [session.facts] : [])),
+      [...bus.sessions()].flatMap((session) => (session instanceof UserSession ? [session.facts] : [])),
+
+    /** Lets guests type at a terminal, or only watch. False: it is not this user's, or is none. */
+    share(sid: string, userId: string, typing: boolean): boolean {
+      const session = bus.session(sid);
+      if (!(session instanceof UserSession) || session.userId !== userId) return false;
+      session.share(typing);
+      return true;
+    },
 
     /** Hands a frame to a connected device; false: it is offline. */
     sendToDevice(deviceId: string, message: ProtoMsg): boolean {
@@ -216,17 +333,24 @@ export function createRelay(options: RelayOptions) {
     },
 
     disconnectDevice(deviceId: string, reason: string): void {
+      // Nobody is to wait for its return.
+      for (const session of bus.sessionsOf(deviceId)) session.end(`the device is ${reason}`);
       bus.device(deviceId)?.close(1008, reason);
     },
 
     /** Ends a person's sessions, or those of one of his logins: his rights, or he, are gone. */
     disconnectUser(userId: string, reason: string, tokenId?: string): void {
-      for (const session of bus.sessions())
-        if (session.userId === userId && (tokenId === undefined || session.tokenId === tokenId)) session.end(reason);
+      for (const stand of this.stands())
+        if (stand.userId === userId && (tokenId === undefined || stand.tokenId === tokenId)) stand.end(reason);
     },
 
-    /** All sessions with devices, those too that the server has in somebody's name. */
-    ends: (): Iterable<SessionEnd> => bus.sessions(),
+    /** All that stands on somebody's login and rights: sessions with devices, and places at others' terminals. */
+    stands(): Stand[] {
+      return [...bus.sessions()].flatMap((session): Stand[] => [
+        session,
+        ...(session instanceof UserSession ? session.guestStands : []),
+      ]);
+    },
 
     /** False: there is no such session. */
     endSession(sid: string, reason: string): boolean {
@@ -238,20 +362,38 @@ export function createRelay(options: RelayOptions) {
     /** Ends all sockets; new ones are refused from here on. */
     close(): void {
       closing = true;
-      for (const session of bus.sessions()) session.end('the server is stopping');
+      for (const session of bus.sessions())
+        if (session instanceof UserSession && session.resumes) session.hibernate();
+        else session.end('the server is stopping');
       for (const device of bus.devices()) device.close(1001, 'the server is stopping');
       heartbeat.stop();
     },
   };
 }
 
-function match(req: IncomingMessage): { deviceId?: string } | undefined {
+/** Whose socket is asked for: a device's, or a person's with a device. */
+interface Target {
+  readonly deviceId: string;
+  /** A session of his own that is to go on. */
+  readonly session?: string;
+  /** A session of somebody else. */
+  readonly join?: string;
+  /** As the header of this name: a browser cannot send one. */
+  readonly extensions?: string;
+}
+
+function match(req: IncomingMessage): Target | { readonly device: true } | undefined {
   const path = pathOf(req);
-  if (path === deviceSocketPath) return {};
+  if (path === deviceSocketPath) return { device: true };
   const id = userSocketPath.exec(path)?.[1];
   if (id === undefined) return undefined;
   try {
-    return { deviceId: decodeURIComponent(id) };
+    const query = new URLSearchParams((req.url ?? '').slice(path.length));
+    const given = (['session', 'join', 'extensions'] as const).flatMap((key) => {
+      const value = query.get(key);
+      return value === null ? [] : [[key, value] as const];
+    });
+    return { deviceId: decodeURIComponent(id), ...Object.fromEntries(given) };
   } catch {
     return undefined;
   }
@@ -260,14 +402,3 @@ function match(req: IncomingMessage): { deviceId?: string } | undefined {
 const pathOf = (req: IncomingMessage): string => (req.url ?? '').split('?', 1)[0] ?? '';
 
 const requestId = (req: IncomingMessage & { requestId?: string }): string => (req.requestId ??= randomUUID());
-
-/**
- * A page of another origin must not open a socket with the cookie that the browser adds by itself (CVE-2022-29555).
- * Whoever sends the token in a header has it from us, and no browser sends one so.
- */
-function checkOrigin(req: IncomingMessage, host: string | undefined, allowed: readonly string[]): void {
-  const { origin, authorization } = req.headers;
-  if (origin === undefined || authorization !== undefined || allowed.includes(origin)) return;
-  const own = URL.canParse(origin) ? new URL(origin).host : undefined;
-  if (own === undefined || own !== host) throw new HttpError('forbidden', `origin ${origin} may not open this socket`);
-}

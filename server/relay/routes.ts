@@ -1,13 +1,13 @@
 import { Type } from 'typebox';
 import { deviceconnect } from '#proto/http/devices';
+import { SessionChange, SessionInfo, sessionsPath as sessions } from '#proto/http/sessions';
 import { notFound } from '../errors.ts';
-import { empty, json, route, scopeOf, type Route } from '../http/route.ts';
+import { callerId, empty, json, route, scopeOf, type Route } from '../http/route.ts';
 import type { Scope } from '../http/rights.ts';
 import type { Db } from '../store/store.ts';
 import { reaches } from '../users/reach.ts';
 import { deviceSocketPath, type Relay } from './relay.ts';
-
-const sessions = '/api/management/v1/patchbay/sessions';
+import type { SessionFacts } from './user-session.ts';
 
 /** The sockets' paths for those who ask without an upgrade, and ours: who is on which device, and the end of it. */
 export function sessionRoutes(relay: Relay, db: Db): Route[] {
@@ -30,7 +30,7 @@ export function sessionRoutes(relay: Relay, db: Db): Route[] {
         confined: 'handler',
         summary: 'Sessions that are open',
         query: Type.Object({ device: Type.Optional(Type.String({ maxLength: 128 })) }),
-        responses: { 200: { description: 'sessions' } },
+        responses: { 200: { description: 'sessions', body: Type.Array(SessionInfo) } },
       },
       async (context) => {
         const { device } = context.query;
@@ -40,19 +40,26 @@ export function sessionRoutes(relay: Relay, db: Db): Route[] {
           if (device !== undefined && session.deviceId !== device) continue;
           if (await reachable(session.deviceId, scope)) shown.push(session);
         }
-        return json(
-          200,
-          shown.map((session) => ({
-            id: session.sid,
-            device_id: session.deviceId,
-            user_id: session.userId,
-            kind: session.kind ?? null,
-            opened_ts: session.openedAt.toISOString(),
-            active_ts: session.activeAt.toISOString(),
-            bytes_from_device: session.bytesFromDevice,
-            bytes_to_device: session.bytesToDevice,
-          })),
-        );
+        return json(200, shown.map(infoOf));
+      },
+    ),
+    route(
+      {
+        method: 'PATCH',
+        path: `${sessions}/{id}`,
+        access: 'sessions:terminal',
+        // His own terminal: he would not have it without the right.
+        confined: 'handler',
+        summary: 'Let the others at your terminal type, or only watch',
+        body: SessionChange,
+        audit: 'session_share',
+        responses: { 204: { description: 'changed' } },
+      },
+      (context) => {
+        const id = context.params['id'] ?? '';
+        context.note({ object: { type: 'session', id }, details: { typing: context.body.typing } });
+        if (!relay.share(id, callerId(context), context.body.typing)) throw notFound('you have no such terminal');
+        return empty();
       },
     ),
     route(
@@ -76,4 +83,24 @@ export function sessionRoutes(relay: Relay, db: Db): Route[] {
       },
     ),
   ];
+}
+
+function infoOf(session: SessionFacts): SessionInfo {
+  return {
+    id: session.sid,
+    device_id: session.deviceId,
+    user_id: session.userId,
+    user_name: session.userName,
+    kind: session.kind ?? null,
+    opened_ts: session.openedAt.toISOString(),
+    active_ts: session.activeAt.toISOString(),
+    idle_seconds: Math.max(0, Math.round((Date.now() - session.activeAt.getTime()) / 1000)),
+    bytes_from_device: session.bytesFromDevice,
+    bytes_to_device: session.bytesToDevice,
+    waits_for: session.waitsFor ?? null,
+    resumes: session.resumes,
+    recorded: session.recorded,
+    guests: [...session.guests],
+    shared: session.shared,
+  };
 }

@@ -14,11 +14,11 @@ const connectMs = 5000;
 const statementMs = 60_000;
 
 /** Counts and sizes as numbers, as SQLite gives them: a JavaScript number holds 9 petabytes exactly. */
-const asNumbers = new Set<number>([types.builtins.INT8, types.builtins.NUMERIC]);
-const parsers: PoolConfig['types'] = {
-  getTypeParser: ((id: number, format?: 'text' | 'binary') =>
-    asNumbers.has(id) ? Number : types.getTypeParser(id as never, format as never)) as never,
-};
+const asNumbers: ReadonlySet<number> = new Set([types.builtins.INT8, types.builtins.NUMERIC]);
+type TypeId = Parameters<typeof types.getTypeParser>[0];
+const parserOf = (type: TypeId, format?: 'text' | 'binary'): unknown =>
+  asNumbers.has(type) ? Number : types.getTypeParser(type, format);
+const parsers: PoolConfig['types'] = { getTypeParser: parserOf };
 
 /** A database by its URL, asked once. Throws `database_unusable` in words for a person; they never hold the password. */
 export async function openPostgres(url: string): Promise<Serial<Database>> {

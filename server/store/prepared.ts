@@ -17,7 +17,7 @@ export function prepared(sqlite: SQLite.Database): SqliteDatabase {
     prepare(text) {
       const known = statements.get(text);
       if (known) return known;
-      const statement = guarded(sqlite.prepare(text) as unknown as SqliteStatement);
+      const statement = guarded(sqlite.prepare(text));
       if (statements.size >= limit) for (const [oldest] of statements) if (statements.delete(oldest)) break;
       statements.set(text, statement);
       return statement;

@@ -2,8 +2,8 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { databaseFor, databases } from '../stage.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { availableDatabases, databaseFor } from '../stage.ts';
 import { likeAnywhere } from './like.ts';
 import { isOneOf } from './list.ts';
 import { type Db, isDuplicate, migrate, openStore } from './store.ts';
@@ -14,14 +14,20 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-describe.each(databases)('the store on %s', (name) => {
+describe.each(await availableDatabases())('the store on %s', (name) => {
   let db: Db;
   let database: string | undefined;
-  beforeEach(async () => {
+  let data = '';
+  beforeAll(async () => {
+    data = mkdtempSync(join(tmpdir(), 'patchbay-store-'));
     database = await databaseFor(name);
-    db = await openStore(folder, database);
+    db = await openStore(data, database);
   });
-  afterEach(() => db.destroy());
+  beforeEach(async () => void (await db.deleteFrom('secrets').execute()));
+  afterAll(async () => {
+    await db.destroy();
+    rmSync(data, { recursive: true, force: true });
+  });
 
   const put = (name: string, value: string) => db.insertInto('secrets').values({ name, value }).execute();
   const names = async (): Promise<string[]> =>
@@ -31,7 +37,7 @@ describe.each(databases)('the store on %s', (name) => {
     await put('a', '1');
     await migrate(db);
     await db.destroy();
-    db = await openStore(folder, database);
+    db = await openStore(data, database);
     expect(await db.selectFrom('secrets').selectAll().execute()).toEqual([{ name: 'a', value: '1' }]);
   });
 
@@ -146,7 +152,7 @@ describe.each(databases)('the store on %s', (name) => {
     await sql`select 1`.execute(db);
     await db.destroy();
     await expect(sql`select 1`.execute(db)).rejects.toThrow();
-    db = await openStore(folder, database);
+    db = await openStore(data, database);
   });
 });
 

@@ -244,6 +244,19 @@ export interface OpenSessions {
   entry: string;
 }
 
+/** What terminals showed: a row a file in the data folder. Names are written down: who it was stays readable. */
+export interface Recordings {
+  id: string;
+  device_id: string;
+  user_id: string;
+  user_name: string;
+  started_ts: string;
+  /** Null: it goes on, or the server was killed in it. */
+  ended_ts: string | null;
+  /** Bytes of the file. PostgreSQL gives a bigint as text. */
+  size: number | string;
+}
+
 /** Free settings that clients keep here: of everybody (owner `global`), or of one user. JSON text. */
 export interface Settings {
   owner: string;
@@ -254,6 +267,46 @@ export interface Settings {
 export interface Secrets {
   name: string;
   value: string;
+}
+
+// --- 0004-contract
+
+/** An upload straight to a signed link. Until it is complete its blob is nobody's artifact. */
+export interface DirectUploads {
+  id: string;
+  expires: string;
+  /** The row that it will be in `artifacts`, JSON; null: nothing has come yet. */
+  artifact: string | null;
+  /** Bytes. PostgreSQL gives a bigint as text. */
+  size: number | string;
+}
+
+/** Somebody else's service that is told of events. */
+export interface Integrations {
+  id: string;
+  slot: number;
+  provider: string;
+  /** JSON, secrets and all. */
+  credentials: string;
+  description: string | null;
+  created_ts: string;
+}
+
+export interface IntegrationEvents {
+  id: string;
+  time: string;
+  type: string;
+  /** JSON. */
+  data: string;
+  /** 1 until delivery has been tried. */
+  waiting: number;
+  /** How delivery went, JSON list. */
+  statuses: string;
+}
+
+/** Devices that were accepted at least once, as integrations know them. */
+export interface ProvisionedDevices {
+  device_id: string;
 }
 
 export interface Database {
@@ -278,6 +331,11 @@ export interface Database {
   audit: Audit;
   audit_floor: AuditFloor;
   open_sessions: OpenSessions;
+  recordings: Recordings;
   settings: Settings;
   secrets: Secrets;
+  direct_uploads: DirectUploads;
+  integrations: Integrations;
+  integration_events: IntegrationEvents;
+  provisioned_devices: ProvisionedDevices;
 }

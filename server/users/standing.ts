@@ -1,6 +1,5 @@
 import type { Permission } from '#proto/http/users';
-import type { SessionEnd } from '../relay/bus.ts';
-import type { Relay } from '../relay/relay.ts';
+import type { Relay, Stand } from '../relay/relay.ts';
 import type { LiveSockets } from '../live/socket.ts';
 import type { Db } from '../store/store.ts';
 import type { Logins } from './logins.ts';
@@ -8,23 +7,37 @@ import { reaches } from './reach.ts';
 
 const loginGone = 'your login has ended';
 
+type Revoked = (userId: string, tokenId?: string) => void;
+
+export interface StandingDeps {
+  readonly db: Db;
+  readonly live: LiveSockets;
+  readonly relay: Relay;
+  readonly logins: () => Logins;
+  readonly revoked: Revoked;
+}
+
 /** What stands on a right goes with it: sessions with devices, port forwards, file transfers, and what a page watches. */
 export class Standing {
   readonly #db: Db;
   readonly #live: LiveSockets;
   readonly #relay: Relay;
   readonly #logins: () => Logins;
-  constructor({ db, live, relay, logins }: { db: Db; live: LiveSockets; relay: Relay; logins: () => Logins }) {
+  readonly #revoked: Revoked;
+  /** `revoked` tells the add-ons, which have sites and connections of their own. */
+  constructor({ db, live, relay, logins, revoked }: StandingDeps) {
     this.#db = db;
     this.#live = live;
     this.#relay = relay;
     this.#logins = logins;
+    this.#revoked = revoked;
   }
 
   loginsEnded(userId: string, tokenIds: readonly string[]): void {
     for (const tokenId of tokenIds) {
       this.#live.disconnectLogin(tokenId);
       this.#relay.disconnectUser(userId, loginGone, tokenId);
+      this.#revoked(userId, tokenId);
     }
   }
 
@@ -32,6 +45,7 @@ export class Standing {
   async rightsChanged(userId: string): Promise<void> {
     this.#logins().forget(userId);
     this.#live.disconnectUser(userId);
+    this.#revoked(userId);
     await this.#review((session) => session.userId === userId);
   }
 
@@ -48,15 +62,15 @@ export class Standing {
     await this.#review(() => true);
   }
 
-  async #review(concerned: (session: SessionEnd) => boolean): Promise<void> {
-    for (const session of [...this.#relay.ends()].filter(concerned)) {
-      const lost = await this.#lost(session);
+  async #review(concerned: (session: Stand) => boolean): Promise<void> {
+    for (const session of [...this.#relay.stands()].filter(concerned)) {
+      const lost = await this.why(session);
       if (lost !== undefined) session.end(lost);
     }
   }
 
   /** Why a session has no ground any more; undefined: it has. */
-  async #lost({ userId, tokenId, deviceId, rights }: SessionEnd): Promise<string | undefined> {
+  async why({ userId, tokenId, deviceId, rights }: Omit<Stand, 'end'>): Promise<string | undefined> {
     const user = await this.#logins().ofToken(tokenId, userId);
     if (!user) return loginGone;
     for (const right of rights)

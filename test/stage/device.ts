@@ -6,7 +6,7 @@ import { PrivateBus, TokenService } from '../../connect/bus.testing.ts';
 import { runConnect, type ConnectConfig, type ConnectOptions } from '../../connect/main.ts';
 
 export interface DeviceOptions extends Partial<Omit<ConnectOptions, 'config'>> {
-  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly settings?: Readonly<Record<string, unknown>> & { readonly Sessions?: object };
   readonly addons?: readonly string[];
   /** Where the packages of third parties are looked for. */
   readonly file?: string;
@@ -29,6 +29,7 @@ export class TestDevice implements AsyncDisposable {
     const config: ConnectConfig = {
       User: settings.User,
       ShellCommand: settings.ShellCommand,
+      Sessions: { ResumeWithin: 600, ResumeBuffer: 4 << 20, ResumeMemory: 16 << 20, ...options.settings?.Sessions },
       Addons: [...(options.addons ?? ['terminal'])],
       settings,
       file: options.file ?? '/nowhere/mender-connect.conf',

@@ -6,7 +6,7 @@ import type { OperatorSession } from '#addon/cli';
 import type { MessageOf } from '#proto';
 import manifest from '#addons/terminal/manifest';
 import type { shell } from '#addons/terminal/protocol';
-import { openSession } from '../../cli/session.ts';
+import { openSession, type OpenOptions } from '../../cli/session.ts';
 import { unauthorized } from '../../server/errors.ts';
 import { bearerOf } from '../../server/http/guard.ts';
 import { LocalBus } from '../../server/relay/bus.ts';
@@ -29,12 +29,14 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
     bus: new LocalBus(),
     log: silentLog,
     authenticateDevice: async (req) => ({ deviceId: who(req, 'device') }),
-    authorizeUser: async (req) => ({
-      userId: who(req, 'user'),
-      tokenId: who(req, 'user'),
-      rights: [],
-      refuses: () => undefined,
-    }),
+    speaker: (proto) => (proto === manifest.protocol!.number ? manifest : undefined),
+    authorizeUser: async (req) => {
+      const userId = who(req, 'user');
+      return { userId, name: userId, tokenId: userId, rights: [], refuses: () => undefined };
+    },
+    joined: async () => undefined,
+    recall: async () => undefined,
+    record: async () => undefined,
     onConnected: (id) => (presence.push(`+${id}`), happened()),
     onDisconnected: (id) => (presence.push(`-${id}`), happened()),
     audit: async (event) => {
@@ -62,12 +64,13 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
       while (!holds()) await Promise.race([promise, new Promise<void>((resolve) => waiting.push(resolve))]);
       clearTimeout(late);
     },
-    open: (deviceId: string, user = 'ann'): Promise<OperatorSession<Shell>> =>
+    open: (deviceId: string, user = 'ann', more: Partial<OpenOptions> = {}): Promise<OperatorSession<Shell>> =>
       openSession<Shell>({
         server: `http://127.0.0.1:${port}`,
         token: `user-${user}`,
         deviceId,
         protocol: manifest.protocol!,
+        ...more,
       }),
     async [Symbol.asyncDispose]() {
       relay.close();
@@ -83,10 +86,13 @@ export class Reader {
   output = Buffer.alloc(0);
   readonly messages: Shell[] = [];
   ended = false;
+  /** What became of the link, in order: true when it came back. */
+  readonly links: boolean[] = [];
   #waiting: (() => void)[] = [];
 
   constructor(session: OperatorSession<Shell>) {
     this.session = session;
+    session.onLink((up) => (this.links.push(up), this.#wake()));
     void this.#read();
   }
 

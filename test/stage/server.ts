@@ -14,21 +14,23 @@ export class Server {
   readonly user = user;
   readonly password = password;
   program: Program;
+  readonly #options: readonly string[];
 
-  constructor(data: string, url: string, program: Program) {
+  constructor(data: string, url: string, program: Program, options: readonly string[] = []) {
     this.data = data;
     this.url = url;
     this.program = program;
+    this.#options = options;
   }
 
-  async stop(): Promise<number | null> {
-    return await this.program.stop();
+  async stop(signal?: NodeJS.Signals): Promise<number | null> {
+    return await this.program.stop(signal);
   }
 
   /** Ends it and starts it again on the same port and data. */
-  async restart(): Promise<void> {
-    await this.stop();
-    ({ program: this.program } = await launch(launcher, this.data, new URL(this.url).host));
+  async restart(signal?: NodeJS.Signals): Promise<void> {
+    await this.stop(signal);
+    ({ program: this.program } = await launch(launcher, this.data, new URL(this.url).host, this.#options));
   }
 }
 
@@ -44,10 +46,10 @@ export async function startServer(
   const data = join(folder, 'server');
   await addUser(data, program);
   const started = await launch(program, data, '127.0.0.1:0', options);
-  return new Server(data, started.url, started.program);
+  return new Server(data, started.url, started.program, options);
 }
 
-async function launch(file: string, data: string, listen: string, options: readonly string[] = []) {
+async function launch(file: string, data: string, listen: string, options: readonly string[]) {
   const program = new Program('patchbay server', process.execPath, [
     file,
     'server',

@@ -16,10 +16,12 @@ interface AddonTabProps {
   readonly device: Device;
   readonly name: string;
   readonly presence: Presence | undefined;
+  /** A session of somebody else at which to sit down. */
+  readonly join?: string | undefined;
 }
 
 /** Where an add-on draws. Before it may, the page says what stands in the way: the role, or a device that is away. */
-export function AddonTab({ addon, device, name, presence }: AddonTabProps) {
+export function AddonTab({ addon, device, name, presence, join }: AddonTabProps) {
   const denied = useDenied(addon.permission);
   const here = presence === 'connected' && device.status === 'accepted';
   // Once it was opened it stays: a device that goes away is for the add-on to tell, with what is on its screen.
@@ -54,7 +56,7 @@ export function AddonTab({ addon, device, name, presence }: AddonTabProps) {
         </Empty>
       </Blank>
     );
-  return <Mounted addon={addon} device={device} name={name} />;
+  return <Mounted key={join ?? ''} addon={addon} device={device} name={name} join={join} />;
 }
 
 const Blank = ({ children }: { readonly children: React.ReactNode }) => (
@@ -63,7 +65,7 @@ const Blank = ({ children }: { readonly children: React.ReactNode }) => (
   </div>
 );
 
-function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
+function Mounted({ addon, device, name, join }: Omit<AddonTabProps, 'presence'>) {
   const place = useRef<HTMLDivElement>(null);
   const theme: Theme = useComputedColorScheme('light', { getInitialValueInEffect: false });
   const themed = useRef({ theme, listeners: new Set<(theme: Theme) => void>() });
@@ -80,6 +82,7 @@ function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
     let gone = false;
     const host: WebHost = {
       device: { id: device.id, name },
+      ...(join === undefined ? {} : { join }),
       get theme() {
         return themed.current.theme;
       },
@@ -87,23 +90,31 @@ function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
         themed.current.listeners.add(listener);
         return () => themed.current.listeners.delete(listener);
       },
-      openSession: () =>
-        protocol ? connectDevice(device.id, protocol) : Promise.reject(new Error('This add-on has no sessions.')),
+      openSession: (options) =>
+        protocol
+          ? connectDevice(device.id, protocol, addon.manifest.resumes ?? false, options)
+          : Promise.reject(new Error('This add-on has no sessions.')),
       fetch: fetchAsUser,
       notify: (message, kind) => (kind === 'error' ? complain(addon.title, new Error(message)) : tell(message)),
     };
-    addon.load().then(
-      (half) => {
+    addon
+      .load()
+      .then((half) => {
         if (!gone && element) unmount = half.mount(element, host);
-      },
-      (error: unknown) => setFault(error),
-    );
+      })
+      .catch((error: unknown) => setFault(error));
     return () => {
       gone = true;
-      unmount?.();
+      try {
+        unmount?.();
+      } catch (error) {
+        // A fault of one add-on must not take the page with it.
+        complain(addon.title, error instanceof Error ? error : new Error(String(error)));
+      }
+      if (element) element.replaceChildren();
     };
     // The name may change while a session runs; that is no reason to end it.
-  }, [addon, device.id]);
+  }, [addon, device.id, join]);
 
   if (fault) return <Problem what={`${addon.title} could not be loaded`} error={fault} />;
   return <div ref={place} className="panel addon" />;

@@ -3,12 +3,12 @@ import dbus, { type MessageBus } from 'dbus-next';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { authentication } from '#proto/dbus';
 import { devicePaths } from '#proto/http/device';
-import { runClient } from './daemon.ts';
-import { Nudges } from './nudges.ts';
-import { RigBus } from './rig/bus.ts';
-import { RigDevice } from './rig/device.ts';
-import { RigLog } from './rig/log.ts';
-import { ScriptedServer } from './rig/server.ts';
+import { runClient } from '../daemon.ts';
+import { Nudges } from '../nudges.ts';
+import { RigBus } from '../rig/bus.ts';
+import { RigDevice } from '../rig/device.ts';
+import { RigLog } from '../rig/log.ts';
+import { ScriptedServer } from '../rig/server.ts';
 
 let server: ScriptedServer;
 let device: RigDevice;

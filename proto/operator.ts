@@ -1,0 +1,436 @@
+import { Backoff, pause } from '#base/backoff';
+import { CodedError, messageOf } from '#base/errors';
+import { Inbox } from '#base/inbox';
+import { control, type Participant } from './control.ts';
+import { decode, encode, ProtoType, unpack, type ProtoMsg } from './envelope.ts';
+import { narrow, toFrame, type LooseMessage, type Protocol } from './protocol.ts';
+import { Incoming, Outgoing } from './resume.ts';
+
+/** One socket to the server, as both a browser and Node can give it. */
+export interface OperatorSocket {
+  /** Bytes that wait for the network. */
+  readonly buffered: number;
+  send(frame: Uint8Array): void;
+  close(code: number): void;
+  /** Reads no more until told otherwise; a browser cannot. */
+  pause?(yes: boolean): void;
+}
+
+/** What the owner of a socket tells its session. */
+export interface SocketEvents {
+  /** It is open; `resumes`: the server will say `session`. */
+  opened(socket: OperatorSocket, resumes: boolean): void;
+  message(data: Uint8Array): void;
+  /** There is room again, or may be. */
+  written(): void;
+  /** After it was open; `code`: that of the WebSocket. */
+  closed(code: number, why: CodedError): void;
+}
+
+/**
+ * Opens the socket of a session; `sid`: of one that is to go on. Resolves when it is open; rejects with a CodedError,
+ * whose code is `connection` if trying again may help.
+ */
+export type Dial = (sid: string | undefined, events: SocketEvents) => Promise<void>;
+
+export interface OperatorTimes {
+  /** Silence after which the server is asked for a sign of life, and after which the socket is dead, ms. */
+  readonly ask: number;
+  readonly dead: number;
+  /** Ceilings of the first and of any later wait before a new attempt, ms: somebody looks at it. */
+  readonly first: number;
+  readonly ceiling: number;
+  /** For the server's first message, ms. */
+  readonly greet: number;
+}
+
+export interface OperatorOptions {
+  readonly dial: Dial;
+  readonly protocol: Protocol;
+  /** A message of the device; undefined: not for this program. Throws for one that is none. */
+  readonly parse: (frame: ProtoMsg) => LooseMessage | undefined;
+  /** Bytes that may wait for the network before `send` asks to wait. */
+  readonly full: number;
+  /** What an earlier page kept of a session that is to go on here (`freeze`). */
+  readonly frozen?: string;
+  /** How a reason is spelt for this program's people. */
+  readonly say?: (text: string) => string;
+  readonly times?: Partial<OperatorTimes>;
+}
+
+const defaults: OperatorTimes = { ask: 20_000, dead: 50_000, first: 250, ceiling: 8000, greet: 10_000 };
+
+/** Bytes that are kept for a device that has not acknowledged them; more waits where it comes from. */
+const keptLimit = 4 * 1024 * 1024;
+/** Closing codes after which nothing is to be tried again: an end in order, a message that was none, a refusal. */
+const finals = new Set([1000, 1003, 1007, 1008, 1009]);
+
+/** Closing code of a page that is left: the server gives it a short while to come back. */
+export const frozenCode = 4001;
+
+interface Frozen {
+  readonly sid: string;
+  readonly taken: number;
+  readonly first: number;
+  readonly kept: readonly string[];
+  readonly within: number;
+}
+
+/** Opens a session, and keeps it over losses of its link where server and device can (`resume.ts`). */
+export async function openOperator(options: OperatorOptions): Promise<OperatorEnd> {
+  const end = new OperatorEnd(options);
+  await end.start();
+  return end;
+}
+
+/** The person's end of a session: the same machine in the browser and in the command. */
+export class OperatorEnd implements AsyncIterable<LooseMessage> {
+  sid = '';
+  readonly userId = '';
+  readonly #options: OperatorOptions;
+  readonly #times: OperatorTimes;
+  readonly #ending = new AbortController();
+  readonly #inbox: Inbox<Arrived>;
+  readonly #outgoing = new Outgoing();
+  readonly #incoming: Incoming;
+  #socket: OperatorSocket | undefined;
+  /** It may outlive its links. */
+  #resumes = false;
+  /** Numbered messages go and come now. */
+  #attached = false;
+  /** What the device has is not known before it says so. */
+  #repeats = false;
+  /** No device has answered yet: it may have to be begun once more. */
+  #fresh = true;
+  #within = 60;
+  #away: ReturnType<typeof setTimeout> | undefined;
+  #dialing = false;
+  #heard = 0;
+  #beat: ReturnType<typeof setInterval> | undefined;
+  #greeted = Promise.withResolvers<void>();
+  #waiting: (() => void)[] = [];
+  readonly #links = new Set<(up: boolean) => void>();
+  readonly #crowds = new Set<(people: readonly Participant[], self: number) => void>();
+  #people: { people: readonly Participant[]; self: number } | undefined;
+
+  constructor(options: OperatorOptions) {
+    this.#options = options;
+    this.#times = { ...defaults, ...options.times };
+    const frozen = options.frozen === undefined ? undefined : (JSON.parse(options.frozen) as Frozen);
+    this.#incoming = new Incoming((received) => this.#control({ typ: 'ack', body: { received } }), frozen?.taken);
+    this.#inbox = new Inbox<Arrived>({
+      high: 1024 * 1024,
+      low: 256 * 1024,
+      congested: (yes) => this.#socket?.pause?.(yes),
+      taken: ({ numbered }, size) => numbered && this.#incoming.take(size),
+    });
+    if (!frozen) return;
+    this.sid = frozen.sid;
+    this.#within = frozen.within;
+    this.#outgoing.restore(frozen.first, frozen.kept.map(bytesOf));
+    this.#fresh = false;
+  }
+
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  /** Opens the first socket; rejects as `dial` does. */
+  async start(): Promise<void> {
+    try {
+      await this.#connect();
+    } catch (error) {
+      this.#end(error instanceof CodedError ? error : new CodedError('connection', messageOf(error)));
+      throw error;
+    }
+  }
+
+  send(message: LooseMessage): boolean {
+    if (this.signal.aborted) return false;
+    const frame = toFrame(this.#options.protocol, message, this.sid);
+    if (this.#resumes) {
+      this.#outgoing.push(encode({ ...frame, hdr: { ...frame.hdr, seq: this.#outgoing.seq } }));
+      this.#pump();
+    } else this.#socket?.send(encode(frame));
+    return this.#roomy;
+  }
+
+  drained(): Promise<void> {
+    if (this.signal.aborted || this.#roomy) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<LooseMessage> {
+    const inner = this.#inbox[Symbol.asyncIterator]();
+    return {
+      next: async () => {
+        const { value, done } = await inner.next();
+        return done ? { value: undefined, done: true } : { value: value.message, done: false };
+      },
+    };
+  }
+
+  close(): void {
+    if (this.signal.aborted) return;
+    this.#control({ typ: 'close' });
+    this.#end(new CodedError('closed', this.#say('closed')));
+  }
+
+  onLink(listener: (up: boolean) => void): () => void {
+    this.#links.add(listener);
+    if (this.#away !== undefined) listener(false);
+    return () => this.#links.delete(listener);
+  }
+
+  /** Calls back with everybody who is at this terminal, and which of them is this one, whenever that changes. */
+  onPeople(listener: (people: readonly Participant[], self: number) => void): () => void {
+    this.#crowds.add(listener);
+    if (this.#people) listener(this.#people.people, this.#people.self);
+    return () => this.#crowds.delete(listener);
+  }
+
+  /**
+   * For a page that is about to be unloaded: what another one needs to go on with this session, whose messages were
+   * taken up to here. The session is left alone from then on. Undefined: it cannot go on.
+   */
+  freeze(): string | undefined {
+    if (this.signal.aborted || !this.#resumes || this.#fresh) return undefined;
+    const { sid } = this;
+    const kept = this.#outgoing.kept().map(textOf);
+    const frozen: Frozen = {
+      sid,
+      taken: this.#incoming.taken,
+      first: this.#outgoing.first,
+      kept,
+      within: this.#within,
+    };
+    this.#end(new CodedError('frozen', 'the session goes on elsewhere'), frozenCode);
+    return JSON.stringify(frozen);
+  }
+
+  async #connect(): Promise<void> {
+    let mine: OperatorSocket | undefined;
+    let greets = false;
+    this.#greeted = Promise.withResolvers();
+    this.#greeted.promise.catch(() => undefined);
+    await this.#options.dial(this.sid || undefined, {
+      opened: (socket, resumes) => {
+        if (this.signal.aborted) return socket.close(1000);
+        this.#socket = mine = socket;
+        this.#heard = performance.now();
+        greets = resumes;
+      },
+      message: (data) => void (mine === this.#socket && this.#receive(data)),
+      written: () => this.#written(),
+      closed: (code, why) => {
+        if (mine) this.#closed(mine, code, why);
+      },
+    });
+    if (!greets) return;
+    // A server that said it would, and does not: something in between has an opinion of its own.
+    const late = setTimeout(() => this.#greeted.resolve(), this.#times.greet);
+    await this.#greeted.promise.finally(() => clearTimeout(late));
+  }
+
+  /** Until there is a socket or the time is over. */
+  async #reconnect(): Promise<void> {
+    if (this.#dialing) return;
+    this.#dialing = true;
+    const { first, ceiling } = this.#times;
+    const backoff = new Backoff({ first, ceiling });
+    while (await pause(backoff.next(), this.signal)) {
+      try {
+        await this.#connect();
+        this.#dialing = false;
+        return;
+      } catch (error) {
+        if (error instanceof CodedError && error.code === 'connection') continue;
+        this.#end(new CodedError('lost', this.#say(`the session cannot go on: ${messageOf(error)}`)));
+      }
+    }
+  }
+
+  #closed(socket: OperatorSocket, code: number, why: CodedError): void {
+    if (socket !== this.#socket) return;
+    this.#greeted.reject(why);
+    this.#socket = undefined;
+    clearInterval(this.#beat);
+    if (this.signal.aborted) return;
+    if (!this.#resumes || finals.has(code)) return this.#end(why);
+    this.#suspend();
+    void this.#reconnect();
+  }
+
+  #receive(data: Uint8Array): void {
+    if (this.signal.aborted) return;
+    this.#heard = performance.now();
+    try {
+      const frame = decode(data);
+      const { proto, sid, seq } = frame.hdr;
+      if (sid) this.sid = sid;
+      if (proto === ProtoType.Control) return this.#controlled(frame);
+      if (proto !== this.#options.protocol.number) return;
+      const numbered = this.#resumes && seq !== undefined;
+      if (numbered && (!this.#attached || !this.#incoming.accept(seq))) return;
+      const message = this.#options.parse(frame);
+      if (message) this.#inbox.push({ message, numbered }, data.length);
+      else if (numbered) this.#incoming.take(data.length);
+    } catch (error) {
+      const lost = error instanceof CodedError && error.code === 'lost';
+      const why = lost ? error.message : `the server sent what is no message: ${messageOf(error)}`;
+      this.#end(new CodedError(lost ? 'lost' : 'invalid_frame', this.#say(why)), 1007);
+    }
+  }
+
+  #controlled({ hdr, body }: ProtoMsg): void {
+    const content = body === undefined ? {} : (narrow(unpack(body)) as Readonly<Record<string, unknown>>);
+    switch (hdr.typ) {
+      case 'ping':
+        return this.#control({ typ: 'pong' });
+      case 'session':
+        this.#resumes = content['resume'] === true;
+        if (this.#resumes) this.#watch();
+        if (this.#resumes && content['up'] === true) this.#attach();
+        else if (this.#resumes) this.#suspend();
+        return this.#greeted.resolve();
+      case 'link':
+        return content['up'] === true ? this.#attach() : this.#suspend();
+      case 'attached':
+        return this.#onAttached(Number(content['received']), Number(content['within']));
+      case 'ack':
+        this.#outgoing.acknowledge(Number(content['received']));
+        return this.#written();
+      case 'people':
+        return this.#crowd(content);
+      case 'close':
+        return this.#end(new CodedError('closed', this.#say('the device has ended the session')));
+      case 'error': {
+        const { err, close, msgproto } = content;
+        // What is said of our own protocol (it is off on the device, it is not ours to use) no message of it will answer.
+        if (close !== true && msgproto !== this.#options.protocol.number) return;
+        const why = typeof err === 'string' && err ? err.slice(0, 500) : 'the session was refused';
+        return this.#end(new CodedError(close === true ? 'device' : 'refused', this.#say(why)));
+      }
+      default:
+        return;
+    }
+  }
+
+  #attach(): void {
+    this.#attached = false;
+    this.#control({ typ: 'attach', body: { received: this.#incoming.taken, fresh: this.#fresh } });
+    this.#incoming.told();
+    this.#repeats = !this.#fresh || this.#away !== undefined;
+    if (this.#repeats) return;
+    // The first time there is nothing to be repeated, so nothing to be waited for.
+    this.#attached = true;
+    this.#pump();
+  }
+
+  #onAttached(received: number, within: number): void {
+    const again = this.#away !== undefined;
+    this.#within = within;
+    this.#fresh = false;
+    clearTimeout(this.#away);
+    this.#away = undefined;
+    if (this.#repeats) this.#outgoing.rewind(received);
+    else this.#outgoing.acknowledge(received);
+    this.#attached = true;
+    this.#written();
+    if (again) for (const listener of this.#links) listener(true);
+  }
+
+  #suspend(): void {
+    this.#attached = false;
+    this.#incoming.told();
+    if (this.#away !== undefined) return;
+    const minutes = Math.round(this.#within / 6) / 10;
+    const over = `the session is lost: the connection was away for more than ${minutes} minutes`;
+    this.#away = setTimeout(() => this.#end(new CodedError('lost', this.#say(over))), this.#within * 1000);
+    for (const listener of this.#links) listener(false);
+  }
+
+  /** A half-open socket never says so itself. */
+  #watch(): void {
+    clearInterval(this.#beat);
+    const { ask, dead } = this.#times;
+    this.#beat = setInterval(() => {
+      const socket = this.#socket;
+      if (!socket) return;
+      const silence = performance.now() - this.#heard;
+      if (silence > dead - ask && !this.#inbox.isCongested) {
+        socket.close(4000);
+        this.#closed(socket, 4000, new CodedError('connection', this.#say('the server does not answer')));
+      } else this.#control({ typ: 'ping' });
+    }, ask);
+  }
+
+  #pump(): void {
+    const socket = this.#socket;
+    if (!socket || !this.#attached) return;
+    while (socket.buffered < this.#options.full) {
+      const frame = this.#outgoing.take();
+      if (!frame) return;
+      socket.send(frame);
+    }
+  }
+
+  #written(): void {
+    if (this.#resumes) this.#pump();
+    if (this.#waiting.length > 0 && this.#calm) this.#release();
+  }
+
+  get #roomy(): boolean {
+    if (!this.#resumes) return (this.#socket?.buffered ?? 0) < this.#options.full;
+    return this.#outgoing.bytes < keptLimit && (!this.#attached || this.#outgoing.written);
+  }
+
+  /** As roomy, and with some room to spare. */
+  get #calm(): boolean {
+    if (!this.#resumes) return (this.#socket?.buffered ?? 0) <= this.#options.full / 4;
+    return this.#roomy && this.#outgoing.bytes <= keptLimit / 2;
+  }
+
+  #control(message: LooseMessage): void {
+    this.#socket?.send(encode(toFrame(control, message, this.sid)));
+  }
+
+  #crowd(content: Readonly<Record<string, unknown>>): void {
+    this.#people = { people: content['people'] as readonly Participant[], self: Number(content['self']) };
+    for (const listener of this.#crowds) listener(this.#people.people, this.#people.self);
+  }
+
+  #say(text: string): string {
+    return this.#options.say?.(text) ?? text;
+  }
+
+  /** What has arrived may still be read: a shell's last words come before the loss of the link. */
+  #end(reason: CodedError, code = 1000): void {
+    if (this.signal.aborted) return;
+    const socket = this.#socket;
+    this.#socket = undefined;
+    clearTimeout(this.#away);
+    clearInterval(this.#beat);
+    this.#incoming.told();
+    this.#ending.abort(reason);
+    this.#inbox.finish();
+    this.#release();
+    socket?.pause?.(false);
+    socket?.close(code);
+  }
+
+  #release(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+interface Arrived {
+  readonly message: LooseMessage;
+  /** It is to be acknowledged. */
+  readonly numbered: boolean;
+}
+
+const textOf = (bytes: Uint8Array): string => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
+const bytesOf = (text: string): Uint8Array => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));

@@ -1,0 +1,577 @@
+import { randomUUID } from 'node:crypto';
+import type { WebSocket } from 'ws';
+import { messageOf } from '#base/errors';
+import type { Log } from '#base/log';
+import {
+  bodyChunk,
+  control,
+  decode,
+  encode,
+  frozenCode,
+  narrow,
+  ProtoType,
+  toFrame,
+  unpack,
+  type LooseMessage,
+  type Participant,
+  type ProtoMsg,
+} from '#proto';
+import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
+import { closeSoon } from './closing.ts';
+import { Guests } from './guests.ts';
+import { Interruptions, type Interruption } from './interruptions.ts';
+import { PortAcks } from './port-acks.ts';
+import type { Person, Stand } from './relay.ts';
+import type { Recorder } from './recorder.ts';
+import { Uses, type SessionUse, type Speaker } from './uses.ts';
+
+/** Bytes of output that wait for a person's connection: above the first the device is to pause, below the second to go on. */
+const behind = 512 * 1024;
+const caughtUp = 128 * 1024;
+/** What a person may fall behind at most: a device that does not pause in time costs him the session, not us the memory. */
+const lost = 16 * 1024 * 1024;
+/** For output that still waits when a session is ended from the server's side, ms. */
+const lastWords = 15_000;
+/** What a page that was left, or loaded anew, has to come back, seconds. */
+const reloadTime = 60;
+/** What a device has beyond its own time to say that a session is over, ms. */
+const grace = 30_000;
+/** Closing codes by which a person's program says that it will not come back. */
+const farewells = new Set([1000, 1003, 1007, 1008, 1009]);
+
+export interface SessionFacts {
+  readonly sid: string;
+  readonly deviceId: string;
+  readonly userId: string;
+  /** What people call the user. */
+  readonly userName: string;
+  /** The add-on's id, or `other`. Undefined until its first message that is not of the handshake. */
+  readonly kind: string | undefined;
+  readonly openedAt: Date;
+  /** When the person last sent something. */
+  readonly activeAt: Date;
+  /** Bytes of frames, from the device and to it; of one that outlived its server, since then. */
+  readonly bytesFromDevice: number;
+  readonly bytesToDevice: number;
+  /** It may outlive its links. */
+  readonly resumes: boolean;
+  /** Whose link it waits for now. */
+  readonly waitsFor: 'person' | 'device' | undefined;
+  readonly interruptions: readonly Interruption[];
+  readonly recorded: boolean;
+  /** Of its screen, once it said so. */
+  readonly size: { readonly cols: number; readonly rows: number } | undefined;
+  /** Others who are at this terminal. */
+  readonly guests: readonly Participant[];
+  /** They may type. */
+  readonly shared: boolean;
+  /** What it was used for: files, ports, as far as add-ons say what counts. The first hundred. */
+  readonly uses: readonly SessionUse[];
+}
+
+/** What is known of a session that began before this server did. */
+export interface Recalled {
+  readonly deviceId: string;
+  readonly userId: string;
+  readonly userName: string;
+  readonly kind: string;
+  readonly openedAt: Date;
+}
+
+export interface UserSessionOptions {
+  readonly deviceId: string;
+  readonly person: Person;
+  /** Undefined: the device of a session that goes on is not back yet. */
+  readonly device: DeviceEnd | undefined;
+  /** The person's program asks for a session that outlives its links. */
+  readonly resume: boolean;
+  /** It began before this server did. */
+  readonly recalled?: { readonly sid: string } & Recalled;
+  readonly bus: RelayBus;
+  readonly log: Log;
+  /** Bytes of frames that a device may send in one session; 0: any number (H-73). */
+  readonly quota: number;
+  /** Begins, or goes on with, the recording of a terminal; undefined: none is wanted. Rejects: it must be, and cannot. */
+  readonly record: (session: UserSession) => Promise<Recorder | undefined>;
+  /** Writes the audit log; a session that cannot be logged does not begin. */
+  readonly opened: (session: UserSession) => Promise<void>;
+  readonly used: (session: UserSession, use: SessionUse) => Promise<void>;
+  readonly speaker: (proto: number) => Speaker | undefined;
+  readonly closed: (session: UserSession) => void;
+}
+
+/**
+ * One session of one person with one device: stamps what he sends, hands on what he gets. It outlives his socket and
+ * the device's where both ends number their messages; all that matters for that is kept by them (`proto/resume.ts`).
+ */
+export class UserSession implements SessionEnd {
+  readonly sid: string;
+  readonly deviceId: string;
+  readonly #options: UserSessionOptions;
+  readonly #acks = new PortAcks();
+  readonly #openedAt: Date;
+  readonly #interruptions = new Interruptions();
+  readonly #guests: Guests;
+  #person: Person;
+  #socket: WebSocket | undefined;
+  #device: DeviceEnd | undefined;
+  readonly #resumes: boolean;
+  /** The two ends have found each other over the sockets that are there now. */
+  #attached = false;
+  #within = 600;
+  #patience: NodeJS.Timeout | undefined;
+  /** Number of the device's last message: what it repeats after a loss is not recorded twice. */
+  #seen = 0;
+  #recorder: Recorder | undefined;
+  #activeAt = new Date();
+  #kind: string | undefined;
+  readonly #uses: Uses;
+  #fromDevice = 0;
+  #toDevice = 0;
+  /** A shell was asked for and not yet stopped: whoever goes first, the other is told by a `stop`. */
+  #shell = false;
+  #behind = false;
+  #over = false;
+  /** Why nothing is read from the person just now. */
+  readonly #paused = new Set<'device full' | 'device busy' | 'begin'>();
+
+  constructor(options: UserSessionOptions) {
+    const { recalled, device } = options;
+    this.sid = recalled?.sid ?? randomUUID();
+    this.deviceId = options.deviceId;
+    this.#options = options;
+    this.#person = options.person;
+    this.#uses = new Uses(options.speaker);
+    this.#openedAt = recalled?.openedAt ?? new Date();
+    this.#kind = recalled?.kind;
+    this.#shell = recalled?.kind === 'terminal';
+    this.#resumes = recalled !== undefined || (options.resume && device?.resumes === true);
+    this.#device = device;
+    this.#guests = new Guests({
+      log: options.log,
+      sid: this.sid,
+      owner: () => this.#person.name,
+      type: (body, userId) => this.#guestTypes(body, userId),
+      changed: () => this.#introduce(),
+    });
+    if (recalled) {
+      this.#interruptions.begin('server');
+      this.#wait(this.#within);
+    }
+    options.bus.joinSession(this);
+    device?.join(this);
+  }
+
+  get userId(): string {
+    return this.#person.userId;
+  }
+
+  get tokenId(): string {
+    return this.#person.tokenId;
+  }
+
+  get rights(): readonly string[] {
+    return this.#person.rights;
+  }
+
+  get guestStands(): Stand[] {
+    return this.#guests.stands(this.deviceId);
+  }
+
+  get resumes(): boolean {
+    return this.#resumes;
+  }
+
+  get facts(): SessionFacts {
+    return {
+      sid: this.sid,
+      deviceId: this.deviceId,
+      userId: this.userId,
+      userName: this.#person.name,
+      kind: this.#kind,
+      openedAt: this.#openedAt,
+      activeAt: this.#activeAt,
+      bytesFromDevice: this.#fromDevice,
+      bytesToDevice: this.#toDevice,
+      resumes: this.#resumes,
+      waitsFor: this.#socket === undefined ? 'person' : this.#device === undefined ? 'device' : undefined,
+      interruptions: this.#interruptions.list,
+      recorded: this.#recorder !== undefined,
+      size: this.#guests.size,
+      guests: this.#guests.list,
+      shared: this.#guests.typing,
+      uses: this.#uses.list,
+    };
+  }
+
+  /** The person's socket, the first or one after a loss; it takes the place of one that may be half open. */
+  sit(socket: WebSocket, person: Person): void {
+    const before = this.#socket;
+    this.#socket = socket;
+    this.#person = person;
+    this.#attached = false;
+    this.#behind = false;
+    this.#paused.clear();
+    if (before) closeSoon(before, 1008, 'replaced by a newer connection');
+    socket.on('message', (data) => {
+      if (socket !== this.#socket) return;
+      try {
+        this.#receive(data as Buffer);
+      } catch (error) {
+        // A fault of ours costs this session, never the process with everybody else's.
+        this.#options.log.error('message not relayed', { sid: this.sid, error: String((error as Error).stack) });
+        this.#finish('internal error');
+        closeSoon(socket, 1011, 'internal error');
+      }
+    });
+    const failed = (error: Error): void =>
+      this.#options.log.debug('user socket failed', { sid: this.sid, error: messageOf(error) });
+    socket.on('error', failed);
+    socket.once('close', (code) => this.#closed(socket, code));
+    if (!this.#options.resume && !this.#resumes) return;
+    const up = this.#device !== undefined;
+    this.#tell({ typ: 'session', body: { sid: this.sid, resume: this.#resumes, up } });
+    this.#introduce();
+  }
+
+  /** Somebody else, who watches this terminal, and types if he may. */
+  welcome(socket: WebSocket, person: Person): void {
+    this.#guests.add(socket, person);
+  }
+
+  /** Guests may type from now on, or may not. */
+  share(typing: boolean): void {
+    this.#guests.typing = typing;
+  }
+
+  deliver(message: ProtoMsg, frame: Uint8Array): void {
+    if (this.#over) return;
+    const { hdr } = message;
+    if (!this.#resumes) this.#acks.fromDevice(message);
+    this.#fromDevice += frame.length;
+    if (hdr.seq === undefined || hdr.seq > this.#seen) this.#first(message, frame);
+    if (hdr.proto === ProtoType.Control && this.#resumes) this.#deviceControls(message);
+    const socket = this.#socket;
+    if (!socket || this.#over) return;
+    socket.send(frame, { binary: true }, this.#written);
+    const { quota } = this.#options;
+    if (quota > 0 && this.#fromDevice >= quota) return this.#exceed('session byte limit exhausted', quotaText);
+    const waiting = socket.bufferedAmount;
+    if (waiting > lost) return this.end('your connection is too slow for what the device sends');
+    if (waiting > behind && !this.#behind) {
+      this.#behind = true;
+      this.#device?.hold(this, true);
+    }
+  }
+
+  pause(yes: boolean): void {
+    this.#pause('device busy', yes);
+  }
+
+  deviceLost(device: DeviceEnd): void {
+    if (device !== this.#device || this.#over) return;
+    if (!this.#resumes) return this.#leave('device disconnected', 1000);
+    this.#device = undefined;
+    this.#attached = false;
+    this.#paused.clear();
+    this.#socket?.resume();
+    this.#interruptions.begin('device');
+    this.#wait(this.#within);
+    this.#tell({ typ: 'link', body: { up: false } });
+  }
+
+  deviceBack(device: DeviceEnd): void {
+    if (this.#over || this.#device || !this.#resumes) return;
+    if (!device.resumes) return this.end('the device came back without what this session needs');
+    this.#device = device;
+    device.join(this);
+    this.#tell({ typ: 'link', body: { up: true } });
+  }
+
+  end(reason: string): void {
+    if (this.#over) return;
+    this.#tellDevice(reason);
+    this.#leave(reason, 1008);
+  }
+
+  /** The server stops, and the session goes on with the next one: nobody is told that it is over. */
+  hibernate(): void {
+    this.#over = true;
+    clearTimeout(this.#patience);
+    this.#device?.leave(this);
+    this.#options.bus.leaveSession(this);
+    this.#guests.leave('the server is restarting');
+    this.#recorder?.close(false);
+    if (this.#socket) closeSoon(this.#socket, 1001, 'the server is restarting');
+  }
+
+  /** What the device says for the first time: for all but the person himself, who may get it once more. */
+  #first({ hdr, body }: ProtoMsg, frame: Uint8Array): void {
+    if (hdr.seq !== undefined) this.#seen = hdr.seq;
+    if (hdr.proto !== ProtoType.Shell) return;
+    if (hdr.typ === 'stop') this.#shell = false;
+    if (hdr.typ === 'shell' && body && Number(hdr.props?.['status'] ?? 1) === 1) {
+      this.#guests.output(body, frame);
+      this.#write((recorder) => recorder.output(body, hdr.seq ?? 0));
+    } else if (hdr.typ === 'stop') this.#guests.stopped(frame);
+  }
+
+  #deviceControls({ hdr, body }: ProtoMsg): void {
+    if (hdr.typ === 'attached') {
+      this.#within = Number((narrow(unpack(body!)) as { within?: unknown }).within);
+      clearTimeout(this.#patience);
+      this.#patience = undefined;
+      this.#interruptions.end();
+    }
+    // With nobody there it is for us to hear that it is over.
+    const over = hdr.typ === 'close' || (hdr.typ === 'error' && body && (unpack(body) as { close?: unknown }).close);
+    if (over && !this.#socket) this.#conclude();
+  }
+
+  #receive(data: Buffer): void {
+    if (this.#over) return;
+    let message: ProtoMsg;
+    try {
+      message = decode(data);
+    } catch (error) {
+      this.#options.log.info('user frame not understood', { sid: this.sid, error: messageOf(error) });
+      const socket = this.#socket!;
+      this.#finish('user disconnected');
+      return closeSoon(socket, 1007, messageOf(error));
+    }
+    const { proto, typ, seq } = message.hdr;
+    if (proto !== ProtoType.Control || !this.#resumes) this.#activeAt = new Date();
+    if (this.#resumes && proto === ProtoType.Control) {
+      if (typ === 'ping') return this.#tell({ typ: 'pong' });
+      // Whoever attaches is told what the device has; until then nothing is numbered right.
+      if (typ === 'attach') this.#attached = this.#device !== undefined;
+      if (!this.#attached) return;
+    }
+    if (seq !== undefined && !this.#attached) return;
+    const why = this.#person.refuses(proto);
+    if (why !== undefined) return this.#forbid(message, why);
+    this.#forward(message);
+  }
+
+  /**
+   * The first message of substance, from which on it is a session of a kind, or one that an add-on wants to see in the
+   * audit log: it is written before anything happens.
+   */
+  async #log(message: ProtoMsg, first: boolean, use: SessionUse | undefined): Promise<void> {
+    if (first) this.#kind = this.#options.speaker(message.hdr.proto)?.id ?? 'other';
+    this.#pause('begin', true);
+    // Frames that had been read already wait as well: order is kept by doing this for each of them.
+    this.#beginning = true;
+    if (message.hdr.proto === ProtoType.Shell) this.#overhear(message.hdr);
+    try {
+      if (first) await this.record();
+    } catch (error) {
+      this.#options.log.warn('terminal not recorded, so not opened', { sid: this.sid, error: messageOf(error) });
+      this.#forbid(message, messageOf(error));
+      this.#kind = undefined;
+      return this.#leave(messageOf(error), 1008);
+    }
+    try {
+      if (first) await this.#options.opened(this);
+      if (use) await this.#options.used(this, use);
+    } catch (error) {
+      this.#options.log.error('session not logged', { sid: this.sid, error: messageOf(error) });
+      return this.#leave('the session could not be written to the audit log', 1011);
+    }
+    this.#beginning = false;
+    this.#relay(message);
+    for (const later of this.#early.splice(0)) this.#forward(later);
+    if (!this.#beginning) this.#pause('begin', false);
+  }
+
+  /** Begins or goes on with the recording, if one is wanted. */
+  async record(): Promise<void> {
+    if (this.#kind !== 'terminal') return;
+    const recorder = await this.#options.record(this);
+    if (this.#over) return recorder?.close(true);
+    this.#recorder = recorder;
+    // What it has already is repeated by the device if the person's end asks for it.
+    if (recorder) this.#seen = Math.max(this.#seen, recorder.seq);
+  }
+
+  #beginning = false;
+  readonly #early: ProtoMsg[] = [];
+
+  #forward(message: ProtoMsg): void {
+    if (this.#over) return;
+    if (this.#beginning) {
+      this.#early.push(message);
+      return;
+    }
+    const first = this.#kind === undefined && message.hdr.proto !== ProtoType.Control;
+    const use = this.#uses.of(message);
+    if (first || use) void this.#log(message, first, use);
+    else this.#relay(message);
+  }
+
+  #relay(message: ProtoMsg): void {
+    if (this.#over) return;
+    if (!this.#resumes && !this.#acks.toDevice(message)) return;
+    const { hdr, body } = message;
+    if (hdr.proto === ProtoType.Shell) this.#overhear(hdr);
+    const stamped = { ...hdr, sid: this.sid, props: { ...hdr.props, user_id: this.userId } };
+    const frame = encode({ hdr: stamped, ...(body ? { body } : {}) });
+    const frameLimit = this.#device?.frameLimit ?? 0;
+    if (frame.length <= frameLimit || !this.#device) return this.#send(frame);
+    // Keystrokes are a stream, so a paste may be cut; any other message is one thing, whole or not at all (H-70).
+    const header = frame.length - (body?.length ?? 0);
+    const whole = hdr.proto !== ProtoType.Shell || hdr.typ !== 'shell' || hdr.seq !== undefined;
+    if (whole || !body || header + bodyChunk > frameLimit)
+      return this.#refuse(message, `message too large: ${frame.length} bytes, a device takes ${frameLimit}`);
+    for (let at = 0; at < body.length; at += bodyChunk)
+      this.#send(encode({ hdr: stamped, body: body.subarray(at, at + bodyChunk) }));
+  }
+
+  #overhear({ typ, props }: ProtoMsg['hdr']): void {
+    if (typ === 'new') this.#shell = true;
+    if (typ === 'stop') this.#shell = false;
+    const [cols, rows] = [Number(props?.['terminal_width']), Number(props?.['terminal_height'])];
+    if ((typ !== 'new' && typ !== 'resize') || !(cols > 0 && rows > 0)) return;
+    this.#guests.resize(cols, rows);
+    if (typ === 'resize') this.#write((recorder) => recorder.resize(cols, rows));
+  }
+
+  /** What must be recorded and cannot ends here. */
+  #write(what: (recorder: Recorder) => void): void {
+    if (!this.#recorder) return;
+    try {
+      what(this.#recorder);
+    } catch (error) {
+      this.end(messageOf(error));
+    }
+  }
+
+  /** Keys of a guest go among those of the owner, without a number: they are not repeated. */
+  #guestTypes(body: Uint8Array, userId: string): void {
+    if (this.#over || !this.#shell) return;
+    for (let at = 0; at < body.length; at += bodyChunk) {
+      const hdr = { proto: ProtoType.Shell, typ: 'shell', sid: this.sid, props: { user_id: userId } };
+      this.#send(encode({ hdr, body: body.subarray(at, at + bodyChunk) }));
+    }
+  }
+
+  #send(frame: Uint8Array): void {
+    const device = this.#device;
+    if (!device) return;
+    this.#toDevice += frame.length;
+    if (device.deliver(frame) || this.#paused.has('device full')) return;
+    this.#pause('device full', true);
+    void device.drained().then(() => this.#pause('device full', false));
+  }
+
+  /** Not his to do: said in the protocol's own words, so that his program shows it (ask-1). */
+  #forbid(message: ProtoMsg, why: string): void {
+    const { hdr } = message;
+    if (hdr.proto !== ProtoType.Shell) return this.#refuse(message, why, 403);
+    const refused = { proto: ProtoType.Shell, typ: hdr.typ ?? 'new', sid: this.sid, props: { status: 2n } };
+    this.#socket?.send(encode({ hdr: refused, body: utf8.encode(why) }));
+  }
+
+  #refuse({ hdr }: ProtoMsg, err: string, code?: number): void {
+    const type = hdr.typ ? { msgtype: hdr.typ } : {};
+    this.#tell({
+      typ: 'error',
+      body: { err, close: false, ...(code === undefined ? {} : { code }), msgproto: hdr.proto, ...type },
+    });
+  }
+
+  #exceed(toUser: string, toDevice: string): void {
+    this.#tellDevice(toDevice);
+    this.#leave(toUser, 1008);
+  }
+
+  readonly #written = (): void => {
+    if (!this.#behind || (this.#socket?.bufferedAmount ?? 0) > caughtUp) return;
+    this.#behind = false;
+    this.#device?.hold(this, false);
+  };
+
+  #pause(why: 'device full' | 'device busy' | 'begin', yes: boolean): void {
+    if (yes) this.#paused.add(why);
+    else this.#paused.delete(why);
+    if (this.#paused.size > 0) this.#socket?.pause();
+    else this.#socket?.resume();
+  }
+
+  #closed(socket: WebSocket, code: number): void {
+    if (socket !== this.#socket) return;
+    this.#socket = undefined;
+    if (this.#over) return;
+    if (!this.#resumes || this.#kind === undefined || farewells.has(code)) return this.#finish('user disconnected');
+    // A page was left or is loaded anew. Whoever only closed it shall not have his shell stay for long.
+    const within = code === 1001 || code === frozenCode ? Math.min(reloadTime, this.#within) : this.#within;
+    this.#attached = false;
+    if (this.#behind) this.#device?.hold(this, false);
+    this.#interruptions.begin('person');
+    this.#wait(within);
+    const body = within < this.#within ? { within } : {};
+    this.#device?.deliver(encode(toFrame(control, { typ: 'suspend', body }, this.sid)));
+  }
+
+  /** The device says when the time is over; if it is away too, the clock here does. */
+  #wait(seconds: number): void {
+    clearTimeout(this.#patience);
+    this.#patience = setTimeout(() => this.end('nobody came back in time'), seconds * 1000 + grace);
+    this.#patience.unref();
+  }
+
+  /** The person's end is over and the device lives: it is told, so that nothing of his is left there (H-69). */
+  #tellDevice(why: string): void {
+    const device = this.#device;
+    if (!device) return;
+    const props = { status: 2, user_id: this.userId };
+    if (this.#shell)
+      device.deliver(
+        encode({ hdr: { proto: ProtoType.Shell, typ: 'stop', sid: this.sid, props }, body: utf8.encode(why) }),
+      );
+    device.deliver(encode(toFrame(control, { typ: 'close', props: { user_id: this.userId } }, this.sid)));
+  }
+
+  #tell(message: LooseMessage): void {
+    this.#socket?.send(encode(toFrame(control, message, this.sid)));
+  }
+
+  /** Everybody at this terminal, to the owner; he is the first of them. */
+  #introduce(): void {
+    if (!this.#options.resume && !this.#resumes) return;
+    const people = this.#guests.everybody;
+    if (people.length > 1 || this.#guests.hadAny) this.#tell({ typ: 'people', body: { people, self: 0 } });
+  }
+
+  #finish(why: string): void {
+    if (this.#over) return;
+    this.#tellDevice(why);
+    this.#conclude();
+  }
+
+  /** Ends it for the person, with the message that makes his program leave (mender-cli needs a `stop`, H-67). */
+  #leave(why: string, code: number): void {
+    if (this.#over) return;
+    const socket = this.#socket;
+    const stop = { proto: ProtoType.Shell, typ: 'stop', sid: this.sid, props: { status: 2n } };
+    const error = toFrame(control, { typ: 'error', body: { err: why, close: true } }, this.sid);
+    const shell = this.#kind === 'terminal' || this.#shell;
+    socket?.send(encode(shell ? { hdr: stop, body: utf8.encode(why) } : error));
+    this.#conclude(why);
+    if (socket) closeSoon(socket, code, why, lastWords);
+  }
+
+  #conclude(why = 'the session has ended'): void {
+    this.#over = true;
+    clearTimeout(this.#patience);
+    this.#interruptions.end();
+    this.#guests.leave(why);
+    this.#recorder?.close(true);
+    this.#device?.leave(this);
+    this.#options.bus.leaveSession(this);
+    this.#options.closed(this);
+  }
+}
+
+const quotaText = 'session byte limit exceeded';
+const utf8 = new TextEncoder();
