@@ -11,14 +11,15 @@ import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AuditEntry } from '#proto/http/users';
-import { describePeers, peer, peerEnvironment } from './peers.ts';
+import { describePeers, peerEnvironment } from './peers.ts';
 import { Rig } from './stage/rig.ts';
 import { launcher } from './stage/server.ts';
 import { startSshd } from './stage/sshd.ts';
 
 const run = promisify(execFile);
 
-await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh-server'], (menderCli) => {
+await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh-server', 'rsync'], (...roots) => {
+  const [menderCli, , , rsyncRoot] = roots;
   let rig: Rig;
   let ours: string;
   let stock: string;
@@ -211,7 +212,7 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     expect({ code, out: out.toString(), err }).toEqual({ code: 0, out: 'through and back\n', err: '' });
   });
 
-  it('ssh, scp and rsync go through --stdio as a ProxyCommand', async () => {
+  it('ssh and scp go through --stdio as a ProxyCommand', async () => {
     await using sshd = await startSshd(rig.folder);
     const proxy = `${process.execPath} ${launcher} forward --stdio ${ours} ${sshd.port}`;
     const options = sshd.options.filter((each, n, all) => each !== '-p' && all[n - 1] !== '-p');
@@ -220,9 +221,16 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     expect(stdout).toBe('here I am\n');
     await run('scp', ['-O', ...options, ...through, at('content'), `raspi:${at('by-scp')}`], { env: rig.env });
     expect((await readFile(at('by-scp'))).equals(content)).toBe(true);
-    // rsync is started on both ends, each with the libraries that were unpacked with it.
+  });
+
+  it('rsync goes through --stdio as a ProxyCommand', async () => {
+    await mkdir(at('rsync'));
+    await using sshd = await startSshd(at('rsync'));
+    const proxy = `${process.execPath} ${launcher} forward --stdio ${ours} ${sshd.port}`;
+    const options = sshd.options.filter((each, n, all) => each !== '-p' && all[n - 1] !== '-p');
+    // Started on both ends, each time with the libraries that were unpacked with it.
     const libraries = await peerEnvironment('rsync');
-    const rsync = join(await peer('rsync'), 'usr', 'bin', 'rsync');
+    const rsync = join(rsyncRoot ?? '', 'usr', 'bin', 'rsync');
     await mkdir(at('www', 'deep'), { recursive: true });
     await writeFile(at('www', 'deep', 'page'), content);
     await symlink('deep/page', at('www', 'link'));
@@ -231,7 +239,7 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     const mirror = ['-a', '-e', shell, '--rsync-path', there, `${at('www')}/`, `raspi:${at('mirror')}/`];
     await run(rsync, mirror, { env: { ...rig.env, ...libraries } });
     expect((await readFile(at('mirror', 'link'))).equals(content)).toBe(true);
-  });
+  }, 120_000);
 
   it('G-62 TRB-1 TRB-2 patchbay check-update and send-inventory tell the client', async () => {
     const told = await rig.run(['check-update', ours]);

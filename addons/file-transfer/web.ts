@@ -170,7 +170,7 @@ export default defineWeb(manifest, {
       const said = note.classList.contains('wrong') ? note.textContent : undefined;
       await open(to);
       if (said) say(said, true);
-      else say(`${files.length === 1 ? files[0]!.name : `${files.length} files`} uploaded to ${to}`, false);
+      else say(`${files.length === 1 ? files[0]?.name : `${files.length} files`} uploaded to ${to}`, false);
     }
 
     /** Shows how far a file is, how fast it goes and for how long. */
