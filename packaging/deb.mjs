@@ -47,6 +47,9 @@ function build() {
   mkdirSync(join(stage, 'usr', 'bin'), { recursive: true });
   symlinkSync('../lib/patchbay/patchbay-device', join(stage, 'usr', 'bin', 'patchbay-device'));
   put(join(built, 'client', 'share'), '/usr/share/mender');
+  // What an add-on has for a device beside its half lies as on the device.
+  for (const addon of readdirSync(join(root, 'addons')))
+    if (existsSync(join(root, 'addons', addon, 'device'))) put(join(root, 'addons', addon, 'device'), '/');
   for (const unit of readdirSync(join(here, 'systemd')))
     put(join(here, 'systemd', unit), `/lib/systemd/system/${unit}`);
   for (const file of readdirSync(join(here, 'dbus')))
@@ -57,7 +60,7 @@ function build() {
   put(join(root, 'LICENSE'), '/usr/share/doc/patchbay-device/copyright');
 
   const installed = Number(execFileSync('du', ['-sk', stage], { encoding: 'utf8' }).split('\t')[0]);
-  const others = 'mender-client, mender-client4, mender-auth, mender-update, mender-connect';
+  const others = 'mender-client, mender-client4, mender-auth, mender-update, mender-connect, mender-configure';
   control('control', [
     'Package: patchbay-device',
     `Version: ${version}`,
@@ -65,7 +68,7 @@ function build() {
     'Maintainer: Patchbay <patchbay@localhost>',
     `Installed-Size: ${installed}`,
     'Depends: libc6, libstdc++6',
-    'Recommends: dbus, openssl, jq',
+    'Recommends: dbus, openssl, jq, curl',
     `Conflicts: ${others}`,
     `Replaces: ${others}`,
     'Section: admin',

@@ -6,14 +6,16 @@ import { type Log, silentLog } from '#base/log';
 import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
 import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
 import type { ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
+import type { Fleet } from './fleet.ts';
 import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route } from './http/route.ts';
 import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
+import type { Stand } from './relay/relay.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
-export interface AddonOptions extends Pick<ServerHost, 'hasDevice' | 'deployConfiguration' | 'siteOrigin'> {
+export interface AddonOptions extends Fleet, Pick<ServerHost, 'deployConfiguration' | 'siteOrigin'> {
   /** Packages of third parties, by name. */
   readonly names: readonly string[];
   /** They are looked for beside this file, which need not be there. */
@@ -22,6 +24,8 @@ export interface AddonOptions extends Pick<ServerHost, 'hasDevice' | 'deployConf
   readonly db: Db;
   readonly log: Log;
   readonly ours?: Ours;
+  /** Why somebody may not have a session, if he may not (any more): asked when it is opened. */
+  refuses?(stand: Omit<Stand, 'end'>): Promise<string | undefined>;
   /** Whose fault it is when an add-on throws where nobody can catch it; absent: the process ends. */
   readonly blame?: Blame | undefined;
 }
@@ -101,6 +105,10 @@ export async function migrateAddons(
     db,
     log: silentLog,
     hasDevice: async () => false,
+    acceptedDevices: async () => [],
+    hasGroup: async () => false,
+    inGroup: async () => false,
+    deploymentOutcome: async () => undefined,
     deployConfiguration: () => Promise.reject(new CodedError('not_running', 'no server runs')),
     siteOrigin: () => undefined,
   };
@@ -126,16 +134,24 @@ async function loadAddon(name: string, mine: boolean, load: LoadModule, options:
 }
 
 function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
-  const { bus, db, hasDevice, deployConfiguration, siteOrigin } = options;
+  const { bus, db, hasDevice, acceptedDevices, hasGroup, inGroup, deploymentOutcome } = options;
+  const { deployConfiguration, siteOrigin } = options;
   return {
-    openSession(deviceId, { userId, tokenId }) {
+    async openSession(deviceId, { userId, tokenId, access }) {
       const { protocol } = manifest;
       if (!protocol) throw new CodedError('no_sessions', `the add-on ${manifest.id} has no sessions`);
-      return openInner({ bus, deviceId, userId, tokenId, protocol });
+      // What an add-on was allowed once, such as a page of a device, may have been taken away since.
+      const why = await options.refuses?.({ userId, tokenId, deviceId, rights: [access] });
+      if (why !== undefined) throw new CodedError('forbidden', why);
+      return openInner({ bus, deviceId, userId, tokenId, rights: [access], protocol });
     },
     // The type is the add-on's to say: it made the tables.
     tables: <T>() => db as unknown as Kysely<T>,
     hasDevice,
+    acceptedDevices,
+    hasGroup,
+    inGroup,
+    deploymentOutcome,
     deployConfiguration,
     siteOrigin,
     log: options.log.child({ addon: manifest.id }),
@@ -207,9 +223,11 @@ function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
         query,
         body,
         userId: caller.kind === 'user' ? callerId(context) : '',
+        userName: caller.kind === 'user' ? caller.email : '',
         tokenId: caller.kind === 'user' ? caller.tokenId : '',
         deviceId: caller.kind === 'device' ? callerId(context) : '',
         requestId,
+        access: served.access,
         note: (note) => context.note(note),
       }),
     );

@@ -8,7 +8,6 @@ import { silentLog, type Log } from '#base/log';
 import { configOf, serverOptions, type ServerConfig } from './config.ts';
 import { openStore } from './store/store.ts';
 import { startServer, type RunningServer } from './server.ts';
-import { loadKeys } from './tokens/keys.ts';
 import { Users } from './users/users.ts';
 
 export interface Answer {
@@ -73,7 +72,7 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
   const data = await mkdtemp(join(tmpdir(), 'patchbay-server-'));
   const database = 'database' in told ? told.database : await databaseFor();
   const db = await openStore(data, database);
-  await new Users(db, await loadKeys(db)).create({ email: admin, password, roles: ['admin'] });
+  await new Users(db).create({ email: admin, password, roles: ['admin'] });
   await db.destroy();
   // Options as everybody's, but that tests ask more often than people.
   const args = [
