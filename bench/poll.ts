@@ -94,6 +94,7 @@ async function seed(folder: string): Promise<string[]> {
         groups: '[]',
         filter: null,
         configuration: null,
+        secret_settings: null,
         constructor_hash: 'x',
       })
       .execute();
