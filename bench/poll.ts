@@ -106,6 +106,7 @@ async function seed(folder: string, database: string | undefined): Promise<strin
         groups: '[]',
         filter: null,
         configuration: null,
+        secret_settings: null,
         constructor_hash: 'x',
       })
       .execute();

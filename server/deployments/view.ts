@@ -41,7 +41,7 @@ export async function deploymentsOf(db: Queries, rows: readonly Deployments[], s
 }
 
 /** A configuration may hold secrets: of each value only the beginning is shown (`server-api.md` §2.2), of one that is known to be secret nothing. Base64. */
-function hidden(configuration: string, secret: string | null = null): string {
+function hidden(configuration: string, secret: string | null): string {
   const values = Object.entries(JSON.parse(configuration) as Record<string, string>);
   const secrets = new Set(secret === null ? [] : (JSON.parse(secret) as string[]));
   const shown = values.map(([key, value]) => [key, `${secrets.has(key) ? '' : value.slice(0, 3)}...<omitted>`]);
