@@ -161,9 +161,17 @@ async function mender(folder: string, conf: string): Promise<Installer> {
   return {
     name: 'mender',
     command: (artifact, store) => [
-      ...['sh', '-c', over, 'sh'],
-      ...[program, '--config', join(conf, 'mender.conf'), '--data', store, '--no-syslog', '--log-level', 'warning'],
-      ...['install', artifact],
+      'sh',
+      '-c',
+      over,
+      'sh',
+      program,
+      '--config',
+      join(conf, 'mender.conf'),
+      '--data',
+      store,
+      ...'--no-syslog --log-level warning install'.split(' '),
+      artifact,
     ],
     env: await peerEnvironment('mender-client'),
   };

@@ -106,7 +106,8 @@ export async function runClient(options: ClientOptions, signal: AbortSignal): Pr
   log.info('client started', { name: artifactNameOf(journal.read()), servers: parts.config.servers });
   await Promise.all([
     loopback.run(access, signal),
-    serveBus({ services: [authenticationService(authentication), updateService({ ...parts, nudges })], log }, signal),
+    serveBus({ service: authenticationService(authentication), log }, signal),
+    serveBus({ service: updateService({ ...parts, nudges }), log }, signal),
     poller.run(signal),
   ]);
   log.info('client stopped');

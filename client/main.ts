@@ -229,7 +229,7 @@ async function runDaemon(options: ClientOptions): Promise<void> {
   process.on('SIGUSR1', onCheck);
   process.on('SIGUSR2', onInventory);
   try {
-    using _ = announceProcess(paths.process(options.places));
+    using _ = announceProcess(paths.process(options.places), options.log);
     await runClient({ ...options, nudges }, stop.signal);
   } finally {
     for (const signal of stops) process.off(signal, onStop);

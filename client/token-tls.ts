@@ -53,16 +53,14 @@ export class TokenAgent extends Agent {
     ended.catch((error: Error) => socket.destroy(error)); // it never started
     // What openssl says on its way out says more than the reset of the socket that it leaves behind.
     const destroy = socket._destroy.bind(socket);
-    socket._destroy = (error, done) => {
+    socket._destroy = (error, finish) => {
       child.kill(error ? 'SIGTERM' : 'SIGKILL');
-      const explain = () => {
+      const leave = async () => {
+        await ended.catch(() => undefined);
         const reason = complaintOf(said);
-        return error && reason ? new CodedError('tls', `TLS with a key in a token: ${reason}`) : error;
+        destroy(error && reason ? new CodedError('tls', `TLS with a key in a token: ${reason}`) : error, finish);
       };
-      void ended.then(
-        () => destroy(explain(), done),
-        () => destroy(error, done),
-      );
+      void leave();
     };
     return socket;
   }

@@ -1,5 +1,5 @@
 import { Backoff, pause } from '#base/backoff';
-import { CodedError, messageOf } from '#base/errors';
+import { CodedError, codeOf, messageOf } from '#base/errors';
 import { Inbox } from '#base/inbox';
 import { control, type Participant } from './control.ts';
 import { decode, encode, ProtoType, unpack, type ProtoMsg } from './envelope.ts';
@@ -241,10 +241,18 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     while (await pause(backoff.next(), this.signal)) {
       try {
         await this.#connect();
+        // It may be gone again already.
+        if (!this.#socket && !this.signal.aborted) continue;
         this.#dialing = false;
         return;
       } catch (error) {
-        if (error instanceof CodedError && error.code === 'connection') continue;
+        const code = codeOf(error);
+        if (code === 'connection') continue;
+        if (this.#fresh && code !== 'unauthorized' && code !== 'forbidden') {
+          // It was lost before it was a session of anything: what was said is kept, and said to a new one.
+          this.sid = '';
+          continue;
+        }
         this.#end(new CodedError('lost', this.#say(`the session cannot go on: ${messageOf(error)}`)));
       }
     }

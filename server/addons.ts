@@ -6,6 +6,7 @@ import { type Log, silentLog } from '#base/log';
 import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
 import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
 import type { ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
+import type { Fleet } from './fleet.ts';
 import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route } from './http/route.ts';
@@ -14,7 +15,7 @@ import { openInner } from './relay/inner.ts';
 import type { Stand } from './relay/relay.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
-export interface AddonOptions extends Pick<ServerHost, 'hasDevice' | 'deployConfiguration' | 'siteOrigin'> {
+export interface AddonOptions extends Fleet, Pick<ServerHost, 'deployConfiguration' | 'siteOrigin'> {
   /** Packages of third parties, by name. */
   readonly names: readonly string[];
   /** They are looked for beside this file, which need not be there. */
@@ -104,6 +105,10 @@ export async function migrateAddons(
     db,
     log: silentLog,
     hasDevice: async () => false,
+    acceptedDevices: async () => [],
+    hasGroup: async () => false,
+    inGroup: async () => false,
+    deploymentOutcome: async () => undefined,
     deployConfiguration: () => Promise.reject(new CodedError('not_running', 'no server runs')),
     siteOrigin: () => undefined,
   };
@@ -129,7 +134,8 @@ async function loadAddon(name: string, mine: boolean, load: LoadModule, options:
 }
 
 function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
-  const { bus, db, hasDevice, deployConfiguration, siteOrigin } = options;
+  const { bus, db, hasDevice, acceptedDevices, hasGroup, inGroup, deploymentOutcome } = options;
+  const { deployConfiguration, siteOrigin } = options;
   return {
     async openSession(deviceId, { userId, tokenId, access }) {
       const { protocol } = manifest;
@@ -142,6 +148,10 @@ function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
     // The type is the add-on's to say: it made the tables.
     tables: <T>() => db as unknown as Kysely<T>,
     hasDevice,
+    acceptedDevices,
+    hasGroup,
+    inGroup,
+    deploymentOutcome,
     deployConfiguration,
     siteOrigin,
     log: options.log.child({ addon: manifest.id }),
@@ -213,6 +223,7 @@ function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
         query,
         body,
         userId: caller.kind === 'user' ? callerId(context) : '',
+        userName: caller.kind === 'user' ? caller.email : '',
         tokenId: caller.kind === 'user' ? caller.tokenId : '',
         deviceId: caller.kind === 'device' ? callerId(context) : '',
         requestId,

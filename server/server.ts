@@ -38,6 +38,7 @@ import { addressOf, hostOf } from './http/proxies.ts';
 import { RateLimits } from './http/rate.ts';
 import { quickly } from './http/quick.ts';
 import { siteLabel, siteOrigin } from './http/sites.ts';
+import { fleetOf } from './fleet.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
 import { identitySearchRoute } from './inventory/identity-search.ts';
@@ -189,11 +190,11 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       bus,
       db,
       log,
-      hasDevice: (id) => register.has(id),
+      ...fleetOf({ db, register, inventory, groups }),
       refuses: (stand) => standing.why(stand),
       siteOrigin: (label, req) => siteOrigin(label, req, config),
-      async deployConfiguration(deviceId, values) {
-        const id = await deployConfiguration({ db, live, activity }, deviceId, values);
+      async deployConfiguration(deviceId, values, secrets) {
+        const id = await deployConfiguration({ db, live, activity }, deviceId, values, secrets);
         // One that is not connected finds it at its next poll.
         relay.sendToDevice(deviceId, { hdr: { proto: ProtoType.MenderClient, typ: 'check-update' } });
         return id;

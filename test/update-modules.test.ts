@@ -106,7 +106,7 @@ esac`,
     program('docker', `echo "$*" >>'${device.root}/docker'; case $1 in pull | image) exit 1 ;; esac`);
     expect(await put({ type: 'docker', files: {}, metaData: { containers: ['app:2'] } })).toBe(1);
     for (const containers of [[], ['--privileged'], [7], undefined])
-      expect(await put({ type: 'docker', files: {}, metaData: { ...(containers ? { containers } : {}) } })).toBe(1);
+      expect(await put({ type: 'docker', files: {}, metaData: containers ? { containers } : {} })).toBe(1);
     expect(lines('docker').filter((call) => !/^(pull|image) /.test(call))).toEqual([]);
   });
 

@@ -143,7 +143,7 @@ describeBrowser('the web pages', (executable) => {
     await person.sees('Nobody is on this device now');
     await person.page.getByRole('tab', { name: 'Terminal' }).click();
     await person.sees(/An administrator has ended this session\. Press Enter/);
-    await person.page.keyboard.press('Enter');
+    await person.presses('Reconnect');
     await person.sees(/^Connected\./);
   });
 

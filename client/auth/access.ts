@@ -23,6 +23,9 @@ export interface AccessOptions {
   readonly log: Log;
 }
 
+/** What may stand in a header. */
+const tokenText = /^[\x21-\x7e]+$/;
+
 /**
  * Our access to a server. The token lives in memory only. Emits `fetched` with the grant (or undefined) after each
  * attempt, successful or not.
@@ -91,7 +94,8 @@ export class Access extends EventEmitter<{ fetched: [Grant | undefined] }> {
           signal,
         });
         const text = (await textOf(reply, 65_536)).trim();
-        if (reply.status === 200 && text !== '') {
+        // A captive portal answers 200 too, with a page: kept as a token it would never be refused, and so never renewed.
+        if (reply.status === 200 && tokenText.test(text)) {
           log.info('authenticated', { server });
           return { token: text, server };
         }

@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { dependsMismatch, openArtifact } from '#artifact';
+import { dependsMismatch, fileChunks, openArtifact } from '#artifact';
 import { CodedError, messageOf } from '#base/errors';
 import { artifactOf } from '../update/deployment.ts';
 import { artifactNameOf } from '../update/journal.ts';
@@ -19,7 +18,7 @@ async function* bytesOf(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (source === '-') return yield* process.stdin as AsyncIterable<Uint8Array>;
-  if (!/^https?:\/\//.test(source)) return yield* createReadStream(source) as AsyncIterable<Uint8Array>;
+  if (!/^https?:\/\//.test(source)) return yield* fileChunks(source);
   const reply = await parts.transport.request(source, { signal });
   try {
     if (reply.status !== 200) throw new CodedError('download', `${source}: server answers ${reply.status}`);
@@ -43,7 +42,7 @@ export async function receive(
   const bytes = bytesOf(source, parts, signal);
   installation.say('Installing artifact...');
   try {
-    const artifact = await openArtifact(bytes, keys.length > 0 ? { keys } : {});
+    const artifact = await openArtifact(bytes, { transient: true, ...(keys.length > 0 ? { keys } : {}) });
     const { header } = artifact;
     const record = journal.read();
     const type = deviceType();

@@ -61,7 +61,7 @@ describe('a direct upload (server-api.md §2.2)', () => {
     const { id, uri } = await link();
     const big = [await artifactFor('r1', { filler: 300_000 }), await artifactFor('r2', { filler: 300_000 })];
     const statuses = await Promise.all(big.map(async (bytes) => (await put(uri, bytes)).status));
-    expect(statuses.sort()).toEqual([200, 409]);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 409]);
     expect((await complete(id)).status).toBe(202);
   });
 

@@ -47,7 +47,7 @@ export class SessionAudit {
       deviceId: entry.object.id,
       userId: entry.actor.id,
       userName: entry.userName ?? '',
-      kind: String(entry.details?.['kind'] ?? 'other'),
+      kind: (entry.details?.['kind'] as string | undefined) ?? 'other',
       openedAt: new Date(entry.openedAt ?? Date.now()),
     };
   }

@@ -30,7 +30,7 @@ export const Head = Type.Object({
   }),
 });
 export type Head = Static<typeof Head>;
-export const parseHead = parser(Head, 'bad_backup');
+export const parseHead = parser(Head);
 
 const Sum = Type.Object({
   name: Type.String({ maxLength: 300 }),
@@ -40,7 +40,7 @@ const Sum = Type.Object({
 export type Sum = Static<typeof Sum>;
 /** What is in the file, all but this itself. */
 export const Sums = Type.Object({ members: Type.Array(Sum) });
-export const parseSums = parser(Sums, 'bad_backup');
+export const parseSums = parser(Sums);
 
 export const bad = (file: string, what: string): CodedError =>
   new CodedError('bad_backup', `${file} is no backup that can be restored: ${what}`);

@@ -50,6 +50,7 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
         groups: JSON.stringify(plan.groups.length > 0 ? plan.groups : await groupsOf(trx, devices)),
         filter: plan.filter ? JSON.stringify(plan.filter) : null,
         configuration: null,
+        secret_settings: null,
         constructor_hash: hash,
       });
     });
@@ -91,6 +92,7 @@ type NewRow = Pick<
   | 'groups'
   | 'filter'
   | 'configuration'
+  | 'secret_settings'
   | 'constructor_hash'
 >;
 

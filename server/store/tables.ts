@@ -172,6 +172,8 @@ export interface Deployments {
   groups: string;
   filter: string | null;
   configuration: string | null;
+  /** JSON list of the keys in `configuration` of which nothing is shown; null: none. */
+  secret_settings: string | null;
   /** Hash of what was asked for: no two active deployments share it. */
   constructor_hash: string;
 }

@@ -25,6 +25,7 @@ const never: readonly (readonly [name: RegExp, why: string])[] = [
   [/^(GET|PUT) .*\/deviceconnect\/devices\/\{id\}\/(download|upload)$/, `${devices}: test/files-and-ports.test.ts`],
   [/^POST .*\/(check-update|send-inventory)$/, `${devices}: test/relay.test.ts`],
   [/iot-manager\/devices\//, 'states are kept by clouds, and this server has webhooks (docs/administration.md)'],
+  [/^POST .*\/v2\/deployments\/deployments$/, 'needs devices that a saved filter finds: the tests of deployments'],
   [/^DELETE .*\/patchbay\/sessions\/\{id\}$/, `${devices}, and a session with it: test/relay.test.ts`],
 ];
 

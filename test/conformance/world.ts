@@ -28,6 +28,8 @@ const places: readonly (readonly [RegExp, Kind])[] = [
   [/devauth\/limits\/\{\w+\}$/, 'maxDevices'],
   [/deployments\/deployments\/\{\w+\}$|configuration\/\{\w+\}$/, 'deployment'],
   [/deployments\/\{\w+\}\/devices\/\{\w+\}$/, 'deployedDevice'],
+  [/patchbay\/groups\/\{\w+\}$/, 'ownGroup'],
+  [/filters\/\{\w+\}$/, 'filter'],
   [/groups?\/\{\w+\}$/, 'group'],
   [/users\/\{\w+\}$/, 'user'],
   [/settings\/tokens\/\{\w+\}$/, 'accessToken'],
@@ -45,6 +47,8 @@ type Kind =
   | 'deployment'
   | 'deployedDevice'
   | 'group'
+  | 'ownGroup'
+  | 'filter'
   | 'user'
   | 'accessToken'
   | 'integration'
@@ -194,6 +198,10 @@ export class World {
         await this.#ask('PUT', `/v1/inventory/devices/${(await this.#device()).id}/group`, { group: name });
         return name;
       }
+      case 'ownGroup':
+        return lastOf((await this.#ask('POST', '/v1/patchbay/groups', this.make.ownGroup())).headers);
+      case 'filter':
+        return lastOf((await this.#ask('POST', '/v2/inventory/filters', this.make.filter())).headers);
       case 'user': {
         const { headers } = await this.#ask('POST', '/v1/useradm/users', { email: this.#email(), password });
         return lastOf(headers);
@@ -266,6 +274,9 @@ export class World {
     deployment: async () => (await this.#pair()).deployment,
     name: () => this.#name('thing'),
     email: () => this.#email(),
+    filter: () => ({ name: this.#name('filter'), terms }),
+    ownGroup: () => ({ name: this.#name('group'), terms }),
+    filterId: () => this.#get('filter'),
     /** A person of his own, for what would end the login of all others. */
     person: async () => await this.server.addUser(this.#email(), ['admin']),
     link: async () =>
@@ -299,6 +310,7 @@ export class World {
   }
 }
 
+const terms = [{ scope: 'inventory', attribute: 'a', type: '$exists', value: true }];
 const password = 'a password for tests';
 const webhook = {
   provider: 'webhook',
@@ -383,6 +395,9 @@ const specials: Readonly<Record<string, (world: World, given: unknown) => Specia
   'PUT /v1/inventory/devices/{}/group': (_, given) => ({ body: given ?? { group: 'group-0' } }),
   'PATCH /v1/inventory/groups/{}/devices': async (world, given) => ({ body: given ?? [await world.make.deviceId()] }),
   'DELETE /v1/inventory/groups/{}/devices': async (world, given) => ({ body: given ?? [await world.make.deviceId()] }),
+  'POST /v2/inventory/filters': (world, given) => ({ body: given ?? world.make.filter() }),
+  'POST /v1/patchbay/groups': (world, given) => ({ body: given ?? world.make.ownGroup() }),
+  'PATCH /v1/patchbay/groups/{}': (_, given) => ({ body: given ?? { terms } }),
   'POST /v2/inventory/filters/search': (_, given) => ({ body: given ?? { page: 1, per_page: 5 } }),
   'POST /v2alpha1/inventory/identities/search': (_, given) => ({
     body: given ?? { scope: 'identity', name: 'mac', value_prefix: 'm' },

@@ -162,7 +162,11 @@ ip link set lo up
 ip addr add 10.0.2.15/24 dev eth0
 ip link set eth0 up
 ip route add default via 10.0.2.2
-( while :; do stty -F /dev/ttyS1 raw -echo; sh </dev/ttyS1 >/dev/ttyS1 2>/dev/null; done ) &
+# A shell for the test; one that sees a terminal would edit lines and echo.
+( while :; do
+    stty -F /dev/ttyS1 raw -echo
+    while read -r line; do eval "$line"; done </dev/ttyS1 >/dev/ttyS1 2>/dev/null
+done ) &
 echo "board: ${release} runs from $(sed 's/.*root=\\([^ ]*\\).*/\\1/' /proc/cmdline)"
 while :; do
     node /usr/lib/patchbay/client.cjs --log-level info daemon

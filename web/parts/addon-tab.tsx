@@ -23,7 +23,8 @@ interface AddonTabProps {
 /** Where an add-on draws. Before it may, the page says what stands in the way: the role, or a device that is away. */
 export function AddonTab({ addon, device, name, presence, join }: AddonTabProps) {
   const denied = useDenied(addon.permission);
-  const here = presence === 'connected' && device.status === 'accepted';
+  // One without sessions speaks with the server alone: the device may be away.
+  const here = !addon.manifest.protocol || (presence === 'connected' && device.status === 'accepted');
   // Once it was opened it stays: a device that goes away is for the add-on to tell, with what is on its screen.
   const [opened, setOpened] = useState(here);
   useEffect(() => {
