@@ -15,7 +15,7 @@ import {
   type ProtoMsg,
 } from '#proto';
 import { HttpError, notFound } from '../errors.ts';
-import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
+import type { DeviceEnd, RelayBus } from './bus.ts';
 import { DeviceSocket } from './device.ts';
 import { checkOrigin } from './origin.ts';
 import { Heartbeat, type HeartbeatTimes } from './heartbeat.ts';

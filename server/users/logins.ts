@@ -67,9 +67,11 @@ export class Logins {
         .select('id')
         .where('user_id', '=', userId)
         .where('kind', '=', 'session')
+        // Not the new one itself, whatever else was made in the same millisecond.
+        .where('id', '!=', id)
         .orderBy('created_ts', 'desc')
         .orderBy('id')
-        .offset(sessionsPerUser)
+        .offset(sessionsPerUser - 1)
         .limit(1000)
         .execute();
       return rows.map((row) => row.id);
