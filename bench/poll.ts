@@ -1,16 +1,13 @@
 // How many polls with nothing to do one server process answers on SQLite with 10 000 devices; beside it a bare node:http
 // that answers 204. Both from a load generator in a process of its own, in turns.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DeviceTokens } from '../server/devices/tokens.ts';
-import { openStore } from '../server/store/store.ts';
-import { loadKeys } from '../server/tokens/keys.ts';
 import { median, type Bench } from './row.ts';
 import { startSaying } from './load/saying.ts';
+import { seedDevices } from './load/seed.ts';
 
 const devices = 10_000;
 const rounds = 5;
@@ -22,7 +19,7 @@ export const run: Bench = async () => {
   const children: ChildProcess[] = [];
   try {
     const tokens = join(folder, 'tokens.json');
-    await writeFile(tokens, JSON.stringify(await seed(folder)));
+    await writeFile(tokens, JSON.stringify(await seedDevices(folder, devices)));
     const server = await startSaying(children, [
       'bin/patchbay.js',
       'server',
@@ -64,59 +61,6 @@ export const run: Bench = async () => {
     await rm(folder, { recursive: true, force: true });
   }
 };
-
-/** Accepted devices straight into the database, one deployment that most of them have finished; their tokens. */
-async function seed(folder: string): Promise<string[]> {
-  const db = await openStore(folder);
-  const tokens = new DeviceTokens(db, await loadKeys(db));
-  const { publicKey } = generateKeyPairSync('ed25519');
-  const pubkey = publicKey.export({ type: 'spki', format: 'pem' });
-  const time = new Date().toISOString();
-  const all = Array.from({ length: devices }, () => ({ id: randomUUID(), set: randomUUID() }));
-  const deployment = randomUUID();
-  await db.transaction().execute(async (trx) => {
-    await trx
-      .insertInto('deployments')
-      .values({
-        id: deployment,
-        name: 'before',
-        artifact_name: 'release-1',
-        artifacts: '[]',
-        type: 'software',
-        status: 'finished',
-        active: 0,
-        created: time,
-        finished: time,
-        force_installation: 0,
-        max_devices: devices,
-        device_count: devices,
-        total_size: 0,
-        groups: '[]',
-        filter: null,
-        configuration: null,
-        constructor_hash: 'x',
-      })
-      .execute();
-    for (const { id, set } of all) {
-      const device = { id, identity_hash: id, identity: '{}', status: 'accepted', created_ts: time, updated_ts: time };
-      await trx
-        .insertInto('devices')
-        .values({ ...device, decommissioning: 0, check_in_time: time, inventory_hash: null })
-        .execute();
-      await trx
-        .insertInto('auth_sets')
-        .values({ id: set, device_id: id, identity_hash: id, pubkey, status: 'accepted', ts: time, token_from: 0 })
-        .execute();
-      await trx
-        .insertInto('device_deployments')
-        .values({ deployment_id: deployment, device_id: id, status: 'success', active: 0, created: time, log: 0 })
-        .execute();
-    }
-  });
-  const issued = await Promise.all(all.map(({ id, set }) => tokens.issue(id, set)));
-  await db.destroy();
-  return issued;
-}
 
 const bareServer = `
   require('node:http').createServer((_req, res) => { res.statusCode = 204; res.end(); })
