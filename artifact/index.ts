@@ -32,3 +32,5 @@ export {
   type PayloadSpec,
 } from './spec.ts';
 export { artifactBytes, writeArtifact, type WriteOptions, type Written } from './write.ts';
+export { blockSize, parseTarHeader } from './tar-header.ts';
+export { tarEnd, tarHeader, tarPadding } from './tar-writer.ts';

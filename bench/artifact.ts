@@ -141,7 +141,7 @@ async function packaged(folder: string): Promise<string> {
  * An image that compresses to some 65 %, as that of `artifact-format.md` §18: stretches of 64 KiB that are random, text,
  * zeros, or sparse binary. The same each time.
  */
-async function makeImage(path: string): Promise<void> {
+export async function makeImage(path: string): Promise<void> {
   const stretch = 64 * 1024;
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16));
   const random = (length: number) => cipher.update(Buffer.alloc(length));

@@ -27,10 +27,15 @@ export async function run({ count = 100 }: Options): Promise<readonly Row[]> {
   const machines = Math.max(1, Math.min(2, availableParallelism(), count));
   const moments = Array.from({ length: count }, (_, index) => (index + 0.5) / count);
   const shares = Array.from({ length: machines }, (_, machine) => moments.filter((__, n) => n % machines === machine));
-  const cuts = (await Promise.all(shares.map((share, machine) => series(share, machine)))).flat();
+  // All of them end, and are switched off, before one that failed is told.
+  const ended = await Promise.allSettled(shares.map((share, machine) => series(share, machine)));
+  const cuts = ended.flatMap((one) => {
+    if (one.status === 'rejected') throw one.reason as Error;
+    return one.value;
+  });
   const good = cuts.filter((cut) => cut.fault === undefined);
-  const ended = (report: string) => cuts.filter(({ ending }) => ending?.report === report).length;
-  say(`${cuts.length} cuts: ${ended('success')} ended new, ${ended('failure')} old; by what was going on:`);
+  const reported = (report: string) => cuts.filter(({ ending }) => ending?.report === report).length;
+  say(`${cuts.length} cuts: ${reported('success')} ended new, ${reported('failure')} old; by what was going on:`);
   for (const [during, number] of counted(cuts.map((cut) => cut.during)))
     say(`  ${String(number).padStart(4)}  ${during}`);
   return [

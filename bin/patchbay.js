@@ -14,6 +14,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const programs = {
   server: { room: 'server', word: false, summary: 'run the server' },
   user: { room: 'server', word: true, summary: "add or change users on the server's machine" },
+  backup: { room: 'server', word: true, summary: "write the server's database and files into one file" },
+  restore: { room: 'server', word: true, summary: 'bring a backup into an empty server' },
   client: { room: 'client', word: false, summary: 'the update client of a device' },
   connect: { room: 'connect', word: false, summary: 'the daemon that joins a device to the server' },
   device: { room: 'bin', word: false, summary: 'client and connect in one process' },

@@ -23,6 +23,7 @@ const own: Readonly<Record<string, Row>> = {
   whoami: { summary: 'who is logged in, and what that user may do', load: () => import('./commands/whoami.ts') },
   devices: { summary: 'list, accept, reject and remove devices', load: () => import('./commands/devices.ts') },
   inventory: { summary: 'show what a device reported', load: () => import('./commands/inventory.ts') },
+  sessions: { summary: 'list and end sessions, play recordings', load: () => import('./commands/sessions.ts') },
   releases: { summary: 'list, upload, download and delete releases', load: () => import('./commands/releases.ts') },
   deploy: { summary: 'bring a release to devices and see it through', load: () => import('./commands/deploy.ts') },
   deployments: {

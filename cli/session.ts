@@ -69,7 +69,7 @@ async function dial(options: OpenOptions, sid: string | undefined, events: Socke
         get buffered() {
           return socket.bufferedAmount;
         },
-        send: (frame) => socket.send(frame, events.written),
+        send: (frame) => socket.send(frame, () => events.written()),
         close: (code) => closeSoon(socket, code),
         pause: (yes) => (yes ? socket.pause() : socket.resume()),
       },

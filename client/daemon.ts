@@ -55,7 +55,7 @@ export function clientParts(options: ClientOptions) {
     timings: config,
     clock,
   });
-  const status = new Status(journal);
+  const status = new Status(journal, config.problem);
   const holds = new Holds({ journal, limit: config.DeferLimitSeconds, clock, log });
   const verifyKeys = () => config.verifyKeys.map((file) => readFileSync(file, 'utf8'));
   return { config, places, log, clock, transport, access, journal, deviceType, scripts, status, holds, verifyKeys };
@@ -66,6 +66,7 @@ export function keySource({ config, places, passphrase }: ClientOptions): KeySou
   return {
     file: fixed ?? paths.key(places),
     fixed: fixed !== undefined,
+    ...(config.Security?.SSLEngine === undefined ? {} : { engine: config.Security.SSLEngine }),
     ...(passphrase === undefined ? {} : { passphrase }),
   };
 }
@@ -74,7 +75,7 @@ export function keySource({ config, places, passphrase }: ClientOptions): KeySou
 export async function runClient(options: ClientOptions, signal: AbortSignal): Promise<void> {
   const parts = clientParts(options);
   const { access, transport, journal, deviceType, log, places, clock } = parts;
-  openKey(keySource(options), log); // made at start, so that it is there before anybody asks
+  await openKey(keySource(options), log); // made at start, so that it is there before anybody asks
   const api = new Api(access, transport, clock);
   const deployments = new Deployments(api);
   const nudges = options.nudges ?? new Nudges();
@@ -82,7 +83,11 @@ export async function runClient(options: ClientOptions, signal: AbortSignal): Pr
     folder: paths.inventory(places),
     api,
     log,
-    builtIn: () => ({ ...flatProvides(journal.read()), ...optional(deviceType) }),
+    builtIn: () => ({
+      ...flatProvides(journal.read()),
+      ...optional(deviceType),
+      ...(parts.config.problem === '' ? {} : { configuration_error: parts.config.problem }),
+    }),
   });
   const poller = new Poller({ workshop: { ...parts, deployments }, deployments, inventory, nudges });
   const loopback = new Loopback(transport, log);
@@ -101,7 +106,8 @@ export async function runClient(options: ClientOptions, signal: AbortSignal): Pr
   log.info('client started', { name: artifactNameOf(journal.read()), servers: parts.config.servers });
   await Promise.all([
     loopback.run(access, signal),
-    serveBus({ services: [authenticationService(authentication), updateService({ ...parts, nudges })], log }, signal),
+    serveBus({ service: authenticationService(authentication), log }, signal),
+    serveBus({ service: updateService({ ...parts, nudges }), log }, signal),
     poller.run(signal),
   ]);
   log.info('client stopped');

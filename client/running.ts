@@ -1,20 +1,26 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { CodedError } from '#base/errors';
+import { CodedError, messageOf } from '#base/errors';
+import type { Log } from '#base/log';
 import { bootId } from './boot.ts';
 import { writeDurably } from './durable.ts';
 
 /**
  * Says in a file which process the daemon of this store is; disposing it takes the file away. Throws `daemon_runs` when
- * there is one already: two would install into one folder.
+ * there is one already: two would install into one folder. A disk that is full or read-only costs the commands that
+ * look for the daemon, not the daemon.
  */
-export function announceProcess(file: string): Disposable {
+export function announceProcess(file: string, log: Log): Disposable {
   const other = livingProcess(file);
   if (other !== undefined && other !== process.pid)
     throw new CodedError(
       'daemon_runs',
       `an update client runs on this store already, as process ${other}: stop it first`,
     );
-  writeDurably(file, `${process.pid} ${birthOf(process.pid) ?? 'unknown'}\n`, 0o644);
+  try {
+    writeDurably(file, `${process.pid} ${birthOf(process.pid) ?? 'unknown'}\n`, 0o644);
+  } catch (error) {
+    log.error('store cannot be written: no update can be installed', { file, error: messageOf(error) });
+  }
   return {
     [Symbol.dispose]: () => {
       if (livingProcess(file) === process.pid) rmSync(file, { force: true });

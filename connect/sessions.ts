@@ -140,10 +140,11 @@ export class Sessions implements SessionHost {
     } catch (error) {
       return this.#refuse(addon, frame, error);
     }
+    const { seq } = frame.hdr;
+    // Repeated, or of a session that has ended here: whoever attaches is told.
+    if (seq !== undefined && !known?.line?.accept(seq, frame.body?.length ?? 0)) return;
     const entry = this.#entry(sid, known, !addon.half.keepsAlive);
     if (!entry) return this.#error(frame, `too many sessions, at most ${sessionLimit}`);
-    const { seq } = frame.hdr;
-    if (entry.line && seq !== undefined && !entry.line.accept(seq, frame.body?.length ?? 0)) return;
     const session = entry.members.get(frame.hdr.proto) ?? this.#serve(entry, addon, frame);
     session.push(message, (frame.body?.length ?? 0) + 64);
   }

@@ -1,5 +1,5 @@
 import { Backoff, pause } from '#base/backoff';
-import { CodedError, messageOf } from '#base/errors';
+import { CodedError, codeOf, messageOf } from '#base/errors';
 import { Inbox } from '#base/inbox';
 import { control, type Participant } from './control.ts';
 import { decode, encode, ProtoType, unpack, type ProtoMsg } from './envelope.ts';
@@ -98,6 +98,8 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   #resumes = false;
   /** Numbered messages go and come now. */
   #attached = false;
+  /** What the device has is not known before it says so. */
+  #repeats = false;
   /** No device has answered yet: it may have to be begun once more. */
   #fresh = true;
   #within = 60;
@@ -176,6 +178,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
 
   onLink(listener: (up: boolean) => void): () => void {
     this.#links.add(listener);
+    if (this.#away !== undefined) listener(false);
     return () => this.#links.delete(listener);
   }
 
@@ -219,7 +222,9 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
       },
       message: (data) => void (mine === this.#socket && this.#receive(data)),
       written: () => this.#written(),
-      closed: (code, why) => void (mine && this.#closed(mine, code, why)),
+      closed: (code, why) => {
+        if (mine) this.#closed(mine, code, why);
+      },
     });
     if (!greets) return;
     // A server that said it would, and does not: something in between has an opinion of its own.
@@ -236,10 +241,18 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     while (await pause(backoff.next(), this.signal)) {
       try {
         await this.#connect();
+        // It may be gone again already.
+        if (!this.#socket && !this.signal.aborted) continue;
         this.#dialing = false;
         return;
       } catch (error) {
-        if (error instanceof CodedError && error.code === 'connection') continue;
+        const code = codeOf(error);
+        if (code === 'connection') continue;
+        if (this.#fresh && code !== 'unauthorized' && code !== 'forbidden') {
+          // It was lost before it was a session of anything: what was said is kept, and said to a new one.
+          this.sid = '';
+          continue;
+        }
         this.#end(new CodedError('lost', this.#say(`the session cannot go on: ${messageOf(error)}`)));
       }
     }
@@ -306,6 +319,8 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
         const why = typeof err === 'string' && err ? err.slice(0, 500) : 'the session was refused';
         return this.#end(new CodedError(close === true ? 'device' : 'refused', this.#say(why)));
       }
+      default:
+        return;
     }
   }
 
@@ -313,7 +328,8 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     this.#attached = false;
     this.#control({ typ: 'attach', body: { received: this.#incoming.taken, fresh: this.#fresh } });
     this.#incoming.told();
-    if (!this.#fresh || this.#away !== undefined) return;
+    this.#repeats = !this.#fresh || this.#away !== undefined;
+    if (this.#repeats) return;
     // The first time there is nothing to be repeated, so nothing to be waited for.
     this.#attached = true;
     this.#pump();
@@ -325,7 +341,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     this.#fresh = false;
     clearTimeout(this.#away);
     this.#away = undefined;
-    if (again) this.#outgoing.rewind(received);
+    if (this.#repeats) this.#outgoing.rewind(received);
     else this.#outgoing.acknowledge(received);
     this.#attached = true;
     this.#written();

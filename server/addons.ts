@@ -2,18 +2,19 @@ import { readFileSync } from 'node:fs';
 import type { Kysely } from 'kysely';
 import type { Blame } from '#base/blame';
 import { CodedError, messageOf } from '#base/errors';
-import type { Log } from '#base/log';
+import { type Log, silentLog } from '#base/log';
 import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
 import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
 import type { ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
+import type { Fleet } from './fleet.ts';
 import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route } from './http/route.ts';
-import type { RelayBus } from './relay/bus.ts';
+import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
-export interface AddonOptions extends Pick<ServerHost, 'hasDevice' | 'deployConfiguration' | 'siteOrigin'> {
+export interface AddonOptions extends Fleet, Pick<ServerHost, 'deployConfiguration' | 'siteOrigin'> {
   /** Packages of third parties, by name. */
   readonly names: readonly string[];
   /** They are looked for beside this file, which need not be there. */
@@ -88,6 +89,29 @@ export async function loadAddons(options: AddonOptions): Promise<ServerAddons> {
   };
 }
 
+/** Makes the tables of our add-ons, up to the steps that `only` names (`migrateAddon`), without running any of them. */
+export async function migrateAddons(
+  db: Db,
+  only: Readonly<Record<string, readonly string[]>>,
+  own: Ours = ours,
+): Promise<void> {
+  const options: AddonOptions = {
+    names: [],
+    beside: '',
+    bus: new LocalBus(),
+    db,
+    log: silentLog,
+    hasDevice: async () => false,
+    deployConfiguration: () => Promise.reject(new CodedError('not_running', 'no server runs')),
+    siteOrigin: () => undefined,
+  };
+  for (const name of own.names('server')) {
+    const manifest = checkManifest(defaultOf(await own.load(name, 'manifest')));
+    const half = (defaultOf(await own.load(name, 'server')) as ServerEntry)(hostFor(manifest, options));
+    if (half.migrations) await migrateAddon(db, manifest.id, half.migrations, only);
+  }
+}
+
 async function loadAddon(name: string, mine: boolean, load: LoadModule, options: AddonOptions): Promise<Loaded> {
   const manifest = checkManifest(defaultOf(await load(name, 'manifest')));
   const has = (half: 'server' | 'web'): boolean => manifest.halves.includes(half);
@@ -103,7 +127,8 @@ async function loadAddon(name: string, mine: boolean, load: LoadModule, options:
 }
 
 function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
-  const { bus, db, hasDevice, deployConfiguration, siteOrigin } = options;
+  const { bus, db, hasDevice, acceptedDevices, hasGroup, inGroup, deploymentOutcome } = options;
+  const { deployConfiguration, siteOrigin } = options;
   return {
     openSession(deviceId, { userId, tokenId }) {
       const { protocol } = manifest;
@@ -113,6 +138,10 @@ function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
     // The type is the add-on's to say: it made the tables.
     tables: <T>() => db as unknown as Kysely<T>,
     hasDevice,
+    acceptedDevices,
+    hasGroup,
+    inGroup,
+    deploymentOutcome,
     deployConfiguration,
     siteOrigin,
     log: options.log.child({ addon: manifest.id }),
@@ -184,6 +213,7 @@ function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
         query,
         body,
         userId: caller.kind === 'user' ? callerId(context) : '',
+        userName: caller.kind === 'user' ? caller.email : '',
         tokenId: caller.kind === 'user' ? caller.tokenId : '',
         deviceId: caller.kind === 'device' ? callerId(context) : '',
         requestId,

@@ -6,6 +6,7 @@ import { CodedError, messageOf } from '#base/errors';
 import { logLevels, type LogLevel } from '#base/log';
 import { networksOf, type Trust, trustOf } from './http/proxies.ts';
 import type { Rates } from './http/rate.ts';
+import type { RecordingPolicy } from './recordings/recordings.ts';
 
 /** All that the server can be told; `main.ts` reads it from options, then PATCHBAY_… variables, then `--config`. */
 export interface ServerConfig {
@@ -32,6 +33,7 @@ export interface ServerConfig {
   readonly webhookNetworks: BlockList;
   /** How long requests may take to end at the stop, ms. */
   readonly grace: number;
+  readonly recordings: RecordingPolicy;
   readonly logLevel: LogLevel;
   /** Host names below it all lead here, for pages of devices; undefined: only `localhost` does. */
   readonly pagesDomain: string | undefined;
@@ -83,6 +85,12 @@ const options = (): Option[] => [
   option('--pages-domain <domain>', 'domain all names below which lead here (wildcard DNS), for web pages of devices'),
   option('--addons <packages>', 'add-ons of third parties, with commas, installed beside --config or in --data', ''),
   option('--grace <seconds>', 'how long requests under way may take to end when the server stops', '10'),
+  option('--record-terminals <which>', 'record what terminals show; one that cannot be recorded is not opened', 'off').choices(
+    ['off', 'all'],
+  ),
+  option('--recording-limit <bytes>', 'largest recording; a terminal that reaches it ends', '268435456'),
+  option('--recordings-limit <bytes>', 'most that all recordings together may take: the oldest go', '10737418240'),
+  option('--recordings-days <n>', 'how long recordings are kept; 0: as long as there is room', '30'),
   option('--log-level <level>', 'what to log', 'info').choices(logLevels),
   option('--config <file>', 'JSON file with these options (camel case)'),
 ];
@@ -115,9 +123,7 @@ export function configOf(command: Command): ServerConfig {
   if (pagesDomain !== undefined && !/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(pagesDomain))
     throw bad(`--pages-domain ${pagesDomain}: a domain is wanted, such as devices.example.com`);
   const metrics = value('metrics');
-  const logLevel = value('logLevel') ?? 'info';
-  if (!(logLevels as readonly string[]).includes(logLevel))
-    throw bad(`--log-level ${logLevel}: one of ${logLevels.join(', ')} is wanted`);
+  const logLevel = oneOf('logLevel', value('logLevel'), logLevels);
   return Object.freeze({
     data: value('data') ?? 'patchbay-data',
     database: databaseOf(value('database')),
@@ -132,6 +138,13 @@ export function configOf(command: Command): ServerConfig {
     minFree: number('minFree'),
     webhookNetworks: networksOf('--webhook-networks', value('webhookNetworks') ?? ''),
     grace: number('grace', 3600) * 1000,
+    recordings: {
+      terminals: oneOf('recordTerminals', value('recordTerminals'), ['off', 'all']) === 'all',
+      limit: number('recordingLimit'),
+      total: number('recordingsLimit'),
+      days: number('recordingsDays', 36_500),
+      minFree: number('minFree'),
+    },
     logLevel: logLevel as LogLevel,
     pagesDomain: pagesDomain?.toLowerCase(),
     addons: (value('addons') ?? '').split(',').filter(Boolean),
@@ -146,12 +159,18 @@ function address(option: string, text: string): { host: string; port: number } {
   return { host: (found[1] ?? '').replace(/^\[(.*)\]$/, '$1') || '0.0.0.0', port: Number(found[2]) };
 }
 
+/** One of some words, wherever it comes from: commander checks only the command line and the environment. */
+function oneOf(key: string, text: string | undefined, words: readonly string[]): string {
+  if (text !== undefined && words.includes(text)) return text;
+  throw bad(`${optionOf(key)} ${text}: one of ${words.join(', ')} is wanted`);
+}
+
+const optionOf = (key: string): string => `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 function whole(key: string, text: string | undefined, max: number): number {
   const number = Number(text);
   if (text === '' || !Number.isInteger(number) || number < 0 || number > max)
-    throw bad(
-      `--${key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} ${text}: a whole number from 0 to ${max} is wanted`,
-    );
+    throw bad(`${optionOf(key)} ${text}: a whole number from 0 to ${max} is wanted`);
   return number;
 }
 

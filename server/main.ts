@@ -10,6 +10,7 @@ import { makeDataFolder } from './data-folder.ts';
 /** `patchbay server`: runs until SIGTERM or SIGINT. `patchbay user …` is in `users/command.ts`. */
 export async function main(args: string[]): Promise<number> {
   if (args[0] === 'user') return (await import('./users/command.ts')).userCommand(args.slice(1));
+  if (args[0] === 'backup' || args[0] === 'restore') return (await import('./backup/command.ts')).backupCommand(args);
   const command = serverOptions(new Command('patchbay server').description('the Patchbay server: one process'));
   command.exitOverride().configureOutput({ outputError: (text, write) => write(text) });
   try {

@@ -37,6 +37,7 @@ import { addressOf, hostOf } from './http/proxies.ts';
 import { RateLimits } from './http/rate.ts';
 import { quickly } from './http/quick.ts';
 import { siteLabel, siteOrigin } from './http/sites.ts';
+import { fleetOf } from './fleet.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
 import { identitySearchRoute } from './inventory/identity-search.ts';
@@ -58,6 +59,9 @@ import { LocalBus } from './relay/bus.ts';
 import { deviceOf, personOf } from './relay/people.ts';
 import { createRelay } from './relay/relay.ts';
 import { sessionRoutes } from './relay/routes.ts';
+import { playbackUpgrade } from './recordings/playback.ts';
+import { Recordings } from './recordings/recordings.ts';
+import { recordingRoutes } from './recordings/routes.ts';
 import { referenceRoutes } from './reference/routes.ts';
 import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
@@ -97,6 +101,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const groups = new Groups(db, inventory);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
     const rates = new RateLimits(config.rates);
+    const recordings = new Recordings(db, config.data, config.recordings, log);
     const bus = new LocalBus();
     const relay = createRelay({
       bus,
@@ -120,7 +125,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       },
       joined: (event) => sessionAudit.joined(event),
       recall: (sid) => sessionAudit.recall(sid),
-      record: async () => undefined,
+      record: (session) => recordings.begin(session),
     });
     const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
@@ -153,10 +158,10 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       bus,
       db,
       log,
-      hasDevice: (id) => register.has(id),
+      ...fleetOf({ db, register, inventory, groups }),
       siteOrigin: (label, req) => siteOrigin(label, req, config),
-      async deployConfiguration(deviceId, values) {
-        const id = await deployConfiguration({ db, live, activity }, deviceId, values);
+      async deployConfiguration(deviceId, values, secrets) {
+        const id = await deployConfiguration({ db, live, activity }, deviceId, values, secrets);
         // One that is not connected finds it at its next poll.
         relay.sendToDevice(deviceId, { hdr: { proto: ProtoType.MenderClient, typ: 'check-update' } });
         return id;
@@ -206,6 +211,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),
+      ...recordingRoutes(recordings),
       ...addons.routes,
       ...artifactRoutes(deployments),
       ...deploymentRoutes(deployments),
@@ -239,14 +245,23 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       const label = site(req);
       if (label === undefined || !addons.sites.request(label, req, res)) answer(req, res);
     });
+    const ending = new AbortController();
+    const playback = playbackUpgrade({
+      recordings,
+      verify,
+      hostOf: (req) => hostOf(req, config.trust),
+      log,
+      signal: ending.signal,
+    });
     server.on('upgrade', (req, socket, head) => {
       const label = site(req);
       if (label !== undefined && addons.sites.upgrade(label, req, socket, head)) return;
-      // socket.io takes its own path; whatever is neither's is closed.
-      if (!relay.handleUpgrade(req, socket, head) && !req.url?.startsWith(livePath)) socket.destroy();
+      // socket.io takes its own path; whatever is nobody's is closed.
+      if (relay.handleUpgrade(req, socket, head) || playback(req, socket, head)) return;
+      if (!req.url?.startsWith(livePath)) socket.destroy();
     });
     const port = await listen(server, config.host, config.port);
-    const ending = new AbortController();
+    recordings.retain(ending.signal);
     if (tls) void tls.certificate.follow(server as SecureServer, log, ending.signal);
     const delivering = deliveries.run(ending.signal);
     const figures = metrics && metricsServer(metrics, log);

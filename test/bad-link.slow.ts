@@ -2,7 +2,7 @@
 // at one end of it, a device at the other, each in a network namespace of its own.
 import { createHash, randomBytes } from 'node:crypto';
 import type { ChildProcess } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -125,6 +125,18 @@ describe.skipIf(!possible)('over a bad line', () => {
     expect(await stream('u', size)).toBe(wanted);
   }
 
+  /** Waits until some of these copies has arrived beside each target. */
+  async function midway(...names: string[]): Promise<void> {
+    await eventually('a part of each copy is there', async () => {
+      const files = await readdir(rig.folder);
+      for (const name of names) {
+        const part = files.find((file) => file.startsWith(`.${name}.`) && file.endsWith('.part'));
+        if (part === undefined || (await stat(at(part))).size < 500_000) return false;
+      }
+      return true;
+    });
+  }
+
   /** A shell that counts, and what came of it: every number once and in order. */
   function counting(count: number, every: number): { typed: () => void; done: Promise<void> } {
     const shell = rig.patchbay(['terminal', id]);
@@ -182,7 +194,7 @@ describe.skipIf(!possible)('over a bad line', () => {
       rig.run(['cp', at('from'), `${id}:${at('silent-up')}`]),
       rig.run(['cp', `${id}:${at('from')}`, at('silent-down')]),
     ];
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await midway('silent-up', 'silent-down');
     await rig.line({ silent: true });
     shell.typed();
     await new Promise((resolve) => setTimeout(resolve, 90_000));
@@ -204,7 +216,7 @@ describe.skipIf(!possible)('over a bad line', () => {
       rig.run(['cp', at('from'), `${id}:${at('killed-up')}`]),
       rig.run(['cp', `${id}:${at('from')}`, at('killed-down')]),
     ];
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await midway('killed-up', 'killed-down');
     await rig.crashServer();
     shell.typed();
     expect(await Promise.all(done)).toEqual([wanted, wanted]);
@@ -217,7 +229,7 @@ describe.skipIf(!possible)('over a bad line', () => {
   it('whose device starts its Connect daemon anew: a copy goes on, and the port takes new connections', async () => {
     await rig.line({ delay: 20 });
     const copied = rig.run(['cp', at('from'), `${id}:${at('anew')}`]);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await midway('anew');
     await rig.crashConnect();
     expect(await copied).toMatchObject({ code: 0 });
     expect(sumOf(await readFile(at('anew')))).toBe(sumOf(content));

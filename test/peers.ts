@@ -46,6 +46,8 @@ const libraries: Readonly<Record<string, string>> = {
   'libefivar.so.1': 'libefivar1',
   'libefiboot.so.1': 'libefiboot1',
   'libfuse.so.2': 'libfuse2',
+  'libpopt.so.0': 'libpopt0',
+  'libxxhash.so.0': 'libxxhash0',
 };
 
 /** Packages that hold nothing but the name of the newest one. */

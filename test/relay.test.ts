@@ -375,3 +375,34 @@ describe('back pressure', () => {
     expect(near.frames).toEqual([]);
   });
 });
+
+describe('a terminal that must be recorded and cannot be', () => {
+  it('is not opened, and says why in the words of its protocol; nothing of it reaches the device', async () => {
+    const server = await start({ record: () => Promise.reject(new Error('the disk of the server is full')) });
+    const far = await device(server);
+    const near = await user(server);
+    near.send({ proto: 1, typ: 'new' });
+    const refused = await near.next({ typ: 'new' });
+    expect(refused.hdr.props).toEqual({ status: 2n });
+    expect(text(refused)).toBe('the disk of the server is full');
+    await near.end();
+    expect(far.frames).toEqual([]);
+    expect(server.events).toEqual([]);
+  });
+
+  it('ends where its recording ends', async () => {
+    const recorder = {
+      seq: 0,
+      output(): void {
+        throw new Error('the recording of this terminal cannot go on: no space left on device');
+      },
+      resize: () => undefined,
+      close: () => undefined,
+    };
+    const { far, near, sid } = await session(await start({ record: () => Promise.resolve(recorder) }));
+    far.send({ proto: 1, typ: 'shell', sid, props: { status: 1 } }, 'a secret that nobody would have seen');
+    expect(text(await near.next({ typ: 'stop' }))).toContain('no space left on device');
+    expect(text(await far.next({ typ: 'stop' }))).toContain('cannot go on');
+    expect(near.frames.filter(({ hdr }) => hdr.typ === 'shell')).toEqual([]);
+  });
+});

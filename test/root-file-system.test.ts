@@ -1,5 +1,6 @@
 // Root file systems in two places: real loop devices, the real tools of U-Boot and GRUB, and everything that can go wrong.
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
@@ -9,6 +10,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PayloadFile } from '#artifact';
 import { readBack } from '../client/rootfs/image-writer.ts';
 import { RootfsImage, type RootfsOptions } from '../client/rootfs/rootfs-image.ts';
+import { makeArtifact } from '../client/rig/artifact.ts';
+import { RigDevice } from '../client/rig/device.ts';
 import { RigLog } from '../client/rig/log.ts';
 import { describePeers } from './peers.ts';
 import { loop, loopsAllowed, TwoRoots, type BootLoader } from './stage/two-roots.ts';
@@ -356,6 +359,34 @@ else exec "$real" "$@"; fi`,
     } finally {
       await end();
     }
+  });
+
+  it('UC-92 UC-97 by hand: install, a commit that comes too early is refused, reboot, commit', async () => {
+    await using board = await TwoRoots.open({ bootLoader: 'U-Boot', inhabited: true });
+    const { a, b } = board.devices;
+    using device = new RigDevice({ RootfsPartA: a, RootfsPartB: b });
+    device.installed('release-1');
+    const artifact = join(board.folder, 'release-2.mender');
+    const image = await readFile(await board.image('new'));
+    await writeFile(artifact, makeArtifact({ type: 'rootfs-image', files: { image } }));
+    const client = async (...args: string[]) => {
+      const child = device.spawn(args, board.environment(), (command) => board.inside(command));
+      let said = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream?.setEncoding('utf8').on('data', (text: string) => (said += text));
+      const [code] = (await once(child, 'close')) as [number | null];
+      return { code, said };
+    };
+    const installing = await client('install', '--reboot-exit-code', artifact);
+    expect(installing.said).toContain('Installed, but not committed.');
+    expect(installing.said).toContain('requested a reboot');
+    expect(installing.code).toBe(4);
+    expect(await client('commit')).toMatchObject({ code: 1, said: expect.stringContaining('reboot, then commit') });
+    expect(await board.state()).toBe('b 1 0');
+    expect(await board.boot()).toBe('b');
+    expect(await client('commit')).toEqual({ code: 0, said: 'Committed.\n' });
+    expect(await board.state()).toBe('b 0 1');
+    expect(device.record()).toMatchObject({ artifactName: 'release-2' });
   });
 
   describe('the GRUB environment', () => {

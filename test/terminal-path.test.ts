@@ -90,6 +90,16 @@ describe('a shell', () => {
     expect(await ask(late, 'new')).toMatchObject({ body: 'too many shells spawned' });
   });
 
+  it('has no end of the terminals of others, which would not be hung up while it lives', async () => {
+    const { server } = await path();
+    await shell(server, 'ann');
+    await shell(server, 'bob');
+    const third = await shell(server, 'cid');
+    third.type('ls -l /proc/$$/fd | grep -c ptmx; echo cou""nted $0\r');
+    await third.shows('counted /bin/bash');
+    expect(third.output.toString()).toMatch(/^0\r$/m);
+  });
+
   it('D-36 D-38 that does not exist takes no keys and cannot be stopped', async () => {
     const { server } = await path();
     const person = await reader(server);

@@ -111,6 +111,42 @@ describeBrowser('the web pages', (executable) => {
     await person.reads(/still-here/);
   });
 
+  it('ask-9 a page that is loaded anew goes on with its shell, with what was on the screen', async () => {
+    await person.types('clear; keep=reloaded; echo on-the-screen-$((1+1))');
+    await person.reads(/on-the-screen-2/);
+    await person.types('sleep 1; echo said-$((1+1))-meanwhile');
+    await person.page.reload();
+    await person.sees(/^Connected\./);
+    await person.reads(/on-the-screen-2/);
+    await person.reads(/said-2-meanwhile/);
+    await person.types('echo still-$keep');
+    await person.reads(/still-reloaded/);
+    expect(await operator.sessions()).toHaveLength(1);
+  });
+
+  it('ask-9 a server that is killed and started again is no end: the person sees it and goes on typing', async () => {
+    await person.types('clear; keep=killed');
+    await server.restart('SIGKILL');
+    await person.sees(/^Reconnecting to bench-1/);
+    await person.sees(/^Connected\./, person.page, 45_000);
+    await person.types('echo still-$keep');
+    await person.reads(/still-killed/);
+  });
+
+  it('who is on the device is listed, and can be ended from there', async () => {
+    await person.page.getByRole('tab', { name: 'Sessions' }).click();
+    const row = person.page.getByRole('table', { name: /Sessions with/ }).getByRole('row').nth(1);
+    await person.sees('Terminal', row);
+    await person.sees(server.user, row);
+    await row.getByRole('button', { name: 'End' }).click();
+    await person.presses('End it');
+    await person.sees('Nobody is on this device now');
+    await person.page.getByRole('tab', { name: 'Terminal' }).click();
+    await person.sees(/An administrator has ended this session\. Press Enter/);
+    await person.presses('Reconnect');
+    await person.sees(/^Connected\./);
+  });
+
   it('a shell that ends says so, and Enter opens another one', async () => {
     await person.types('exit 3');
     await person.sees('The shell has ended with code 3. Press Enter to reconnect.');

@@ -5,6 +5,7 @@ import { auditKeys } from './api/audit.ts';
 import { deploymentKeys } from './api/deployments.ts';
 import { deviceKeys } from './api/devices.ts';
 import { inventoryKeys } from './api/inventory.ts';
+import { sessionKeys } from './api/open-sessions.ts';
 import { presenceKeys } from './api/presence.ts';
 import { releaseKeys } from './api/releases.ts';
 import { readToken } from './api/token.ts';
@@ -87,7 +88,7 @@ export function connectLive(client: QueryClient): Live {
       else spoil(deploymentKeys.ofDevices);
     },
     release: () => spoil(releaseKeys.all),
-    session: () => spoil(auditKeys.all),
+    session: () => spoil(auditKeys.all, sessionKeys.all),
   };
   for (const [event, listener] of Object.entries(on)) socket.on(event, listener as (event: unknown) => void);
 

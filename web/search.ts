@@ -16,7 +16,7 @@ const some = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], und
 
 export const devicesSearch = (raw: Raw) =>
   some({ status: word(raw['status'], ['pending', 'rejected']), page: page(raw['page']), q: text(raw['q']) });
-export const deviceSearch = (raw: Raw) => some({ tab: text(raw['tab']), page: page(raw['page']) });
+export const deviceSearch = (raw: Raw) => some({ tab: text(raw['tab']), page: page(raw['page']), join: text(raw['join']) });
 export const releasesSearch = (raw: Raw) => some({ page: page(raw['page']), q: text(raw['q']) });
 export const deploymentsSearch = (raw: Raw) =>
   some({

@@ -31,7 +31,7 @@ export interface SocketOptions {
 
 /** Opens a socket to a device and gives the session on it; rejects with what `explain` found out. */
 export async function openSession(options: SocketOptions): Promise<OperatorSession<LooseMessage>> {
-  const session = await openOperator({
+  return await openOperator({
     protocol: options.protocol,
     parse: (frame) => parse(options.protocol, frame),
     full: highWater,
@@ -39,7 +39,6 @@ export async function openSession(options: SocketOptions): Promise<OperatorSessi
     dial: (sid, events) => dial(options, sid, events),
     ...(options.frozen === undefined ? {} : { frozen: options.frozen }),
   });
-  return session as unknown as OperatorSession<LooseMessage>;
 }
 
 /** One socket of a session. */

@@ -18,8 +18,8 @@ export interface Session<M> extends AsyncIterable<M> {
   /** There is room, or the session is over; never rejects. */
   drained(): Promise<void>;
   /**
-   * Calls back with false when the link to the other end is lost and true when the session goes on over a new one;
-   * gives back how to stop listening. A session that cannot resume ends instead (`signal`).
+   * Calls back with false when the link to the other end is lost, or is away already, and with true when the session
+   * goes on over a new one; gives back how to stop listening. A session that cannot resume ends instead (`signal`).
    */
   onLink(listener: (up: boolean) => void): () => void;
 }

@@ -8,6 +8,8 @@ export type Theme = 'light' | 'dark';
 /** What the page of one device lends the web half of an add-on. */
 export interface WebHost<M extends Manifest = Manifest> {
   readonly device: { readonly id: string; readonly name: string };
+  /** The page was opened to sit down at this session of somebody else. */
+  readonly join?: string;
   /** The colour scheme now; `onTheme` tells of changes and gives back how to stop listening. */
   readonly theme: Theme;
   onTheme(listener: (theme: Theme) => void): () => void;

@@ -41,7 +41,8 @@ const Limits = Type.Object(
 export default defineManifest({
   api: 1,
   id: 'file-transfer',
-  halves: ['device', 'server', 'cli'],
+  title: 'Files',
+  halves: ['device', 'server', 'web', 'cli'],
   commands,
   protocol: fileTransfer,
   sessions: 'sessions:transfer',

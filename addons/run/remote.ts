@@ -35,6 +35,9 @@ export async function runOn(host: Host, device: NamedDevice, work: Work, take: T
           break;
         case 'exit':
           return { code: message.body.code, timedOut: message.body.timed_out ?? false };
+        default:
+          // What only a person says.
+          break;
       }
     }
     async function feed(): Promise<void> {

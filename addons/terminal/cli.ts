@@ -30,20 +30,45 @@ export default defineCli(manifest, {
   terminal(command, host) {
     command
       .argument('<device>', 'id, name or a unique prefix of it')
+      .option('--join <session>', "sit down at somebody else's terminal, by its id or the beginning of it")
+      .option('--share', 'let those who join this terminal type, not only watch')
       .addHelpText('after', '\nCtrl-] leaves. The exit code is that of the shell.')
-      .action(async (wanted: string) => {
+      .action(async (wanted: string, options: Options) => {
         const device = await host.resolveDevice(wanted);
-        const { code, say } = await converse(host, device);
+        const join = options.join === undefined ? undefined : await findTerminal(host, device, options.join);
+        const { code, say } = await converse(host, device, { ...options, ...(join === undefined ? {} : { join }) });
         if (say !== undefined) host.stderr.write(`${say}\n`);
         host.exit(code);
       });
   },
 });
 
+interface Options {
+  readonly join?: string;
+  readonly share?: boolean;
+}
+
+const sessionsPath = '/api/management/v1/patchbay/sessions';
+
+/** The terminal of a device whose id begins so. */
+async function findTerminal(host: Host, device: NamedDevice, prefix: string): Promise<string> {
+  const answer = await host.fetch(`${sessionsPath}?device=${encodeURIComponent(device.id)}`);
+  if (!answer.ok) throw new CodedError('failed', `the terminals of ${device.name} cannot be read: ${answer.status}`);
+  const open = (await answer.json()) as { id: string; kind: string | null }[];
+  const found = open.filter(({ id, kind }) => kind === 'terminal' && id.startsWith(prefix));
+  if (found.length === 1) return found[0]!.id;
+  throw new CodedError(
+    'failed',
+    found.length === 0
+      ? `nobody has a terminal ${prefix} open on ${device.name}: 'patchbay sessions' lists them`
+      : `'${prefix}' is the beginning of ${found.length} terminals on ${device.name}: give more of the id`,
+  );
+}
+
 /** From the opening of the shell to its end, with the keyboard and the screen given back whatever happens. */
-async function converse(host: Host, device: NamedDevice): Promise<Outcome> {
+async function converse(host: Host, device: NamedDevice, { join, share }: Options): Promise<Outcome> {
   const { stdin, stdout, stderr } = host;
-  const session = await host.openSession(device.id);
+  const session = await host.openSession(device.id, join);
   const screen = new Modes(stdout);
   const watch = new Health(() => left.resolve({ code: 1, say: 'the device does not answer any more' }));
   const left = Promise.withResolvers<Outcome>();
@@ -65,6 +90,12 @@ async function converse(host: Host, device: NamedDevice): Promise<Outcome> {
     // The device does not ask while it is away.
     if (!up) watch.stop();
     if (typing) notice.link(up);
+  });
+  let others = '';
+  session.onPeople?.((people, self) => {
+    const now = people.flatMap(({ name, role }, index) => (index === self ? [] : [`${name} ${roles[role]}`])).join(', ');
+    if (now !== others) notice.say(now || 'nobody else is here');
+    others = now;
   });
   let typing: Promise<void> | undefined;
   let waiting: NodeJS.Timeout | undefined;
@@ -123,8 +154,17 @@ async function converse(host: Host, device: NamedDevice): Promise<Outcome> {
       stderr.write(`Connected to ${device.name}. Ctrl-] leaves.\r\n`);
       stdin.setRawMode?.(true);
     }
-    stdout.on('resize', resize);
+    // A guest's screen is as large as it is.
+    if (join === undefined) stdout.on('resize', resize);
+    if (share) void letType();
     typing = type();
+  }
+
+  async function letType(): Promise<void> {
+    const body = JSON.stringify({ typing: true });
+    const headers = { 'Content-Type': 'application/json' };
+    const answer = await host.fetch(`${sessionsPath}/${session.sid}`, { method: 'PATCH', headers, body });
+    if (!answer.ok) notice.say('nobody else may type: the server said no');
   }
 
   /** Keys to the device, until the person leaves. A full link stops the reading, and so whoever fills the pipe. */
@@ -134,7 +174,7 @@ async function converse(host: Host, device: NamedDevice): Promise<Outcome> {
         const leave = chunk.length <= typedAtMost && stdin.isTTY ? chunk.indexOf(leaveKey) : -1;
         const body = leave < 0 ? chunk : chunk.subarray(0, leave);
         if (body.length > 0 && !session.send({ typ: 'shell', props: {}, body })) await session.drained();
-        if (leave >= 0) return left.resolve({ code: 0, say: '\r\nleft, the shell is closed' });
+        if (leave >= 0) return left.resolve({ code: 0, say: join === undefined ? '\r\nleft, the shell is closed' : '\r\nleft' });
       }
       if (!session.signal.aborted) session.send({ typ: 'shell', props: {}, body: endOfInput });
     } catch {
@@ -203,7 +243,9 @@ class Modes {
   }
 }
 
-/** Tells a person at a screen that his link is away, and that it is back. */
+const roles = { owner: 'has this terminal', types: 'types too', watches: 'watches' } as const;
+
+/** Tells a person at a screen that his link is away, and that it is back, and who else is there. */
 class Notice {
   readonly #screen: Writable | undefined;
   readonly #name: string;
@@ -216,6 +258,10 @@ class Notice {
     this.#name = name;
     this.#modes = modes;
     this.#redraw = redraw;
+  }
+  /** A line, where nothing has the whole screen. */
+  say(line: string): void {
+    if (!this.#modes.full) this.#screen?.write(`\r\n\x1b[K[${line}]\r\n`);
   }
   link(up: boolean): void {
     const seconds = Math.round((performance.now() - this.#since) / 1000);

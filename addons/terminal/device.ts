@@ -90,6 +90,7 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
             account: await findAccount(config.User),
             cols: side(size.terminal_width) ?? config.Width,
             rows: side(size.terminal_height) ?? config.Height,
+            foreign: [...shells.values()].flatMap((other) => (other ? [other.fd] : [])),
             output,
           });
         } catch (error) {

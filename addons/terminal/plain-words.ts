@@ -8,6 +8,7 @@ const meanings: readonly (readonly [said: RegExp, means: string])[] = [
   [/^too many shells spawned/i, 'The device has as many shells open as it allows: wait until somebody closes one.'],
   [/^unknown message protocol and type: 1\//i, 'The terminal is switched off in the configuration of this device.'],
   [/^session not found/i, 'The device no longer knows this session: it may have restarted.'],
+  [/^ended by an administrator/i, 'An administrator has ended this session.'],
   [/^user disconnected/i, 'The session has ended.'],
   // A pty of Linux answers so once its shell has exited: nothing went wrong.
   [/input\/output error|^EOF$|^shell exited with code 0$/i, 'The shell has ended.'],

@@ -9,6 +9,8 @@ export interface PtyOptions {
   readonly account: Account;
   readonly cols: number;
   readonly rows: number;
+  /** Descriptors that the process must not have: those of other terminals. */
+  readonly foreign?: readonly number[];
   /** Takes output as it comes; the pty stays quiet from `pause()` to `resume()`. */
   readonly output: (bytes: Uint8Array) => void;
 }
@@ -63,7 +65,8 @@ export class Pty {
   readonly finished: Promise<ExitCode> = this.#finished.promise;
 
   private constructor(native: Native, options: PtyOptions) {
-    const { command, args, account, cols, rows } = options;
+    const { account, cols, rows } = options;
+    const [command, args] = withoutForeign(options);
     const env = [`HOME=${account.home}`, 'TERM=xterm-256color'];
     const cwd = isDirectory(account.home) ? account.home : '/';
     const exited = (code: number, signal: number): void => this.#exited(signal ? 128 + signal : code);
@@ -88,6 +91,11 @@ export class Pty {
     // Loaded with the first shell: an idle device has no use for it.
     const { native } = (await import('node-pty')) as unknown as { native: Native };
     return new Pty(native, options);
+  }
+
+  /** Our end of the terminal. */
+  get fd(): number {
+    return this.#fd;
   }
 
   /** Keystrokes. False: the program does not read, await `writable()` before the next. */
@@ -209,6 +217,19 @@ function withGroupsOf<T>(account: Account, fork: (uid: number, gid: number) => T
   } finally {
     process.setgroups?.(groups);
   }
+}
+
+/** Shells whose redirections take descriptors of more than one digit. */
+const closers = /\/(bash|zsh|ksh|mksh)$/;
+
+/**
+ * node-pty opens terminals without close-on-exec, so a process would inherit our end of every other one: its shell would
+ * not be hung up while that process lives. A shell that can is run once more by itself, and closes them in between.
+ */
+function withoutForeign({ command, args, foreign = [] }: PtyOptions): readonly [string, readonly string[]] {
+  if (foreign.length === 0 || !closers.test(command)) return [command, args];
+  const close = foreign.map((fd) => `${fd}<&-`).join(' ');
+  return [command, ['-c', `exec ${close}; exec "$0" "$@"`, command, ...args]];
 }
 
 /** The terminal belongs to whoever sits at it: screen, tmux and others open it by its name. */

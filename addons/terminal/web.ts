@@ -1,10 +1,11 @@
 import '@xterm/xterm/css/xterm.css';
 import './terminal.css';
 import { FitAddon } from '@xterm/addon-fit';
+import { SerializeAddon } from '@xterm/addon-serialize';
 import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal } from '@xterm/xterm';
-import type { MessageOf } from '#proto';
-import { messageOf } from '#base/errors';
+import type { MessageOf, Participant } from '#proto';
+import { codeOf, messageOf } from '#base/errors';
 import { defineWeb, type OperatorSession, type Theme } from '#addon/web';
 import manifest from './manifest.ts';
 import { ShellStatus, type shell } from './protocol.ts';
@@ -34,7 +35,9 @@ export default defineWeb(manifest, {
       macOptionIsMeta: true,
     });
     const fit = new FitAddon();
+    const serializer = new SerializeAddon();
     terminal.loadAddon(fit);
+    terminal.loadAddon(serializer);
     terminal.loadAddon(new WebLinksAddon((_, uri) => window.open(uri, '_blank', 'noopener,noreferrer')));
     const colour = (theme: Theme) => {
       terminal.options.theme = palettes[theme];
@@ -56,11 +59,12 @@ export default defineWeb(manifest, {
     });
     terminal.onData((data) => type(utf8.encode(data)));
     terminal.onBinary((data) => type(Uint8Array.from(data, (char) => char.charCodeAt(0))));
-    terminal.onResize(({ cols, rows }) => {
-      screen.size(cols, rows);
-      session?.send({ typ: 'resize', props: { terminal_width: cols, terminal_height: rows } });
+    terminal.onResize((size) => {
+      screen.size(size.cols, size.rows);
+      resized(size);
     });
     const type = typist(() => session);
+    const drawing = new Drawing(terminal);
 
     // Hidden it has no size, and keeps the one it had.
     const refit = () => {
@@ -70,9 +74,22 @@ export default defineWeb(manifest, {
     observer.observe(screen.pane);
     const deaf = host.onTheme(colour);
 
-    void run();
+    // A page that is loaded anew goes on where this one was: the shell lives on, and the screen is put away for it.
+    const shelf = new Shelf(host.device.id);
+    const putAway = () => {
+      const frozen = session?.freeze?.();
+      if (frozen === undefined) return;
+      shelf.put({ frozen, screen: serializer.serialize({ scrollback: 2000 }), undrawn: drawing.undrawn });
+    };
+    const shown = ({ persisted }: PageTransitionEvent) => persisted && void run();
+    window.addEventListener('pagehide', putAway);
+    window.addEventListener('pageshow', shown);
+
+    void run(host.join);
     return () => {
       gone = true;
+      window.removeEventListener('pagehide', putAway);
+      window.removeEventListener('pageshow', shown);
       leave(session);
       observer.disconnect();
       deaf();
@@ -80,62 +97,153 @@ export default defineWeb(manifest, {
       element.replaceChildren();
     };
 
-    /** One shell from its opening to its end. */
-    async function run(): Promise<void> {
-      screen.busy(`Connecting to ${host.device.name}…`);
+    /** One shell from its opening to its end; `join`: somebody else's. */
+    async function run(join?: string): Promise<void> {
       refit();
+      const kept = join === undefined ? shelf.take() : undefined;
+      screen.busy(kept ? `Reconnecting to ${host.device.name}…` : `Connecting to ${host.device.name}…`);
       let reason: string;
       try {
-        session = await host.openSession();
+        if (kept) drawing.restore(kept.screen, kept.undrawn);
+        session = await host.openSession({ frozen: kept?.frozen, join });
         if (gone) return leave(session);
+        const opened = () => screen.open(join !== undefined);
+        if (kept) opened();
+        const links = session.onLink((up) => (up ? opened() : screen.away(host.device.name)));
+        session.onPeople?.((people, self) => screen.people(people, self, (typing) => void share(session?.sid, typing)));
         screen.size(terminal.cols, terminal.rows);
-        session.send({
-          typ: 'new',
-          props: { terminal_width: terminal.cols, terminal_height: terminal.rows },
-          body: new Uint8Array(),
-        });
-        terminal.focus();
-        reason = await follow(session, terminal, () => screen.open());
+        if (kept) {
+          resized(terminal);
+          terminal.focus();
+        } else {
+          session.send({
+            typ: 'new',
+            props: { terminal_width: terminal.cols, terminal_height: terminal.rows },
+            body: new Uint8Array(),
+          });
+          terminal.focus();
+        }
+        reason = await follow(session, drawing, opened, join === undefined ? undefined : fixed);
+        links();
       } catch (error) {
         reason = messageOf(error);
       }
+      // Another page has it, or this one when it is shown again.
+      if (codeOf(session?.signal.reason) === 'frozen') return;
       leave(session);
       session = undefined;
       if (gone) return;
       clearModes(terminal);
+      screen.people([], 0, () => undefined);
       screen.ended(reason);
+    }
+
+    function resized({ cols, rows }: { readonly cols: number; readonly rows: number }): void {
+      session?.send({ typ: 'resize', props: { terminal_width: cols, terminal_height: rows } });
+    }
+
+    /** A guest's screen has the size of the owner's. */
+    function fixed(cols: number, rows: number): void {
+      observer.disconnect();
+      terminal.resize(cols, rows);
+    }
+
+    async function share(sid: string | undefined, typing: boolean): Promise<void> {
+      const path = `/api/management/v1/patchbay/sessions/${sid}`;
+      const headers = { 'Content-Type': 'application/json' };
+      const answer = await host.fetch(path, { method: 'PATCH', headers, body: JSON.stringify({ typing }) });
+      if (!answer.ok) host.notify('Who may type could not be changed.', 'error');
     }
   },
 });
 
-/** Draws what the shell says until it ends; resolves to why, for a person. */
-async function follow(session: ShellSession, terminal: Terminal, opened: () => void): Promise<string> {
-  let ahead = 0;
+/** Puts output on the screen, and knows what is not on it yet. */
+class Drawing {
+  readonly #terminal: Terminal;
+  readonly #waiting = new Set<Uint8Array>();
+  #ahead = 0;
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+  /** Resolves when there is room for more. */
+  async write(body: Uint8Array): Promise<void> {
+    this.#ahead += body.length;
+    this.#waiting.add(body);
+    const drawn = new Promise<void>((resolve) =>
+      this.#terminal.write(body, () => {
+        this.#ahead -= body.length;
+        this.#waiting.delete(body);
+        resolve();
+      }),
+    );
+    if (this.#ahead > drawAhead) await drawn;
+  }
+  get undrawn(): string {
+    return [...this.#waiting].map((body) => Array.from(body, (byte) => String.fromCharCode(byte)).join('')).join('');
+  }
+  restore(screen: string, undrawn: string): void {
+    this.#terminal.reset();
+    this.#terminal.write(screen);
+    this.#terminal.write(Uint8Array.from(undrawn, (char) => char.charCodeAt(0)));
+  }
+}
+
+interface Kept {
+  readonly frozen: string;
+  readonly screen: string;
+  /** Output that had arrived and was not drawn, a character a byte. */
+  readonly undrawn: string;
+}
+
+/** Where a page leaves a terminal for the page that the same tab loads next. */
+class Shelf {
+  readonly #key: string;
+  constructor(device: string) {
+    this.#key = `patchbay-terminal-${device}`;
+  }
+  put(kept: Kept): void {
+    try {
+      sessionStorage.setItem(this.#key, JSON.stringify(kept));
+    } catch {
+      // No room, or not allowed: the shell ends when nobody comes back to it.
+    }
+  }
+  take(): Kept | undefined {
+    try {
+      const text = sessionStorage.getItem(this.#key);
+      sessionStorage.removeItem(this.#key);
+      return text === null ? undefined : (JSON.parse(text) as Kept);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Draws what the shell says until it ends; resolves to why, for a person. `fit`: the size is the owner's. */
+async function follow(
+  session: ShellSession,
+  drawing: Drawing,
+  opened: () => void,
+  fit?: (cols: number, rows: number) => void,
+): Promise<string> {
   for await (const message of session) {
     switch (message.typ) {
       case 'new':
         if (message.props.status === ShellStatus.Error) return plainWords(text.decode(message.body));
         opened();
         break;
-      case 'shell': {
+      case 'shell':
         if (message.props.status === ShellStatus.Error) return plainWords(text.decode(message.body));
-        const { body } = message;
-        ahead += body.length;
-        const drawn = new Promise<void>((resolve) =>
-          terminal.write(body, () => {
-            ahead -= body.length;
-            resolve();
-          }),
-        );
-        if (ahead > drawAhead) await drawn;
+        await drawing.write(message.body);
         break;
-      }
       case 'ping':
         session.send({ typ: 'pong', props: {} });
         break;
       case 'stop':
         return plainWords(text.decode(message.body));
       case 'resize':
+        fit?.(message.props.terminal_width, message.props.terminal_height);
+        break;
       case 'pong':
         break;
     }
@@ -213,7 +321,14 @@ function build(element: HTMLElement, name: string) {
   button.type = 'button';
   button.textContent = 'Reconnect';
   button.hidden = true;
-  foot.append(state, button, size);
+  const crowd = document.createElement('span');
+  crowd.className = 'terminal-people';
+  const sharing = document.createElement('button');
+  let toggle = (): void => undefined;
+  sharing.addEventListener('click', () => toggle());
+  sharing.type = 'button';
+  sharing.hidden = true;
+  foot.append(state, crowd, sharing, button, size);
   root.append(pane, foot);
   element.replaceChildren(root);
   const become = (now: string, message: string) => {
@@ -226,7 +341,19 @@ function build(element: HTMLElement, name: string) {
     pane,
     button,
     busy: (message: string) => become('busy', message),
-    open: () => become('open', 'Connected. Copy with Ctrl+Shift+C, paste with Ctrl+Shift+V.'),
+    open: (guest: boolean) =>
+      become('open', `${guest ? 'Watching' : 'Connected'}. Copy with Ctrl+Shift+C, paste with Ctrl+Shift+V.`),
+    away: (device: string) => become('away', `Reconnecting to ${device}… What you type now is sent when it is back.`),
+    /** Who else is here; the owner lets them type, or only watch. */
+    people(all: readonly Participant[], self: number, share: (typing: boolean) => void) {
+      const others = all.filter((_, index) => index !== self);
+      const words = { owner: 'has this terminal', types: 'types too', watches: 'watches' } as const;
+      crowd.textContent = others.map(({ name, role }) => `${name} ${words[role]}`).join(', ');
+      const typing = others.some(({ role }) => role === 'types');
+      sharing.hidden = self !== 0 || others.length === 0;
+      sharing.textContent = typing ? 'Let them only watch' : 'Let them type';
+      toggle = () => share(!typing);
+    },
     ended: (reason: string) => become('ended', `${reason} Press Enter to reconnect.`),
     size: (cols: number, rows: number) => {
       size.textContent = `${cols}×${rows}`;

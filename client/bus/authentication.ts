@@ -23,6 +23,7 @@ export function authenticationService({ granted, fetch, subscribe, log }: Authen
   return {
     name: authentication.name,
     path: authentication.path,
+    lost: 'Connect and others get no token',
     create: ({ interface: { Interface } }) => {
       class Authentication extends Interface {
         getJwtToken(): string[] {

@@ -10,6 +10,8 @@ export type Library = typeof dbus;
 export interface Service {
   readonly name: string;
   readonly path: string;
+  /** What the device lacks without it, for the log. */
+  readonly lost: string;
   /** The object for one connection; `follow` makes it send its signals until the function it returns is called. */
   readonly create: (library: Library) => {
     readonly face: InstanceType<Library['interface']['Interface']>;
@@ -18,13 +20,16 @@ export interface Service {
 }
 
 export interface BusOptions {
-  /** The first is what the device cannot do without; when another cannot be offered, that is said and no more. */
-  readonly services: readonly [Service, ...Service[]];
+  readonly service: Service;
   readonly log: Log;
 }
 
-/** Offers the services on the system bus, again whenever that comes back, until the signal aborts. */
+/**
+ * Offers a service on the system bus, again whenever that comes back, until the signal aborts. On a connection of its
+ * own: a policy that denies one name denies every other name of the same connection with it.
+ */
 export async function serveBus(options: BusOptions, signal: AbortSignal): Promise<void> {
+  const { service, log } = options;
   const backoff = new Backoff({ first: 500, ceiling: 30_000 });
   let told = '';
   while (!signal.aborted) {
@@ -33,12 +38,12 @@ export async function serveBus(options: BusOptions, signal: AbortSignal): Promis
         backoff.reset();
         told = '';
       });
-      if (!signal.aborted) options.log.warn('D-Bus is gone, reconnecting');
+      if (!signal.aborted) log.warn('D-Bus is gone, reconnecting', { name: service.name });
     } catch (error) {
       // The same sentence every half minute for a device without a bus would fill its log.
       const reason = messageOf(error);
       if (!signal.aborted && reason !== told)
-        options.log.warn('no D-Bus service: Connect will not find us, updating goes on', { error: reason });
+        log.warn('no D-Bus service, updating goes on', { name: service.name, lost: service.lost, error: reason });
       told = reason;
     }
     await pause(backoff.next(), signal);
@@ -50,49 +55,30 @@ const nameFlags = 4; // do not queue behind another owner
 const primaryOwner = 1;
 const alreadyOwner = 4;
 
-async function serveOnce({ services, log }: BusOptions, signal: AbortSignal, serving: () => void): Promise<void> {
+async function serveOnce({ service, log }: BusOptions, signal: AbortSignal, serving: () => void): Promise<void> {
+  const { name, path, create } = service;
   const library = (await import('dbus-next')).default;
   const bus = library.systemBus();
   const ended = untilEnd(bus, signal);
   ended.catch(() => undefined); // also awaited below; a failure before that must not count as unhandled
-  const unfollow: (() => void)[] = [];
+  let unfollow: (() => void) | undefined;
   try {
-    const [first, ...others] = services;
-    const names = [first.name];
-    unfollow.push(await offer(bus, library, first, ended, signal));
-    for (const service of others) {
-      try {
-        unfollow.push(await offer(bus, library, service, ended, signal));
-        names.push(service.name);
-      } catch (error) {
-        if (signal.aborted) return;
-        log.warn('D-Bus name not offered', { name: service.name, error: messageOf(error) });
-      }
+    const { face, follow } = create(library);
+    bus.export(path, face);
+    const owner = await Promise.race([bus.requestName(name, nameFlags), ended, timeout(signal)]);
+    if (owner !== primaryOwner && owner !== alreadyOwner) {
+      if (signal.aborted) return;
+      throw new CodedError('bus_name', `${name} is taken: another update client runs on this bus`);
     }
-    if (signal.aborted) return;
-    log.info('D-Bus service ready', { names });
+    unfollow = follow();
+    log.info('D-Bus service ready', { name });
     serving();
     await ended;
   } finally {
-    for (const stop of unfollow) stop();
+    unfollow?.();
     // The library's own disconnect leaves the socket half open when the bus is deaf.
     bus._connection.stream.destroy();
   }
-}
-
-async function offer(
-  bus: MessageBus,
-  library: Library,
-  { name, path, create }: Service,
-  ended: Promise<void>,
-  signal: AbortSignal,
-): Promise<() => void> {
-  const { face, follow } = create(library);
-  bus.export(path, face);
-  const owner = await Promise.race([bus.requestName(name, nameFlags), ended, timeout(signal)]);
-  if (owner !== primaryOwner && owner !== alreadyOwner)
-    throw new CodedError('bus_name', `${name} is taken: another update client runs on this bus`);
-  return follow();
 }
 
 async function timeout(signal: AbortSignal): Promise<never> {

@@ -34,6 +34,7 @@ export function updateService({ status, holds, nudges, log }: UpdateOptions): Se
   return {
     name: update1.name,
     path: update1.path,
+    lost: 'nobody on the device can follow or defer an update',
     create: ({ interface: { Interface }, DBusError }) => {
       const told = <T>(act: () => T): T => {
         try {

@@ -67,7 +67,7 @@ async function fetchArtifact(bench: Bench, deployment: Deployment, signal: Abort
   const keys = bench.verifyKeys();
   const source = download(deployment.source.uri, {
     transport,
-    retries: config.RetryDownloadCount,
+    config,
     clock,
     log,
     signal,

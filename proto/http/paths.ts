@@ -19,3 +19,6 @@ export const deviceAddonsPath = '/api/devices/v1/addons';
 export const auditPath = '/api/management/v1/patchbay/audit';
 /** Ours: groups, static and dynamic. */
 export const groupsPath = '/api/management/v1/patchbay/groups';
+/** Ours: sessions that are open, and what terminals showed. */
+export const sessionsPath = '/api/management/v1/patchbay/sessions';
+export const recordingsPath = '/api/management/v1/patchbay/recordings';

@@ -35,6 +35,7 @@ const event = (type: SessionEvent['type'], sid: string, resumes = false): Sessio
     waitsFor: undefined,
     interruptions: [],
     recorded: false,
+    size: undefined,
     guests: [],
     shared: false,
   },

@@ -47,7 +47,7 @@ export class SessionAudit {
       deviceId: entry.object.id,
       userId: entry.actor.id,
       userName: entry.userName ?? '',
-      kind: String(entry.details?.['kind'] ?? 'other'),
+      kind: (entry.details?.['kind'] as string | undefined) ?? 'other',
       openedAt: new Date(entry.openedAt ?? Date.now()),
     };
   }
@@ -64,9 +64,9 @@ export class SessionAudit {
 
   async #closeLost(lost: (row: { sid: string; entry: Entry }) => boolean): Promise<void> {
     for (const { sid, entry } of await this.#db.selectFrom('open_sessions').selectAll().execute()) {
-      const { resumes, openedAt, userName, ...opened } = JSON.parse(entry) as Entry;
-      if (!lost({ sid, entry: { ...opened, ...(resumes ? { resumes } : {}), ...(openedAt ? { openedAt } : {}) } }))
-        continue;
+      const stored = JSON.parse(entry) as Entry;
+      if (!lost({ sid, entry: stored })) continue;
+      const { resumes: _, openedAt: __, userName: ___, ...opened } = stored;
       const details = { ...opened.details, lost: 'the server stopped without closing it' };
       await this.#audit.append({ ...opened, action: 'session_close', result: 'failed', details });
       await this.#db.deleteFrom('open_sessions').where('sid', '=', sid).execute();

@@ -91,6 +91,7 @@ type NewRow = Pick<
   | 'groups'
   | 'filter'
   | 'configuration'
+  | 'secret_settings'
   | 'constructor_hash'
 >;
 

@@ -175,6 +175,9 @@ export class Inventory {
     checkGroup(group);
     const ts = now();
     const { known, changed } = await this.#db.transaction().execute(async (tx) => {
+      const dynamic = tx.selectFrom('groups').select('name').where('name', '=', group).where('kind', '=', 'dynamic');
+      if (await dynamic.executeTakeFirst())
+        throw unprocessable(`${group} is a dynamic group: it finds its devices by itself`);
       const known = await tx
         .selectFrom('devices')
         .select('id')

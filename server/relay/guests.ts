@@ -39,6 +39,10 @@ export class Guests {
     return [...this.#guests.values()].map(({ name }) => ({ name, role }));
   }
 
+  get size(): { cols: number; rows: number } | undefined {
+    return this.#size;
+  }
+
   get everybody(): Participant[] {
     return [{ name: this.#options.owner(), role: 'owner' }, ...this.list];
   }

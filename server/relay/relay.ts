@@ -17,6 +17,7 @@ import {
 import { HttpError, notFound } from '../errors.ts';
 import type { DeviceEnd, RelayBus } from './bus.ts';
 import { DeviceSocket } from './device.ts';
+import { checkOrigin } from './origin.ts';
 import { Heartbeat, type HeartbeatTimes } from './heartbeat.ts';
 import { refuse, refusalOf } from './refusal.ts';
 import type { Recorder } from './recorder.ts';
@@ -381,14 +382,3 @@ function match(req: IncomingMessage): Target | { readonly device: true } | undef
 const pathOf = (req: IncomingMessage): string => (req.url ?? '').split('?', 1)[0] ?? '';
 
 const requestId = (req: IncomingMessage & { requestId?: string }): string => (req.requestId ??= randomUUID());
-
-/**
- * A page of another origin must not open a socket with the cookie that the browser adds by itself (CVE-2022-29555).
- * Whoever sends the token in a header has it from us, and no browser sends one so.
- */
-function checkOrigin(req: IncomingMessage, host: string | undefined, allowed: readonly string[]): void {
-  const { origin, authorization } = req.headers;
-  if (origin === undefined || authorization !== undefined || allowed.includes(origin)) return;
-  const own = URL.canParse(origin) ? new URL(origin).host : undefined;
-  if (own === undefined || own !== host) throw new HttpError('forbidden', `origin ${origin} may not open this socket`);
-}

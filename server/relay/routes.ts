@@ -1,10 +1,10 @@
 import { Type } from 'typebox';
 import { deviceconnect } from '#proto/http/devices';
+import { SessionChange, SessionInfo, sessionsPath as sessions } from '#proto/http/sessions';
 import { notFound } from '../errors.ts';
-import { empty, json, route, type Route } from '../http/route.ts';
+import { callerId, empty, json, route, type Route } from '../http/route.ts';
 import { deviceSocketPath, type Relay } from './relay.ts';
-
-const sessions = '/api/management/v1/patchbay/sessions';
+import type { SessionFacts } from './user-session.ts';
 
 /** The sockets' paths for those who ask without an upgrade, and ours: who is on which device, and the end of it. */
 export function sessionRoutes(relay: Relay): Route[] {
@@ -25,7 +25,7 @@ export function sessionRoutes(relay: Relay): Route[] {
         access: 'sessions:read',
         summary: 'Sessions that are open',
         query: Type.Object({ device: Type.Optional(Type.String({ maxLength: 128 })) }),
-        responses: { 200: { description: 'sessions' } },
+        responses: { 200: { description: 'sessions', body: Type.Array(SessionInfo) } },
       },
       ({ query }) =>
         json(
@@ -33,17 +33,25 @@ export function sessionRoutes(relay: Relay): Route[] {
           relay
             .sessions()
             .filter((session) => query.device === undefined || session.deviceId === query.device)
-            .map((session) => ({
-              id: session.sid,
-              device_id: session.deviceId,
-              user_id: session.userId,
-              kind: session.kind ?? null,
-              opened_ts: session.openedAt.toISOString(),
-              active_ts: session.activeAt.toISOString(),
-              bytes_from_device: session.bytesFromDevice,
-              bytes_to_device: session.bytesToDevice,
-            })),
+            .map(infoOf),
         ),
+    ),
+    route(
+      {
+        method: 'PATCH',
+        path: `${sessions}/{id}`,
+        access: 'sessions:terminal',
+        summary: 'Let the others at your terminal type, or only watch',
+        body: SessionChange,
+        audit: 'session_share',
+        responses: { 204: { description: 'changed' } },
+      },
+      (context) => {
+        const id = context.params['id'] ?? '';
+        context.note({ object: { type: 'session', id }, details: { typing: context.body.typing } });
+        if (!relay.share(id, callerId(context), context.body.typing)) throw notFound('you have no such terminal');
+        return empty();
+      },
     ),
     route(
       {
@@ -62,4 +70,24 @@ export function sessionRoutes(relay: Relay): Route[] {
       },
     ),
   ];
+}
+
+function infoOf(session: SessionFacts): SessionInfo {
+  return {
+    id: session.sid,
+    device_id: session.deviceId,
+    user_id: session.userId,
+    user_name: session.userName,
+    kind: session.kind ?? null,
+    opened_ts: session.openedAt.toISOString(),
+    active_ts: session.activeAt.toISOString(),
+    idle_seconds: Math.max(0, Math.round((Date.now() - session.activeAt.getTime()) / 1000)),
+    bytes_from_device: session.bytesFromDevice,
+    bytes_to_device: session.bytesToDevice,
+    waits_for: session.waitsFor ?? null,
+    resumes: session.resumes,
+    recorded: session.recorded,
+    guests: [...session.guests],
+    shared: session.shared,
+  };
 }

@@ -59,6 +59,8 @@ export interface SessionFacts {
   readonly waitsFor: 'person' | 'device' | undefined;
   readonly interruptions: readonly Interruption[];
   readonly recorded: boolean;
+  /** Of its screen, once it said so. */
+  readonly size: { readonly cols: number; readonly rows: number } | undefined;
   /** Others who are at this terminal. */
   readonly guests: readonly Participant[];
   /** They may type. */
@@ -187,6 +189,7 @@ export class UserSession implements SessionEnd {
       waitsFor: this.#socket === undefined ? 'person' : this.#device === undefined ? 'device' : undefined,
       interruptions: this.#interruptions.list,
       recorded: this.#recorder !== undefined,
+      size: this.#guests.size,
       guests: this.#guests.list,
       shared: this.#guests.typing,
       uses: this.#uses.list,
@@ -351,6 +354,7 @@ export class UserSession implements SessionEnd {
     this.#pause('begin', true);
     // Frames that had been read already wait as well: order is kept by doing this for each of them.
     this.#beginning = true;
+    if (message.hdr.proto === ProtoType.Shell) this.#overhear(message.hdr);
     try {
       if (first) await this.record();
     } catch (error) {
@@ -421,7 +425,7 @@ export class UserSession implements SessionEnd {
     const [cols, rows] = [Number(props?.['terminal_width']), Number(props?.['terminal_height'])];
     if ((typ !== 'new' && typ !== 'resize') || !(cols > 0 && rows > 0)) return;
     this.#guests.resize(cols, rows);
-    this.#write((recorder) => recorder.resize(cols, rows));
+    if (typ === 'resize') this.#write((recorder) => recorder.resize(cols, rows));
   }
 
   /** What must be recorded and cannot ends here. */

@@ -1,15 +1,12 @@
-import { join } from 'node:path';
 import SQLite from 'better-sqlite3';
 import { SqliteDialect } from 'kysely';
+import { sqliteFile } from '../data-folder.ts';
 import { prepared } from './prepared.ts';
 import type { Database } from './tables.ts';
 import { Serial } from './transactions.ts';
 
 /** ms that a writer waits for another program's, such as `patchbay user add`. */
 const busyMs = 5000;
-
-/** The file of a data folder. */
-export const sqliteFile = (data: string): string => join(data, 'patchbay.db');
 
 /** The SQLite database in a data folder, made if there is none. */
 export function openSqlite(data: string): Serial<Database> {

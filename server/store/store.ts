@@ -5,6 +5,8 @@ import { makeDataFolder, unusable } from '../data-folder.ts';
 import { up as first } from './migrations/0001-first.ts';
 import { up as groups } from './migrations/0002-groups.ts';
 import { up as contract } from './migrations/0004-contract.ts';
+import { up as sessions } from './migrations/0005-sessions.ts';
+import { up as secretSettings } from './migrations/0012-secret-settings.ts';
 import type { Database } from './tables.ts';
 
 export type Db = Kysely<Database>;
@@ -16,6 +18,8 @@ const migrations: Readonly<Record<string, (db: Kysely<unknown>) => Promise<void>
   '0001-first': first,
   '0002-groups': groups,
   '0004-contract': contract,
+  '0005-sessions': sessions,
+  '0012-secret-settings': secretSettings,
 };
 
 /**
@@ -25,15 +29,15 @@ const migrations: Readonly<Record<string, (db: Kysely<unknown>) => Promise<void>
 export async function openStore(data: string, database?: string): Promise<Db> {
   try {
     await makeDataFolder(data);
-    return await migrated(await open(data, database));
+    return await migrated(await openDatabase(data, database));
   } catch (error) {
     if (error instanceof CodedError) throw error;
     throw unusable(data, error);
   }
 }
 
-/** The driver of the other database is never loaded. */
-async function open(data: string, database: string | undefined): Promise<Db> {
+/** The same as it is, without a look at its version. The driver of the other database is never loaded. */
+export async function openDatabase(data: string, database: string | undefined): Promise<Db> {
   if (database === undefined) return (await import('./sqlite.ts')).openSqlite(data);
   return (await import('./postgres.ts')).openPostgres(database);
 }
@@ -52,12 +56,18 @@ async function migrated(db: Db): Promise<Db> {
 export const onPostgres = (db: Kysely<unknown> | Queries): boolean =>
   db.getExecutor().adapter instanceof PostgresAdapter;
 
-/** Brings a database to the newest version, or to an older one of that name. */
-export async function migrate(db: Db, target?: string): Promise<void> {
-  const steps = Object.entries(migrations).map(([name, step]): [string, Migration] => [
+/** All steps that this program knows. */
+export const knownSteps: readonly string[] = Object.keys(migrations);
+
+/** Brings a database to the newest version, or to what it was with these steps only. */
+export async function migrate(db: Db, only = knownSteps): Promise<void> {
+  const wanted = Object.entries(migrations).filter(([name]) => only.includes(name));
+  const steps = wanted.map(([name, step]): [string, Migration] => [
     name,
     {
       async up(trx) {
+        // An index of a large table takes its time.
+        if (onPostgres(trx)) await sql`set local statement_timeout = 0`.execute(trx);
         await step(trx);
         await compareByBytes(trx);
       },
@@ -65,7 +75,7 @@ export async function migrate(db: Db, target?: string): Promise<void> {
   ]);
   const provider = { getMigrations: async () => Object.fromEntries(steps) };
   const migrator = new Migrator({ db, provider, allowUnorderedMigrations: true });
-  const { error } = target === undefined ? await migrator.migrateToLatest() : await migrator.migrateTo(target);
+  const { error } = await migrator.migrateToLatest();
   if (error)
     throw new CodedError('migration_failed', `the database could not be migrated: ${messageOf(error)}`, {
       cause: error,
@@ -95,17 +105,22 @@ async function compareByBytes(db: Kysely<unknown>): Promise<void> {
 
 /**
  * Brings the tables of an add-on to their newest version. Throws `migration_failed`, also for a table whose name does not
- * begin with `addon_ID_`: the others are not the add-on's.
+ * begin with `addon_ID_`: the others are not the add-on's. `only`: the steps that there are to be, by the tables that
+ * remember them.
  */
 export async function migrateAddon(
   db: Db,
   addon: string,
   steps: Readonly<Record<string, (db: Kysely<unknown>) => Promise<void>>>,
+  only?: Readonly<Record<string, readonly string[]>>,
 ): Promise<void> {
   const prefix = `addon_${addon.replaceAll('-', '_')}_`;
+  const wanted = only?.[`${prefix}migrations`] ?? (only ? [] : Object.keys(steps));
+  if (wanted.length === 0) return;
   const others = async (trx: Kysely<unknown>): Promise<string[]> =>
     (await trx.introspection.getTables()).map(({ name }) => name).filter((name) => !name.startsWith(prefix));
-  const checked = Object.entries(steps).map(([name, step]): [string, Migration] => [
+  const chosen = Object.entries(steps).filter(([name]) => wanted.includes(name));
+  const checked = chosen.map(([name, step]): [string, Migration] => [
     name,
     {
       async up(trx) {

@@ -143,6 +143,8 @@ export interface Deployments {
   groups: string;
   filter: string | null;
   configuration: string | null;
+  /** JSON list of the keys in `configuration` of which nothing is shown; absent: none. */
+  secret_settings?: string | null;
   /** Hash of what was asked for: no two active deployments share it. */
   constructor_hash: string;
 }
@@ -203,6 +205,19 @@ export interface OpenSessions {
   sid: string;
   /** The entry of its opening, JSON. */
   entry: string;
+}
+
+/** What terminals showed: a row a file in the data folder. Names are written down: who it was stays readable. */
+export interface Recordings {
+  id: string;
+  device_id: string;
+  user_id: string;
+  user_name: string;
+  started_ts: string;
+  /** Null: it goes on, or the server was killed in it. */
+  ended_ts: string | null;
+  /** Bytes of the file. PostgreSQL gives a bigint as text. */
+  size: number | string;
 }
 
 /** Free settings that clients keep here: of everybody (owner `global`), or of one user. JSON text. */
@@ -275,6 +290,7 @@ export interface Database {
   deployment_logs: DeploymentLogs;
   audit: Audit;
   open_sessions: OpenSessions;
+  recordings: Recordings;
   settings: Settings;
   secrets: Secrets;
   direct_uploads: DirectUploads;

@@ -132,7 +132,7 @@ async function gather(folder: string): Promise<Parts> {
     ram,
     probe,
     busybox,
-    client: join(bundle, 'client.js'),
+    client: join(bundle, 'client.cjs'),
     grub,
     grubPrograms,
     grubEnvironment,
@@ -162,10 +162,14 @@ ip link set lo up
 ip addr add 10.0.2.15/24 dev eth0
 ip link set eth0 up
 ip route add default via 10.0.2.2
-( while :; do stty -F /dev/ttyS1 raw -echo; sh </dev/ttyS1 >/dev/ttyS1 2>/dev/null; done ) &
+# A shell for the test; one that sees a terminal would edit lines and echo.
+( while :; do
+    stty -F /dev/ttyS1 raw -echo
+    while read -r line; do eval "$line"; done </dev/ttyS1 >/dev/ttyS1 2>/dev/null
+done ) &
 echo "board: ${release} runs from $(sed 's/.*root=\\([^ ]*\\).*/\\1/' /proc/cmdline)"
 while :; do
-    node /usr/lib/patchbay/client.js --log-level info daemon
+    node /usr/lib/patchbay/client.cjs --log-level info daemon
     echo "board: client ended with $?"
     sleep 1
 done
@@ -192,8 +196,7 @@ async function rootOf(parts: Parts, release: string, start: Start): Promise<stri
   await put('etc/release', `${release}\n`);
   await put('etc/mender/mender.conf', JSON.stringify({ RootfsPartA: '/dev/vda2', RootfsPartB: '/dev/vda3' }));
   await put('usr/share/mender/identity/mender-device-identity', `#!/bin/sh\necho mac=${mac}\n`, 0o755);
-  await put('usr/lib/patchbay/client.js', await readFile(parts.client));
-  await put('usr/lib/patchbay/package.json', '{ "type": "module" }\n');
+  await put('usr/lib/patchbay/client.cjs', await readFile(parts.client));
   for (const tool of ['print', 'set']) {
     const name = `grub-mender-grubenv-${tool}`;
     await put(`usr/bin/${name}`, await readFile(join(project, 'client', 'share', 'boot', 'grub', name)), 0o755);

@@ -1,7 +1,7 @@
 // A virtual device and the server that it belongs to: updates are deployed as an operator would, the plug is pulled, and
 // what the device has become is read from all that can tell.
 import { eventually } from '../stage/program.ts';
-import { Operator } from '../stage/operator.ts';
+import { Operator, type Part } from '../stage/operator.ts';
 import { startServer, type Server } from '../stage/server.ts';
 import { buildBoard, mac, type Board, type Start } from './board.ts';
 import { Machine } from './machine.ts';
@@ -20,8 +20,8 @@ export interface Ending {
   readonly trial: string;
 }
 
-/** Emulation on a busy machine is slow; on an idle one nothing here waits longer than it must. */
-const patience = 300_000;
+/** ms. Emulation on a busy machine is slow beyond measure; on an idle one nothing here waits longer than it must. */
+const patience = 1_200_000;
 
 export class VirtualDevice implements AsyncDisposable {
   readonly #folder: string;
@@ -94,22 +94,25 @@ export class VirtualDevice implements AsyncDisposable {
 
   /** The deployment is over, for the server and for the device. */
   async ended(deployment: string): Promise<Ending> {
-    return await eventually(
-      `the deployment ends, for device and server; its console:\n${this.#machine.console.tail(5)}`,
-      async () => {
-        const parts = await this.#operator.get<{ id: string; status: string }[]>(
-          `/v1/deployments/deployments/${deployment}/devices`,
-        );
-        const report = parts.find(({ id }) => id === this.#id)?.status ?? '';
-        if (report !== 'success' && report !== 'failure') return undefined;
-        const [runs = '', root = '', environment = '', store = ''] = (await this.#machine.ask(question)).split('\n');
-        const record = JSON.parse(store) as { artifactName?: string; deployment?: unknown };
-        if (record.deployment) return undefined;
-        const [next = '', trial = ''] = environment.split(' ').map((pair) => pair.slice(pair.indexOf('=') + 1));
-        return { report, runs, name: record.artifactName ?? '', running: root.replace('/dev/vda', ''), next, trial };
-      },
-      patience,
-    );
+    try {
+      return await eventually('the deployment ends, for device and server', () => this.#ending(deployment), patience);
+    } catch (cause) {
+      throw new Error(`the device does not come to an end; its console:\n${this.lines.slice(-40).join('\n')}`, {
+        cause,
+      });
+    }
+  }
+
+  async #ending(deployment: string): Promise<Ending | undefined> {
+    const parts = await this.#operator.get<Part[]>(`/v1/deployments/deployments/${deployment}/devices`);
+    const report = parts.find(({ id }) => id === this.#id)?.status ?? '';
+    if (report !== 'success' && report !== 'failure') return undefined;
+    const store = await this.#machine.ask('cat /data/mender/patchbay-store.json');
+    const record = JSON.parse(store) as { artifactName?: string; deployment?: unknown };
+    if (record.deployment) return undefined;
+    const [runs = '', root = '', environment = ''] = (await this.#machine.ask(question)).split('\n');
+    const [next = '', trial = ''] = environment.split(' ').map((pair) => pair.slice(pair.indexOf('=') + 1));
+    return { report, runs, name: record.artifactName ?? '', running: root.replace('/dev/vda', ''), next, trial };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -122,7 +125,6 @@ const question = [
   'cat /etc/release',
   String.raw`sed 's/.*root=\([^ ]*\).*/\1/' /proc/cmdline`,
   'echo $(grub-mender-grubenv-print mender_boot_part upgrade_available)',
-  'cat /data/mender/patchbay-store.json',
 ].join('; ');
 
 /** Nothing if a device ended new and committed, or old and working, and told its server which; else what is wrong. */

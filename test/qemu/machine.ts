@@ -31,17 +31,20 @@ export class Machine implements AsyncDisposable {
   static start({ folder, disk, accelerator }: MachineOptions): Machine {
     const socket = (name: string) => `unix:${join(folder, name)},server=on,wait=off`;
     const args = [
-      ...['-accel', accelerator, '-cpu', 'max', '-smp', '1', '-m', '512', '-display', 'none', '-nodefaults'],
-      ...['-drive', `file=${disk},format=raw,if=virtio,cache=writeback`],
+      ...`-accel ${accelerator} -cpu max -smp 1 -m 512 -display none -nodefaults -drive`.split(' '),
+      `file=${disk},format=raw,if=virtio,cache=writeback`,
       // The guest reaches the host's loopback as 10.0.2.2.
-      ...['-netdev', 'user,id=net,ipv6=off', '-device', 'virtio-net-pci,netdev=net,romfile='],
-      ...['-serial', 'stdio', '-serial', socket('shell'), '-monitor', socket('monitor')],
+      ...'-netdev user,id=net,ipv6=off -device virtio-net-pci,netdev=net,romfile= -serial stdio'.split(' '),
+      '-serial',
+      socket('shell'),
+      '-monitor',
+      socket('monitor'),
     ];
     return new Machine(new Program('machine', 'qemu-system-x86_64', args), folder);
   }
 
   /** What a command says, run by a shell of root in the machine. */
-  async ask(command: string, timeout = 30_000): Promise<string> {
+  async ask(command: string, timeout = 300_000): Promise<string> {
     const mark = `asked-${(this.#asked += 1)}`;
     const socket = net.connect(join(this.#folder, 'shell'));
     const timer = setTimeout(() => socket.destroy(new Error(`no answer to: ${command}`)), timeout);
@@ -84,9 +87,12 @@ export async function accelerator(kernel: string, probeRam: string): Promise<Acc
     const { stdout } = await run(
       'qemu-system-x86_64',
       [
-        ...['-accel', 'kvm', '-cpu', 'max', '-m', '256', '-display', 'none', '-nodefaults', '-no-reboot'],
-        ...['-serial', 'stdio', '-kernel', kernel, '-initrd', probeRam],
-        ...['-append', 'console=ttyS0 quiet panic=-1'],
+        ...'-accel kvm -cpu max -m 256 -display none -nodefaults -no-reboot -serial stdio -kernel'.split(' '),
+        kernel,
+        '-initrd',
+        probeRam,
+        '-append',
+        'console=ttyS0 quiet panic=-1',
       ],
       { timeout: 5000, killSignal: 'SIGKILL' },
     );

@@ -7,8 +7,8 @@ import { Program } from './program.ts';
 import { launcher } from './server.ts';
 
 /** Starts `patchbay client daemon` on a folder laid by `layDevice`. */
-export function startClient(folder: string, busAddress: string): Program {
-  return start('patchbay client', [launcher, 'client', ...places(folder), 'daemon'], busAddress);
+export function startClient(folder: string, busAddress: string, more: NodeJS.ProcessEnv = {}): Program {
+  return start('patchbay client', [launcher, 'client', ...places(folder), 'daemon'], busAddress, more);
 }
 
 /** Starts `patchbay connect daemon` with a shell of the user who runs the tests. */
@@ -60,6 +60,6 @@ async function connectConfig(folder: string, settings: Readonly<Record<string, u
   return config;
 }
 
-function start(name: string, args: readonly string[], busAddress: string): Program {
-  return new Program(name, process.execPath, args, { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: busAddress });
+function start(name: string, args: readonly string[], busAddress: string, more: NodeJS.ProcessEnv = {}): Program {
+  return new Program(name, process.execPath, args, { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: busAddress, ...more });
 }

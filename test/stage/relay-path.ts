@@ -118,28 +118,34 @@ export class Reader {
   async until(what: string, holds: () => boolean, ms = 15_000): Promise<void> {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
-      () => late.reject(new Error(`never: ${what}; got ${JSON.stringify(this.output.toString().slice(-500))}`)),
+      () => late.reject(new Error(`never: ${what}; links ${this.links.join()}; got ${JSON.stringify(this.output.toString().slice(-500))}`)),
       ms,
     );
-    while (!holds()) await Promise.race([late.promise, new Promise<void>((resolve) => this.#waiting.push(resolve))]);
-    clearTimeout(timer);
+    try {
+      while (!holds()) {
+        if (this.ended) throw new Error(`ended without ${what}: ${String(this.session.signal.reason)}`);
+        await Promise.race([late.promise, new Promise<void>((resolve) => this.#waiting.push(resolve))]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   shows(text: string): Promise<void> {
     return this.until(text, () => this.output.includes(text));
   }
 
-  async answer(typ: 'new' | 'stop' | 'shell'): Promise<{ status: number | undefined; body: string; props: object }> {
+  async answer(typ: 'new' | 'stop' | 'shell', ms?: number): Promise<{ status: number | undefined; body: string; props: object }> {
     const found = () => this.messages.findIndex((message) => message.typ === typ);
-    await this.until(`answer ${typ}`, () => found() >= 0);
+    await this.until(`answer ${typ}`, () => found() >= 0, ms);
     const [message] = this.messages.splice(found(), 1);
     const { props, body } = message as Extract<Shell, { typ: 'new' }>;
     return { status: props.status, body: Buffer.from(body).toString(), props };
   }
 
-  async start(size: { terminal_width?: number; terminal_height?: number } = {}): Promise<this> {
+  async start(size: { terminal_width?: number; terminal_height?: number } = {}, ms?: number): Promise<this> {
     this.session.send({ typ: 'new', props: size, body: new Uint8Array() });
-    const { status, body } = await this.answer('new');
+    const { status, body } = await this.answer('new', ms);
     if (status !== 1) throw new Error(body);
     return this;
   }

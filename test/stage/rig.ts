@@ -93,6 +93,11 @@ export class Rig implements AsyncDisposable {
     };
   }
 
+  /** Stops the Connect daemon of a device in order. */
+  async stopConnect(device: string): Promise<void> {
+    await this.#connects.get(device)!.program.stop();
+  }
+
   /** Runs `patchbay …` to its end. */
   async run(args: readonly string[], input: string | Buffer = ''): Promise<Ran> {
     const child = spawn(process.execPath, [launcher, ...args], { env: this.env, stdio: 'pipe' });

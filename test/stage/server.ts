@@ -14,23 +14,22 @@ export class Server {
   readonly user = user;
   readonly password = password;
   program: Program;
-
   readonly #options: readonly string[];
 
   constructor(data: string, url: string, program: Program, options: readonly string[] = []) {
-    this.#options = options;
     this.data = data;
     this.url = url;
     this.program = program;
+    this.#options = options;
   }
 
-  async stop(): Promise<number | null> {
-    return await this.program.stop();
+  async stop(signal?: NodeJS.Signals): Promise<number | null> {
+    return await this.program.stop(signal);
   }
 
   /** Ends it and starts it again on the same port and data. */
-  async restart(): Promise<void> {
-    await this.stop();
+  async restart(signal?: NodeJS.Signals): Promise<void> {
+    await this.stop(signal);
     ({ program: this.program } = await launch(launcher, this.data, new URL(this.url).host, this.#options));
   }
 }

@@ -2,7 +2,7 @@
 // is played, by the rules that both kinds follow (`update-client.md` §5.3).
 import { execFile, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -30,8 +30,10 @@ export interface TwoRootsOptions {
   readonly bootLoader: BootLoader;
   /** MiB of each partition. */
   readonly size?: number;
-  /** Folders in each root file system, beside `etc`. */
-  readonly folders?: readonly string[];
+  /** MiB of B, where that is to be another. */
+  readonly sizeOfB?: number;
+  /** Images hold what `inside` needs. */
+  readonly inhabited?: boolean;
 }
 
 export class TwoRoots implements AsyncDisposable {
@@ -58,7 +60,8 @@ export class TwoRoots implements AsyncDisposable {
       for (const place of ['a', 'b'] as const) {
         const file = join(folder, `partition-${place}`);
         await writeFile(file, '');
-        await run('truncate', ['-s', `${options.size ?? 4}M`, file]);
+        const size = (place === 'b' ? options.sizeOfB : undefined) ?? options.size ?? 4;
+        await run('truncate', ['-s', `${size}M`, file]);
         devices[place] = await loop(file);
       }
       const machine = new TwoRoots(folder, devices, options);
@@ -93,12 +96,13 @@ export class TwoRoots implements AsyncDisposable {
     return /\d+$/.exec(this.devices[place])?.[0] ?? '';
   }
 
-  /** An ext4 image whose `etc/release` holds this name. */
+  /** An ext4 image that knows its name. */
   async image(release: string, size = this.#options.size ?? 4): Promise<string> {
     const tree = join(this.folder, 'tree');
-    for (const name of ['etc', ...(this.#options.folders ?? [])]) await mkdir(join(tree, name), { recursive: true });
-    await writeFile(join(tree, 'etc', 'release'), `${release}\n`);
-    await writeFile(join(tree, 'etc', 'filler'), randomBytes(MiB / 2));
+    await mkdir(join(tree, 'patchbay'), { recursive: true });
+    if (this.#options.inhabited) await mirrorTop(tree);
+    await writeFile(join(tree, 'patchbay', 'release'), `${release}\n`);
+    await writeFile(join(tree, 'patchbay', 'filler'), randomBytes(MiB / 2));
     const file = join(this.folder, `image-${release}`);
     const plain = ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-d', tree, file, `${size}M`];
     await run('mke2fs', plain, { env: withSystem() });
@@ -108,7 +112,7 @@ export class TwoRoots implements AsyncDisposable {
 
   /** What runs, by the name that its image was given. */
   async release(): Promise<string> {
-    return (await readFile(join(this.system.root, 'etc', 'release'), 'utf8')).trim();
+    return (await readFile(join(this.system.root, 'patchbay', 'release'), 'utf8')).trim();
   }
 
   /** Variables of the boot loader, asked for by its own program. */
@@ -155,6 +159,16 @@ export class TwoRoots implements AsyncDisposable {
     this.#runs = next;
     await this.#mount();
     return next;
+  }
+
+  /**
+   * A command that runs with the running partition as its `/`: the folders of this machine lie in it, its own programs
+   * come first. Its process is replaced by the command, so that a signal meets that.
+   */
+  inside(command: readonly string[]): readonly string[] {
+    const binds = 'for each in "$root"/*; do [ -L "$each" ] || mount --bind "/${each##*/}" "$each" 2>/dev/null; done';
+    const script = `root=$1; shift; ${binds}; exec chroot "$root" sh -c 'cd "$1" && shift && exec "$@"' sh "$PWD" "$@"`;
+    return ['unshare', '-m', 'sh', '-c', script, 'sh', this.system.root, ...command];
   }
 
   /** Replaces a tool of the boot loader by a script; `$real` is the real one. */
@@ -247,6 +261,14 @@ export class TwoRoots implements AsyncDisposable {
     await mkdir(dirname(file), { recursive: true });
     await writeFile(file, `#!/bin/sh\n${body}\n`);
     await chmod(file, 0o755);
+  }
+}
+
+/** The folders of this machine's `/`, empty, and its links. */
+async function mirrorTop(tree: string): Promise<void> {
+  for (const entry of await readdir('/', { withFileTypes: true })) {
+    if (entry.isDirectory()) await mkdir(join(tree, entry.name));
+    else if (entry.isSymbolicLink()) await symlink(await readlink(join('/', entry.name)), join(tree, entry.name));
   }
 }
 

@@ -1,5 +1,5 @@
 import { Group, Skeleton, Tabs } from '@mantine/core';
-import { IconArrowLeft, IconInfoCircle, IconRocket, IconTerminal2 } from '../parts/icons.ts';
+import { IconArrowLeft, IconInfoCircle, IconRocket, IconTerminal2, IconUsers } from '../parts/icons.ts';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { Suspense, lazy, useEffect, useState } from 'react';
 import { useWebAddons } from '../addons.ts';
@@ -19,6 +19,9 @@ import { DeviceSign } from '../parts/status.tsx';
 const DeviceDeployments = lazy(async () => ({
   default: (await import('../parts/device-deployments.tsx')).DeviceDeployments,
 }));
+const DeviceSessions = lazy(async () => ({
+  default: (await import('../parts/device-sessions.tsx')).DeviceSessions,
+}));
 const AddonTab = lazy(async () => ({ default: (await import('../parts/addon-tab.tsx')).AddonTab }));
 
 const presenceWords = { connected: 'online', disconnected: 'offline', unknown: 'never connected' } as const;
@@ -30,7 +33,7 @@ export function DevicePage() {
 }
 
 function OneDevice({ id }: { readonly id: string }) {
-  const { tab = 'overview' } = useSearch({ from: '/inside/devices/$deviceId' });
+  const { tab = 'overview', join } = useSearch({ from: '/inside/devices/$deviceId' });
   const navigate = useNavigate({ from: '/devices/$deviceId' });
   const webAddons = useWebAddons();
   const { data: device, error, refetch } = useDevice(id);
@@ -39,6 +42,10 @@ function OneDevice({ id }: { readonly id: string }) {
   // A tab keeps what runs in it, such as a shell, while another is looked at.
   const [visited, setVisited] = useState<ReadonlySet<string>>(new Set([tab]));
   useEffect(() => setVisited((before) => (before.has(tab) ? before : new Set([...before, tab]))), [tab]);
+
+  // Somebody else's terminal stays what it is while another tab is looked at.
+  const [guest, setGuest] = useState(join);
+  useEffect(() => setGuest((before) => join ?? before), [join]);
 
   const back = (
     <Link to="/devices" className="back">
@@ -99,6 +106,9 @@ function OneDevice({ id }: { readonly id: string }) {
               {addon.title}
             </Tabs.Tab>
           ))}
+          <Tabs.Tab value="sessions" leftSection={<IconUsers size={16} aria-hidden />}>
+            Sessions
+          </Tabs.Tab>
         </Tabs.List>
         <Tabs.Panel value="overview" pt="md">
           <DeviceOverview device={device} inventory={inventory} />
@@ -110,11 +120,18 @@ function OneDevice({ id }: { readonly id: string }) {
             </Suspense>
           )}
         </Tabs.Panel>
+        <Tabs.Panel value="sessions" pt="md">
+          {visited.has('sessions') && (
+            <Suspense fallback={<Skeleton height={300} radius="md" />}>
+              <DeviceSessions id={id} name={name} />
+            </Suspense>
+          )}
+        </Tabs.Panel>
         {webAddons.map((addon) => (
           <Tabs.Panel key={addon.id} value={addon.id} pt="md">
             {device && visited.has(addon.id) && (
               <Suspense fallback={<Skeleton height="calc(100vh - 240px)" radius="md" />}>
-                <AddonTab addon={addon} device={device} name={name} presence={presence} />
+                <AddonTab addon={addon} device={device} name={name} presence={presence} join={addon.id === 'terminal' ? guest : undefined} />
               </Suspense>
             )}
           </Tabs.Panel>

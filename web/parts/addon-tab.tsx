@@ -16,12 +16,15 @@ interface AddonTabProps {
   readonly device: Device;
   readonly name: string;
   readonly presence: Presence | undefined;
+  /** A session of somebody else at which to sit down. */
+  readonly join?: string | undefined;
 }
 
 /** Where an add-on draws. Before it may, the page says what stands in the way: the role, or a device that is away. */
-export function AddonTab({ addon, device, name, presence }: AddonTabProps) {
+export function AddonTab({ addon, device, name, presence, join }: AddonTabProps) {
   const denied = useDenied(addon.permission);
-  const here = presence === 'connected' && device.status === 'accepted';
+  // One without sessions speaks with the server alone: the device may be away.
+  const here = !addon.manifest.protocol || (presence === 'connected' && device.status === 'accepted');
   // Once it was opened it stays: a device that goes away is for the add-on to tell, with what is on its screen.
   const [opened, setOpened] = useState(here);
   useEffect(() => {
@@ -54,7 +57,7 @@ export function AddonTab({ addon, device, name, presence }: AddonTabProps) {
         </Empty>
       </Blank>
     );
-  return <Mounted addon={addon} device={device} name={name} />;
+  return <Mounted key={join ?? ''} addon={addon} device={device} name={name} join={join} />;
 }
 
 const Blank = ({ children }: { readonly children: React.ReactNode }) => (
@@ -63,7 +66,7 @@ const Blank = ({ children }: { readonly children: React.ReactNode }) => (
   </div>
 );
 
-function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
+function Mounted({ addon, device, name, join }: Omit<AddonTabProps, 'presence'>) {
   const place = useRef<HTMLDivElement>(null);
   const theme: Theme = useComputedColorScheme('light', { getInitialValueInEffect: false });
   const themed = useRef({ theme, listeners: new Set<(theme: Theme) => void>() });
@@ -80,6 +83,7 @@ function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
     let gone = false;
     const host: WebHost = {
       device: { id: device.id, name },
+      ...(join === undefined ? {} : { join }),
       get theme() {
         return themed.current.theme;
       },
@@ -111,7 +115,7 @@ function Mounted({ addon, device, name }: Omit<AddonTabProps, 'presence'>) {
       if (element) element.replaceChildren();
     };
     // The name may change while a session runs; that is no reason to end it.
-  }, [addon, device.id]);
+  }, [addon, device.id, join]);
 
   if (fault) return <Problem what={`${addon.title} could not be loaded`} error={fault} />;
   return <div ref={place} className="panel addon" />;

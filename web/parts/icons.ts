@@ -18,6 +18,8 @@ export { default as IconLogout } from '@tabler/icons-react/icons/IconLogout';
 export { default as IconMapOff } from '@tabler/icons-react/icons/IconMapOff';
 export { default as IconPackage } from '@tabler/icons-react/icons/IconPackage';
 export { default as IconPackageOff } from '@tabler/icons-react/icons/IconPackageOff';
+export { default as IconPlayerPause } from '@tabler/icons-react/icons/IconPlayerPause';
+export { default as IconPlayerPlay } from '@tabler/icons-react/icons/IconPlayerPlay';
 export { default as IconPlayerStop } from '@tabler/icons-react/icons/IconPlayerStop';
 export { default as IconPlugConnectedX } from '@tabler/icons-react/icons/IconPlugConnectedX';
 export { default as IconRocket } from '@tabler/icons-react/icons/IconRocket';
@@ -27,4 +29,5 @@ export { default as IconTerminal2 } from '@tabler/icons-react/icons/IconTerminal
 export { default as IconTrash } from '@tabler/icons-react/icons/IconTrash';
 export { default as IconUpload } from '@tabler/icons-react/icons/IconUpload';
 export { default as IconUserCircle } from '@tabler/icons-react/icons/IconUserCircle';
+export { default as IconUsers } from '@tabler/icons-react/icons/IconUsers';
 export { default as IconX } from '@tabler/icons-react/icons/IconX';
