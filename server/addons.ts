@@ -102,6 +102,10 @@ export async function migrateAddons(
     db,
     log: silentLog,
     hasDevice: async () => false,
+    acceptedDevices: async () => [],
+    hasGroup: async () => false,
+    inGroup: async () => false,
+    deploymentOutcome: async () => undefined,
     deployConfiguration: () => Promise.reject(new CodedError('not_running', 'no server runs')),
     siteOrigin: () => undefined,
   };

@@ -85,9 +85,11 @@ const options = (): Option[] => [
   option('--pages-domain <domain>', 'domain all names below which lead here (wildcard DNS), for web pages of devices'),
   option('--addons <packages>', 'add-ons of third parties, with commas, installed beside --config or in --data', ''),
   option('--grace <seconds>', 'how long requests under way may take to end when the server stops', '10'),
-  option('--record-terminals <which>', 'record what terminals show; one that cannot be recorded is not opened', 'off').choices(
-    ['off', 'all'],
-  ),
+  option(
+    '--record-terminals <which>',
+    'record what terminals show; one that cannot be recorded is not opened',
+    'off',
+  ).choices(['off', 'all']),
   option('--recording-limit <bytes>', 'largest recording; a terminal that reaches it ends', '268435456'),
   option('--recordings-limit <bytes>', 'most that all recordings together may take: the oldest go', '10737418240'),
   option('--recordings-days <n>', 'how long recordings are kept; 0: as long as there is room', '30'),

@@ -144,7 +144,7 @@ export interface Deployments {
   filter: string | null;
   configuration: string | null;
   /** JSON list of the keys in `configuration` of which nothing is shown; absent: none. */
-  secret_settings?: string | null;
+  secret_settings: string | null;
   /** Hash of what was asked for: no two active deployments share it. */
   constructor_hash: string;
 }

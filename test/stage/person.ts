@@ -54,7 +54,9 @@ export class Person implements AsyncDisposable {
     page.on('pageerror', (error) => this.faults.push(error.message));
     page.on('console', (message) => {
       // A refused request is told on the page; Chromium tells it here too.
-      const told = /^Failed to load resource|Error during WebSocket handshake|ERR_CONNECTION_REFUSED/.test(message.text());
+      const told = /^Failed to load resource|Error during WebSocket handshake|ERR_CONNECTION_REFUSED/.test(
+        message.text(),
+      );
       if (message.type() === 'error' && !told) this.faults.push(message.text());
     });
   }
