@@ -159,7 +159,13 @@ export class Sessions implements SessionHost {
 
   #serve(entry: Entry, addon: LoadedAddon, { hdr }: ProtoMsg): AddonSession {
     const user = hdr.props?.['user_id'];
-    const session = new AddonSession(this, addon.speaks!.protocol, entry.sid, typeof user === 'string' ? user : '', entry.line);
+    const session = new AddonSession(
+      this,
+      addon.speaks!.protocol,
+      entry.sid,
+      typeof user === 'string' ? user : '',
+      entry.line,
+    );
     entry.members.set(hdr.proto, session);
     this.#log.info('session opened', { sid: entry.sid, addon: addon.id, user: session.userId });
     entry.served = true;
@@ -323,7 +329,16 @@ export class Sessions implements SessionHost {
       return known;
     }
     if (this.#entries.size >= sessionLimit) return undefined;
-    const entry: Entry = { sid, members: new Map(), line: undefined, watched, served: false, heard: performance.now(), asked: false, timer: undefined };
+    const entry: Entry = {
+      sid,
+      members: new Map(),
+      line: undefined,
+      watched,
+      served: false,
+      heard: performance.now(),
+      asked: false,
+      timer: undefined,
+    };
     this.#entries.set(sid, entry);
     this.#arm(entry);
     return entry;

@@ -197,7 +197,13 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     if (this.signal.aborted || !this.#resumes || this.#fresh) return undefined;
     const { sid } = this;
     const kept = this.#outgoing.kept().map(textOf);
-    const frozen: Frozen = { sid, taken: this.#incoming.taken, first: this.#outgoing.first, kept, within: this.#within };
+    const frozen: Frozen = {
+      sid,
+      taken: this.#incoming.taken,
+      first: this.#outgoing.first,
+      kept,
+      within: this.#within,
+    };
     this.#end(new CodedError('frozen', 'the session goes on elsewhere'), frozenCode);
     return JSON.stringify(frozen);
   }

@@ -117,7 +117,12 @@ export class Reader {
   async until(what: string, holds: () => boolean, ms = 15_000): Promise<void> {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
-      () => late.reject(new Error(`never: ${what}; links ${this.links.join()}; got ${JSON.stringify(this.output.toString().slice(-500))}`)),
+      () =>
+        late.reject(
+          new Error(
+            `never: ${what}; links ${this.links.join()}; got ${JSON.stringify(this.output.toString().slice(-500))}`,
+          ),
+        ),
       ms,
     );
     try {
@@ -134,7 +139,10 @@ export class Reader {
     return this.until(text, () => this.output.includes(text));
   }
 
-  async answer(typ: 'new' | 'stop' | 'shell', ms?: number): Promise<{ status: number | undefined; body: string; props: object }> {
+  async answer(
+    typ: 'new' | 'stop' | 'shell',
+    ms?: number,
+  ): Promise<{ status: number | undefined; body: string; props: object }> {
     const found = () => this.messages.findIndex((message) => message.typ === typ);
     await this.until(`answer ${typ}`, () => found() >= 0, ms);
     const [message] = this.messages.splice(found(), 1);
