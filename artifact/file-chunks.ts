@@ -1,6 +1,8 @@
+import { read } from 'node:fs';
 import { open } from 'node:fs/promises';
 
-const chunkSize = 512 * 1024;
+/** All buffers together fit into a core's cache: with larger ones the copy out of the page cache takes half as long again. */
+const chunkSize = 256 * 1024;
 /** A reader holds one chunk, a decompressor behind it another, and one is being read. */
 const ring = 4;
 
@@ -11,18 +13,28 @@ const ring = 4;
 export async function* fileChunks(path: string): AsyncGenerator<Uint8Array, void, undefined> {
   const file = await open(path, 'r');
   const buffers = Array.from({ length: ring }, () => Buffer.allocUnsafeSlow(chunkSize));
+  let running: Promise<number> | undefined;
   try {
-    const read = (index: number) => file.read(buffers[index % ring] as Buffer, 0, chunkSize, null);
-    let ahead = read(0);
+    const bufferAt = (index: number) => buffers[index % ring] as Buffer;
+    running = readInto(file.fd, bufferAt(0));
     for (let index = 0; ; index++) {
-      const { bytesRead, buffer } = await ahead;
-      if (bytesRead === 0) return;
-      ahead = read(index + 1);
+      const length = await running;
+      if (length === 0) return;
+      running = readInto(file.fd, bufferAt(index + 1));
       // An error shows when its chunk is asked for.
-      ahead.catch(() => undefined);
-      yield buffer.subarray(0, bytesRead);
+      running.catch(() => undefined);
+      yield bufferAt(index).subarray(0, length);
     }
   } finally {
+    // The number of a closed file may soon be another's.
+    await running?.catch(() => undefined);
     await file.close();
   }
+}
+
+/** Not by the file's own `read`, which does much around each call. */
+function readInto(descriptor: number, buffer: Buffer): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(descriptor, buffer, 0, buffer.length, null, (error, length) => (error ? reject(error) : resolve(length)));
+  });
 }

@@ -1,5 +1,5 @@
 import { Type, type Static, type TSchema } from 'typebox';
-import { parser } from '#proto/validate';
+import { shape } from './shape.ts';
 
 // Wire names as `artifact-format.md` §6 and §15 have them. Strangers are refused here, as the server's peer does.
 const Text = Type.String({ minLength: 1 });
@@ -55,9 +55,9 @@ const MetaData = Type.Record(Type.String(), Type.Unknown());
 export type HeaderInfo = Static<typeof HeaderInfo3>;
 export type TypeInfo = Static<typeof TypeInfo>;
 
-export const headerInfo3 = parser(HeaderInfo3);
-export const headerInfoAugment = parser(HeaderInfoAugment);
-export const headerInfo2 = parser(HeaderInfo2);
-export const typeInfo = parser(TypeInfo);
-export const files2 = parser(Files2);
-export const metaData = parser(MetaData);
+export const headerInfo3 = shape(HeaderInfo3);
+export const headerInfoAugment = shape(HeaderInfoAugment);
+export const headerInfo2 = shape(HeaderInfo2);
+export const typeInfo = shape(TypeInfo);
+export const files2 = shape(Files2);
+export const metaData = shape(MetaData);

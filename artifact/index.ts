@@ -20,6 +20,7 @@ export {
   type DeviceView,
 } from './provides.ts';
 export { openArtifact, type ReadOptions } from './read.ts';
+export { parsePublicKey } from './signature.ts';
 export { signArtifact, type SignOptions } from './sign.ts';
 export { keySigner, rawSignature, signatureLength, type Signer } from './signer.ts';
 export {
@@ -31,3 +32,5 @@ export {
   type PayloadSpec,
 } from './spec.ts';
 export { artifactBytes, writeArtifact, type WriteOptions, type Written } from './write.ts';
+export { blockSize, parseTarHeader } from './tar-header.ts';
+export { tarEnd, tarHeader, tarPadding } from './tar-writer.ts';

@@ -135,7 +135,7 @@ function looksIncompressible(bytes: Buffer): boolean {
 
 /**
  * One deflate stream that packs run after run, on any thread. A full flush ends each run on a whole byte and forgets what was
- * before it, so runs of several lanes can follow one another. A stream of its own for each run costs a fifth more time.
+ * before it, so runs of several lanes can follow one another. A stream of its own for each run costs more time and memory.
  */
 class Lane {
   readonly #stream: DeflateRaw;

@@ -1,9 +1,11 @@
 import { Type } from 'typebox';
-import { parser } from '#proto/validate';
 import { ArtifactError } from './errors.ts';
 import { parseJson } from './json.ts';
+import { shape } from './shape.ts';
 
-const shape = parser(Type.Object({ format: Type.String(), version: Type.Integer() }, { additionalProperties: false }));
+const versionJson = shape(
+  Type.Object({ format: Type.String(), version: Type.Integer() }, { additionalProperties: false }),
+);
 
 /** The content of `version` that we write: these very bytes. */
 export const versionFile = (version: 2 | 3 = 3): Buffer => Buffer.from(`{"format":"mender","version":${version}}`);
@@ -20,7 +22,7 @@ export function parseVersion(bytes: Uint8Array): 2 | 3 {
 
 function checked(value: unknown): { format: string; version: number } {
   try {
-    return shape(value);
+    return versionJson(value);
   } catch (cause) {
     throw new ArtifactError('version-invalid', 'version: not the expected JSON object', { cause });
   }

@@ -19,6 +19,11 @@ declare module 'dbus-next' {
     readonly body: unknown[];
   }
 
+  /** Thrown by a method: the caller gets type and text, and no stack. */
+  export class DBusError extends Error {
+    constructor(type: string, text: string);
+  }
+
   interface MemberOptions {
     name?: string;
     inSignature?: string;
@@ -29,7 +34,11 @@ declare module 'dbus-next' {
   namespace interfaces {
     class Interface {
       constructor(name: string);
+      /** `changed` by the names on the bus. */
+      static emitPropertiesChanged(face: Interface, changed: Readonly<Record<string, unknown>>): void;
+      /** A property is read from the member of the class that has its name on the bus. */
       static configureMembers(members: {
+        properties?: Record<string, { signature: string; access: 'read' }>;
         methods?: Record<string, MemberOptions>;
         signals?: Record<string, MemberOptions>;
       }): void;

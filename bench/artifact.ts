@@ -3,10 +3,9 @@
 import { spawn } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { rolldown } from 'rolldown';
 import { peer } from '../test/peers.ts';
 import { median, type Row } from './row.ts';
 
@@ -30,7 +29,7 @@ export async function run({ rounds = 5 }: Options): Promise<readonly Row[]> {
   try {
     const image = join(folder, 'image');
     await makeImage(image);
-    const ours = [process.execPath, await bundled(folder)];
+    const ours = [process.execPath, await packaged(folder), 'artifact'];
     const mender = [join(await peer('mender-artifact'), 'usr', 'bin', 'mender-artifact')];
     const write = (tool: readonly string[], name: string, output: string) => [
       ...tool,
@@ -125,37 +124,24 @@ async function timed([program = '', ...args]: readonly string[]): Promise<Measur
   }
 }
 
-/** The command in one file, as it is shipped: no type stripping at start. */
-async function bundled(folder: string): Promise<string> {
-  const main = join(import.meta.dirname, '..', 'cli', 'artifact', 'main.ts');
-  const entry = '\0bench';
-  const bundle = await rolldown({
-    input: entry,
-    cwd: join(import.meta.dirname, '..'),
-    platform: 'node',
-    logLevel: 'warn',
-    plugins: [
-      {
-        name: 'entry',
-        resolveId: (source) => (source === entry ? entry : null),
-        load: (id) =>
-          id === entry
-            ? `import { main } from ${JSON.stringify(main)}; process.exit(await main(process.argv.slice(2)));`
-            : null,
-      },
-    ],
-  });
-  const file = join(folder, 'patchbay-artifact.mjs');
-  await bundle.write({ file, format: 'esm', codeSplitting: false, minify: true });
-  await bundle.close();
-  return file;
+/** The launcher and the command in one file, as the package has them. Answers the launcher. */
+async function packaged(folder: string): Promise<string> {
+  const root = join(import.meta.dirname, '..');
+  const { bundleArtifact } = (await import(join(root, 'tools', 'bundle.mjs'))) as {
+    bundleArtifact: (root: string, out: string) => Promise<void>;
+  };
+  await bundleArtifact(root, folder);
+  await mkdir(join(folder, 'bin'));
+  for (const file of ['package.json', 'bin/patchbay.js', 'bin/child.js'])
+    await copyFile(join(root, file), join(folder, file));
+  return join(folder, 'bin', 'patchbay.js');
 }
 
 /**
  * An image that compresses to some 65 %, as that of `artifact-format.md` §18: stretches of 64 KiB that are random, text,
  * zeros, or sparse binary. The same each time.
  */
-async function makeImage(path: string): Promise<void> {
+export async function makeImage(path: string): Promise<void> {
   const stretch = 64 * 1024;
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 7), Buffer.alloc(16));
   const random = (length: number) => cipher.update(Buffer.alloc(length));

@@ -3,9 +3,13 @@
 import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Keys } from '../test/stage/keys.ts';
+import type { Rig } from '../test/stage/rig.ts';
 import { launcher } from '../test/stage/server.ts';
-import { parties, rate, timed } from './load/fleet-of-two.ts';
-import { median, type Bench } from './row.ts';
+import { FarAway } from '../test/stage/far-away.ts';
+import { attempt, parties, rate, timed } from './load/fleet-of-two.ts';
+import { peer, peerEnvironment } from '../test/peers.ts';
+import { atLeast, median, type Bench, type Row } from './row.ts';
 
 const rounds = 5;
 const size = 512 * 1024 * 1024;
@@ -57,5 +61,73 @@ export const run: Bench = async ({ json }) => {
     for (const { name, least } of contestants.slice(1))
       rows.push(rate('cp', `512 MiB ${way}`, mine, name, median(rates.get(name)!), least));
   }
-  return rows;
+  rows.push(...(await beside(rig, ours, from, to)));
+  return [...rows, ...((await attempt('a long line', json, overLine)) ?? [])];
 };
+
+/** A key at a terminal of the device, alone and while a file is copied: what the one costs the other. */
+async function beside(rig: Rig, device: string, from: string, to: string): Promise<Row[]> {
+  using keys = await Keys.at(rig.server.url, rig.operator.token, device);
+  const alone = median(await keys.type(200));
+  const rows: Row[] = [];
+  for (const way of ['up', 'down'] as const) {
+    await rm(to, { force: true });
+    let done = false;
+    const args = way === 'up' ? [from, `${device}:${to}`] : [`${device}:${from}`, to];
+    const copied = rig.run(['cp', ...args]).finally(() => (done = true));
+    const ours = median(await keys.type(50, () => done));
+    await copied;
+    const ratio = ours / alone;
+    const what = `key to echo beside a copy ${way}`;
+    rows.push({
+      bench: 'cp',
+      case: what,
+      unit: 'ms',
+      ours,
+      against: 'alone',
+      other: alone,
+      ratio,
+      target: '≤ 50 ms',
+      met: ours <= 50,
+    });
+  }
+  return rows;
+}
+
+const farSize = 64 * 1024 * 1024;
+/** Mender's has a window of 80 KiB: a larger file would only take longer. */
+const farSizeOfMender = 4 * 1024 * 1024;
+const farRounds = 3;
+
+/** Over a line of 100 ms: what a window is worth there. */
+async function overLine(): Promise<Row[]> {
+  await using rig = await FarAway.start();
+  const ours = (await rig.device('patchbay')).id;
+  const mender = (await rig.device('mender')).id;
+  const cli = join(await peer('mender-cli'), 'usr', 'bin', 'mender-cli');
+  const env = { ...rig.env, ...(await peerEnvironment('mender-cli')), HOME: rig.folder };
+  const login = ['--server', rig.env['PATCHBAY_SERVER']!, '--token-value', rig.env['PATCHBAY_TOKEN']!];
+  const [from, small, to] = ['from', 'small', 'to'].map((name) => join(rig.folder, name)) as [string, string, string];
+  await writeFile(from, randomBytes(farSize));
+  await writeFile(small, randomBytes(farSizeOfMender));
+  await rig.line({ delay: 50 });
+  const patchbay = (...args: string[]) =>
+    timed(...rig.near.command(process.execPath, [launcher, 'cp', ...args]), rig.env);
+  const other = (...args: string[]) => timed(...rig.near.command(cli, [...login, 'cp', ...args]), env);
+  const rows: Row[] = [];
+  for (const way of ['up', 'down'] as const) {
+    const [mine, theirs]: [number[], number[]] = [[], []];
+    for (let round = 0; round < farRounds; round++) {
+      await rm(to, { force: true });
+      mine.push(
+        farSize / 1e3 / (await (way === 'up' ? patchbay(from, `${ours}:${to}`) : patchbay(`${ours}:${from}`, to))),
+      );
+      await rm(to, { force: true });
+      const took = await (way === 'up' ? other(small, `${mender}:${to}`) : other(`${mender}:${small}`, to));
+      theirs.push(farSizeOfMender / 1e3 / took);
+    }
+    rows.push(rate('cp', `64 MiB ${way} at 100 ms`, median(mine), 'mender-cli and mender-connect', median(theirs), 3));
+    rows.push(atLeast('cp', `64 MiB ${way} at 100 ms`, median(mine), 10));
+  }
+  return rows;
+}

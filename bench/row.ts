@@ -16,7 +16,23 @@ export interface Row {
 }
 
 /** Each `bench/NAME.ts` exports this as `run`. With `json`, nothing else may be written to standard output. */
-export type Bench = (options: { readonly json: boolean }) => Promise<readonly Row[]>;
+export type Bench = (options: { readonly json: boolean; readonly count?: number }) => Promise<readonly Row[]>;
+
+/** A figure that has to reach another, in MB/s. */
+export function atLeast(bench: string, what: string, ours: number, least: number): Row {
+  const ratio = ours / least;
+  return {
+    bench,
+    case: what,
+    unit: 'MB/s',
+    ours,
+    against: 'the target',
+    other: least,
+    ratio,
+    target: `≥ ${least} MB/s`,
+    met: ratio >= 1,
+  };
+}
 
 export function median(values: readonly number[]): number {
   return percentile(values, 50);

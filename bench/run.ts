@@ -1,11 +1,20 @@
-// `npm run bench -- NAME [--json]`: one measurement, as a table for people or as a line of JSON a row.
+// `npm run bench -- NAME [--json] [--count N]`: one measurement, as a table for people or as a line of JSON a row.
+// `--count` is how often, for those that are repeated as long as somebody has the time.
 import { readdir } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import type { Bench, Row } from './row.ts';
 
 const own = new Set(['run.ts', 'row.ts']);
-const { values, positionals } = parseArgs({ options: { json: { type: 'boolean' } }, allowPositionals: true });
+const { values, positionals } = parseArgs({
+  options: { json: { type: 'boolean' }, count: { type: 'string' } },
+  allowPositionals: true,
+});
 const json = values.json ?? false;
+const count = values.count === undefined ? undefined : Number(values.count);
+if (count !== undefined && !(Number.isInteger(count) && count > 0)) {
+  console.error('bench: --count wants a whole number above 0');
+  process.exit(2);
+}
 const files = (await readdir(import.meta.dirname)).filter((file) => file.endsWith('.ts') && !own.has(file));
 const names = files.map((file) => file.slice(0, -3));
 const wanted = positionals.length > 0 ? positionals : [];
@@ -19,7 +28,7 @@ if (wanted.length === 0 || unknown !== undefined) {
 let met = true;
 for (const name of wanted) {
   const { run } = (await import(`./${name}.ts`)) as { run: Bench };
-  const rows = await run({ json });
+  const rows = await run({ json, ...(count === undefined ? {} : { count }) });
   for (const row of rows) {
     met &&= row.met;
     if (json) console.log(JSON.stringify(row));

@@ -14,6 +14,8 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const programs = {
   server: { room: 'server', word: false, summary: 'run the server' },
   user: { room: 'server', word: true, summary: "add or change users on the server's machine" },
+  backup: { room: 'server', word: true, summary: "write the server's database and files into one file" },
+  restore: { room: 'server', word: true, summary: 'bring a backup into an empty server' },
   client: { room: 'client', word: false, summary: 'the update client of a device' },
   connect: { room: 'connect', word: false, summary: 'the daemon that joins a device to the server' },
   device: { room: 'bin', word: false, summary: 'client and connect in one process' },
@@ -58,9 +60,11 @@ async function launch(args) {
     const program = Object.hasOwn(programs, word) ? programs[word] : undefined;
     if (word === 'device') return await device(rest);
     if (program) return await (await load(`${program.room}/main`)).main(program.word ? args : rest);
-    const known = word.startsWith('-') ? {} : (await load('cli/commands')).commands;
-    if (!word.startsWith('-') && !Object.hasOwn(known, word)) {
-      const like = suggestion(word, [...Object.keys(programs), ...Object.keys(known)]);
+    const { rows, problems } = word.startsWith('-') ? { rows: {}, problems: [] } : await operatorCommands();
+    if (!word.startsWith('-') && !Object.hasOwn(rows, word)) {
+      // Perhaps it is one of those that could not be asked.
+      for (const problem of problems) console.error(`patchbay: add-on not loaded: ${problem}`);
+      const like = suggestion(word, [...Object.keys(programs), ...Object.keys(rows)]);
       return fail(`there is no command '${word}'${like}; patchbay --help lists all`, 2);
     }
     keepCompiled();
@@ -92,18 +96,24 @@ function load(module) {
   return import(pathToFileURL(file).href);
 }
 
+/** Those of add-ons among them: nothing of an add-on but its list of commands is loaded. */
+async function operatorCommands() {
+  const [{ loadCommands }, { configFolder }] = await Promise.all([load('cli/commands'), load('cli/config-folder')]);
+  return await loadCommands(configFolder(process.env));
+}
+
 async function overview() {
-  const { commands } = await load('cli/commands');
-  const rows = { ...commands, ...programs };
-  const width = Math.max(...Object.keys(rows).map((name) => name.length));
+  const { rows, problems } = await operatorCommands();
+  const width = Math.max(...Object.keys({ ...rows, ...programs }).map((name) => name.length));
   const table = (/** @type {object} */ part) =>
     Object.entries(part)
       .map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
       .join('\n');
   return [
     'usage: patchbay COMMAND …',
-    `for operators:\n${table(commands)}`,
+    `for operators:\n${table(rows)}`,
     `on servers, devices and build machines:\n${table(programs)}`,
+    ...(problems.length > 0 ? [`add-ons that could not be loaded:\n  ${problems.join('\n  ')}`] : []),
     'patchbay COMMAND --help tells more about one.',
   ].join('\n\n');
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { addonCommands } from './addon-commands.ts';
+import { addonCommands, addonsFile } from './addon-commands.ts';
 import { addonCommand } from './addon-host.ts';
 import type { Context } from './context.ts';
 
@@ -12,15 +12,8 @@ export interface Row {
   readonly load: () => Promise<{ default: Fill }>;
 }
 
-const ofAddons = Object.fromEntries(
-  Object.entries(addonCommands).map(([name, { addon, summary }]): [string, Row] => [
-    name,
-    { summary, load: addonCommand(addon, name) },
-  ]),
-);
-
-/** The operator's commands, in the order in which `patchbay --help` lists them. */
-export const commands: Readonly<Record<string, Row>> = {
+/** Ours that no add-on brings; those of add-ons come after `inventory`. */
+const own: Readonly<Record<string, Row>> = {
   demo: {
     summary: 'try Patchbay: a server and virtual devices on this machine',
     load: () => import('./commands/demo.ts'),
@@ -30,7 +23,6 @@ export const commands: Readonly<Record<string, Row>> = {
   whoami: { summary: 'who is logged in, and what that user may do', load: () => import('./commands/whoami.ts') },
   devices: { summary: 'list, accept, reject and remove devices', load: () => import('./commands/devices.ts') },
   inventory: { summary: 'show what a device reported', load: () => import('./commands/inventory.ts') },
-  ...ofAddons,
   sessions: { summary: 'list and end sessions, play recordings', load: () => import('./commands/sessions.ts') },
   releases: { summary: 'list, upload, download and delete releases', load: () => import('./commands/releases.ts') },
   deploy: { summary: 'bring a release to devices and see it through', load: () => import('./commands/deploy.ts') },
@@ -42,3 +34,27 @@ export const commands: Readonly<Record<string, Row>> = {
   audit: { summary: 'who did what', load: () => import('./commands/audit.ts') },
   completion: { summary: 'complete commands in your shell', load: () => import('./commands/completion.ts') },
 };
+
+export interface Commands {
+  /** In the order in which `patchbay --help` lists them. */
+  readonly rows: Readonly<Record<string, Row>>;
+  /** Add-ons that could not be asked for their commands, with the reason. */
+  readonly problems: readonly string[];
+}
+
+/** All commands of the operator: ours, and those of the add-ons that ship or that `addons.json` in the folder names. */
+export async function loadCommands(configFolder: string): Promise<Commands> {
+  const found = await addonCommands(configFolder);
+  const problems = [...found.problems];
+  const ofAddons: Record<string, Row> = {};
+  for (const [name, { addon, summary }] of Object.entries(found.commands)) {
+    if (Object.hasOwn(own, name)) problems.push(`${addon}: ${name} is a command of Patchbay`);
+    else ofAddons[name] = { summary, load: addonCommand(addon, name, addonsFile(configFolder)) };
+  }
+  const rows: Record<string, Row> = {};
+  for (const [name, row] of Object.entries(own)) {
+    rows[name] = row;
+    if (name === 'inventory') Object.assign(rows, ofAddons);
+  }
+  return { rows, problems };
+}

@@ -1,5 +1,4 @@
-import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { configFolder } from './config-folder.ts';
 import { run } from './program.ts';
 
 /** The operator's command, on this process's own standard streams. Resolves to the exit code. */
@@ -10,14 +9,13 @@ export async function main(args: string[]): Promise<number> {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
   const { env } = process;
   const colour = !env['NO_COLOR'] && env['TERM'] !== 'dumb';
-  const home = env['HOME'] ?? homedir();
   return await run(
     args,
     { in: process.stdin, out: process.stdout, err: process.stderr, colour },
     {
       server: env['PATCHBAY_SERVER'] || undefined,
       token: env['PATCHBAY_TOKEN'] || undefined,
-      configFolder: join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'patchbay'),
+      configFolder: configFolder(env),
       inherited: env,
     },
     stop.signal,

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { codeOf } from '#base/errors';
-import { commands } from './commands.ts';
+import { loadCommands } from './commands.ts';
 import { Context, type Environment, type GlobalOptions } from './context.ts';
 import { exit, exitCodeOf, report } from './failure.ts';
 import type { Io } from './io.ts';
@@ -47,7 +47,8 @@ export async function run(args: readonly string[], io: Io, env: Environment, sig
 async function furnish(program: Command, args: readonly string[], context: Context): Promise<void> {
   const [first, second] = program.parseOptions([...args]).operands;
   const called = first === 'help' ? second : first;
-  for (const [name, row] of Object.entries(commands)) {
+  const { rows } = await loadCommands(context.env.configFolder);
+  for (const [name, row] of Object.entries(rows)) {
     const command = program.command(name).summary(row.summary);
     if (name === called) await (await row.load()).default(command.description(row.summary), context);
   }

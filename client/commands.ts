@@ -7,7 +7,7 @@ const attemptLimit = 30_000;
 
 /** Makes the key if there is none (`force`: in any case) and asks for acceptance once; a refusal is no failure. */
 export async function bootstrap(options: ClientOptions, force: boolean): Promise<void> {
-  openKey(keySource(options), options.log, force);
+  await openKey(keySource(options), options.log, force);
   if (options.config.servers.length === 0) return;
   const { access } = clientParts(options);
   await access.fetch(AbortSignal.timeout(attemptLimit));

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from './config.ts';
@@ -68,5 +68,61 @@ describe('mender.conf', () => {
     fallback({ ServerURL: 'http://old' });
     main({ Servers: [{ ServerURL: 'http://a/' }, { ServerURL: 'http://b' }, { ServerURL: 'http://a' }] });
     expect(load().servers).toEqual(['http://a', 'http://b']);
+  });
+
+  describe('a file that cannot be used keeps the last good one', () => {
+    const keep = () => loadConfig(device.places, {}, log, true);
+    beforeEach(() => {
+      fallback({ TenantToken: 'tenant' });
+      main({
+        ServerURL: 'https://good.example',
+        ArtifactVerifyKey: '/key.pem',
+        HttpsClient: { Certificate: '/c', Key: '/k' },
+      });
+      expect(keep().problem).toBe('');
+      log.lines.length = 0;
+    });
+    const good = { servers: ['https://good.example'], verifyKeys: ['/key.pem'], TenantToken: 'tenant' };
+
+    it.each([
+      ['cut short', '{"ServerURL": "https://new', 'is no JSON'],
+      ['empty', '', 'is no JSON'],
+      ['no object', '[]', 'holds no JSON object'],
+    ])('%s', (_, text, why) => {
+      main(text);
+      const config = load();
+      expect(config).toMatchObject({ ...good, HttpsClient: { Certificate: '/c', Key: '/k' } });
+      expect(config.problem).toContain(why);
+      expect(log.lines).toMatchObject([{ level: 'error', event: 'configuration unusable, the last good one is used' }]);
+    });
+
+    it('with a contradiction in it, or a value that must not be guessed', () => {
+      main({ ServerURL: 'http://a', Servers: [{ ServerURL: 'http://b' }] });
+      expect(load()).toMatchObject({ ...good, problem: expect.stringContaining('both Servers and ServerURL') });
+      main({ ServerURL: 'http://a', RetryDownloadCount: 0 });
+      expect(load()).toMatchObject({ ...good, problem: expect.stringContaining('RetryDownloadCount') });
+    });
+
+    it('one file of two: the other one counts as it is now', () => {
+      fallback({ TenantToken: 'new' });
+      main('{');
+      expect(load()).toMatchObject({ ...good, TenantToken: 'new' });
+    });
+
+    it('is not kept itself, nor is one that was named', () => {
+      main('{');
+      keep();
+      loadConfig(device.places, named({ ServerURL: 'http://other' }), log, true);
+      main('{');
+      expect(load()).toMatchObject(good);
+    });
+
+    it('is readable by root only, and does not stop a device whose store is read-only', () => {
+      expect(statSync(paths.keptConfig(device.places)).mode & 0o777).toBe(0o600);
+      rmSync(paths.keptConfig(device.places));
+      mkdirSync(`${paths.keptConfig(device.places)}.next`);
+      expect(keep().servers).toEqual(['https://good.example']);
+      expect(log.text()).toContain('configuration not kept');
+    });
   });
 });

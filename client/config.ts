@@ -3,6 +3,7 @@ import { Type, type Static, type TSchema } from 'typebox';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { parser } from '#proto/validate';
+import { writeDurably } from './durable.ts';
 import { paths, type Places } from './places.ts';
 
 const Seconds = (fallback: number) => Type.Integer({ minimum: 1, maximum: 2_000_000, default: fallback });
@@ -39,6 +40,17 @@ export const Settings = Type.Object({
   StateScriptRetryIntervalSeconds: Seconds(60),
   StateScriptRetryTimeoutSeconds: Seconds(1800),
   ModuleTimeoutSeconds: Seconds(14_400),
+  /** Ours: bytes a second, and bytes; 0: no limit. */
+  DownloadRateLimit: Type.Integer({ minimum: 0, default: 0 }),
+  DownloadSizeLimit: Type.Integer({ minimum: 0, default: 0 }),
+  /** Ours: a connection that brings less than so many bytes a second, over so many seconds, is given up and resumed. */
+  DownloadLowSpeedLimit: Type.Integer({ minimum: 0, default: 100 }),
+  DownloadLowSpeedSeconds: Seconds(300),
+  /** Ours: the whole download, its waits included; 0: however long it takes. */
+  DownloadTimeoutSeconds: Type.Integer({ minimum: 0, maximum: 2_000_000, default: 0 }),
+  DownloadCacheFolder: Type.Optional(Text),
+  /** Ours: for how long an update may be held on the device's side (`Defer` on D-Bus); 0: not at all. */
+  DeferLimitSeconds: Type.Integer({ minimum: 0, maximum: 31_536_000, default: 86_400 }),
   DeviceTypeFile: Type.Optional(Text),
   UpdateLogPath: Type.Optional(Text),
   DaemonLogLevel: Type.String({ default: 'info', maxLength: 16 }),
@@ -64,12 +76,16 @@ const retired = new Set(
 
 /** Values whose wrong form must stop the client rather than fall back to a default: what they guard would be open. */
 const strict = new Set(['DeviceTier', 'RetryDownloadCount']);
+class StrictKey extends Error {}
+const isStrict = (error: unknown): boolean => error instanceof Error && error.cause instanceof StrictKey;
 
 export interface Config extends Settings {
   /** In the order they are tried for authentication. */
   readonly servers: readonly string[];
   /** Paths of PEM files; with any, unsigned artifacts are refused. */
   readonly verifyKeys: readonly string[];
+  /** What is wrong with a default file, in whose place the last good one is used, or defaults; else empty. */
+  readonly problem: string;
 }
 
 export interface ConfigFiles {
@@ -78,50 +94,102 @@ export interface ConfigFiles {
   readonly fallbackConfig?: string;
 }
 
-/** The configuration of a device: fallback file, then main file key by key. Throws `config` for what must not be guessed. */
-export function loadConfig(places: Places, files: ConfigFiles, log: Log): Config {
-  const fallback = readSettings(files.fallbackConfig ?? paths.fallbackConfig(places), !!files.fallbackConfig, log);
-  const main = readSettings(files.config ?? paths.config(places), !!files.config, log);
-  // A list in the main file replaces a single server of the fallback; the reverse is a contradiction (§1.4).
-  if (main['Servers'] && !main['ServerURL']) delete fallback['ServerURL'];
-  return settle({
-    ...fallback,
-    ...main,
-    ...nested('HttpsClient', fallback, main),
-    ...nested('Security', fallback, main),
-  });
+/**
+ * The configuration of a device: fallback file, then main file key by key. A default file that cannot be used gives way
+ * to the last good one, which `keep` stores; with none there are defaults. Throws `config` for what must not be guessed,
+ * and for whatever is wrong in a file that was named.
+ */
+export function loadConfig(places: Places, files: ConfigFiles, log: Log, keep = false): Config {
+  const named = files.config !== undefined || files.fallbackConfig !== undefined;
+  const kept = named ? undefined : readKept(places, log);
+  const problems: string[] = [];
+  const read = (part: keyof Kept, given: string | undefined, file: string): Loose => {
+    try {
+      return readSettings(given ?? file, given !== undefined, log);
+    } catch (error) {
+      if (given !== undefined || isStrict(error)) throw error;
+      problems.push(messageOf(error));
+      return kept?.[part] ?? {};
+    }
+  };
+  try {
+    const fallback = read('fallback', files.fallbackConfig, paths.fallbackConfig(places));
+    const main = read('main', files.config, paths.config(places));
+    const config = settle(merge({ fallback, main }), problems.join('; '));
+    if (problems.length > 0) tell(problems.join('; '), kept, log);
+    else if (keep && !named) writeKept(places, { fallback, main }, kept, log);
+    return config;
+  } catch (error) {
+    if (!kept || codeOf(error) !== 'config') throw error;
+    tell(messageOf(error), kept, log);
+    return settle(merge(kept), messageOf(error));
+  }
+}
+
+function tell(error: string, kept: Kept | undefined, log: Log): void {
+  if (kept) log.error('configuration unusable, the last good one is used', { error });
+  else log.warn('configuration unusable, defaults used', { error });
 }
 
 type Loose = Record<string, unknown>;
+
+/** The settings of both files, each as far as it was good. */
+interface Kept {
+  readonly fallback: Loose;
+  readonly main: Loose;
+}
+
+function merge({ fallback, main }: Kept): Loose {
+  const below = { ...fallback };
+  // A list in the main file replaces a single server of the fallback; the reverse is a contradiction (§1.4).
+  if (main['Servers'] && !main['ServerURL']) delete below['ServerURL'];
+  return { ...below, ...main, ...nested('HttpsClient', below, main), ...nested('Security', below, main) };
+}
 
 function nested(key: string, fallback: Loose, main: Loose): Loose {
   const merged = { ...(fallback[key] as Loose | undefined), ...(main[key] as Loose | undefined) };
   return Object.keys(merged).length > 0 ? { [key]: merged } : {};
 }
 
+function readKept(places: Places, log: Log): Kept | undefined {
+  const file = paths.keptConfig(places);
+  try {
+    const { fallback, main } = JSON.parse(readFileSync(file, 'utf8')) as Partial<Kept>;
+    if (typeof fallback !== 'object' || typeof main !== 'object') return undefined;
+    const known = (part: Loose) => pick(Settings.properties, part, file, '', log);
+    return { fallback: known(fallback), main: known(main) };
+  } catch {
+    return undefined; // there is none yet, or it is as broken as what it should replace
+  }
+}
+
+function writeKept(places: Places, good: Kept, kept: Kept | undefined, log: Log): void {
+  const text = JSON.stringify(good);
+  if (kept && JSON.stringify(kept) === text) return;
+  try {
+    writeDurably(paths.keptConfig(places), text, 0o600);
+  } catch (error) {
+    log.warn('configuration not kept', { error: messageOf(error) });
+  }
+}
+
+/** Throws `config`; a default file that is not there is an empty one. */
 function readSettings(file: string, named: boolean, log: Log): Loose {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    if (named) throw new CodedError('config', `cannot read ${file}: ${messageOf(error)}`, { cause: error });
-    if (codeOf(error) !== 'ENOENT')
-      log.warn('configuration unreadable, defaults used', { file, error: messageOf(error) });
-    return {};
+    if (!named && codeOf(error) === 'ENOENT') return {};
+    throw new CodedError('config', `cannot read ${file}: ${messageOf(error)}`, { cause: error });
   }
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    if (named) throw new CodedError('config', `${file} is no JSON: ${messageOf(error)}`, { cause: error });
-    log.warn('configuration is no JSON, defaults used', { file, error: messageOf(error) });
-    return {};
+    throw new CodedError('config', `${file} is no JSON: ${messageOf(error)}`, { cause: error });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    if (named) throw new CodedError('config', `${file} holds no JSON object`);
-    log.warn('configuration is no JSON object, defaults used', { file });
-    return {};
-  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new CodedError('config', `${file} holds no JSON object`);
   return pick(Settings.properties, value as Loose, file, '', log);
 }
 
@@ -147,7 +215,8 @@ function pick(shape: Readonly<Record<string, object>>, value: Loose, file: strin
       picked[key] = valueOf(key, shape[key] as TSchema, entry);
     } catch (error) {
       const name = `${prefix}${key}`;
-      if (strict.has(key)) throw new CodedError('config', `${file}: ${name} ${messageOf(error)}`, { cause: error });
+      if (strict.has(key))
+        throw new CodedError('config', `${file}: ${name} ${messageOf(error)}`, { cause: new StrictKey() });
       log.warn('wrong value in configuration, ignored', { file, key: name, error: messageOf(error) });
     }
   }
@@ -160,7 +229,7 @@ const valueOf = (key: string, schema: TSchema, value: unknown): unknown =>
 
 const complete = parser(Settings, 'config');
 
-function settle(loose: Loose): Config {
+function settle(loose: Loose, problem: string): Config {
   const settings = complete(loose);
   const { ServerURL, Servers, ArtifactVerifyKey, ArtifactVerifyKeys, HttpsClient } = settings;
   if (ServerURL !== undefined && Servers !== undefined)
@@ -175,5 +244,6 @@ function settle(loose: Loose): Config {
     ...settings,
     servers: [...new Set(servers.map((server) => server.replace(/\/+$/, '')))],
     verifyKeys: [...new Set(verifyKeys)],
+    problem,
   });
 }

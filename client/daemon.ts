@@ -5,7 +5,9 @@ import { Access } from './auth/access.ts';
 import { openKey, type KeySource } from './auth/key.ts';
 import { Loopback } from './auth/loopback.ts';
 import { Api } from './api.ts';
-import { serveBus } from './bus.ts';
+import { authenticationService, type Granted } from './bus/authentication.ts';
+import { serveBus } from './bus/serve.ts';
+import { updateService } from './bus/update.ts';
 import type { Config } from './config.ts';
 import { Deployments } from './deployments.ts';
 import { readDeviceType } from './device-type.ts';
@@ -17,7 +19,9 @@ import type { Clock } from './retries.ts';
 import { Transport, type TransportOptions } from './transport.ts';
 import { firstStart } from './first-start.ts';
 import { artifactNameOf, flatProvides, Journal } from './update/journal.ts';
+import { Holds } from './update/holds.ts';
 import { StateScripts } from './update/scripts.ts';
+import { Status } from './update/status.ts';
 
 export interface ClientOptions {
   readonly config: Config;
@@ -51,8 +55,10 @@ export function clientParts(options: ClientOptions) {
     timings: config,
     clock,
   });
+  const status = new Status(journal, config.problem);
+  const holds = new Holds({ journal, limit: config.DeferLimitSeconds, clock, log });
   const verifyKeys = () => config.verifyKeys.map((file) => readFileSync(file, 'utf8'));
-  return { config, places, log, clock, transport, access, journal, deviceType, scripts, verifyKeys };
+  return { config, places, log, clock, transport, access, journal, deviceType, scripts, status, holds, verifyKeys };
 }
 
 export function keySource({ config, places, passphrase }: ClientOptions): KeySource {
@@ -60,6 +66,7 @@ export function keySource({ config, places, passphrase }: ClientOptions): KeySou
   return {
     file: fixed ?? paths.key(places),
     fixed: fixed !== undefined,
+    ...(config.Security?.SSLEngine === undefined ? {} : { engine: config.Security.SSLEngine }),
     ...(passphrase === undefined ? {} : { passphrase }),
   };
 }
@@ -68,7 +75,7 @@ export function keySource({ config, places, passphrase }: ClientOptions): KeySou
 export async function runClient(options: ClientOptions, signal: AbortSignal): Promise<void> {
   const parts = clientParts(options);
   const { access, transport, journal, deviceType, log, places, clock } = parts;
-  openKey(keySource(options), log); // made at start, so that it is there before anybody asks
+  await openKey(keySource(options), log); // made at start, so that it is there before anybody asks
   const api = new Api(access, transport, clock);
   const deployments = new Deployments(api);
   const nudges = options.nudges ?? new Nudges();
@@ -76,28 +83,31 @@ export async function runClient(options: ClientOptions, signal: AbortSignal): Pr
     folder: paths.inventory(places),
     api,
     log,
-    builtIn: () => ({ ...flatProvides(journal.read()), ...optional(deviceType) }),
+    builtIn: () => ({
+      ...flatProvides(journal.read()),
+      ...optional(deviceType),
+      ...(parts.config.problem === '' ? {} : { configuration_error: parts.config.problem }),
+    }),
   });
   const poller = new Poller({ workshop: { ...parts, deployments }, deployments, inventory, nudges });
   const loopback = new Loopback(transport, log);
   access.on('fetched', (grant) => grant && poller.granted());
   await firstStart(places, journal, log);
+  const authentication = {
+    granted: () => ({ token: loopback.lent.token, url: loopback.lent.url }),
+    fetch: () =>
+      void access.fetch(signal).catch((error: unknown) => log.error('fetch failed', { error: messageOf(error) })),
+    subscribe: (listener: (granted: Granted) => void) => {
+      loopback.on('changed', listener);
+      return () => loopback.off('changed', listener);
+    },
+    log,
+  };
   log.info('client started', { name: artifactNameOf(journal.read()), servers: parts.config.servers });
   await Promise.all([
     loopback.run(access, signal),
-    serveBus(
-      {
-        granted: () => ({ token: loopback.lent.token, url: loopback.lent.url }),
-        fetch: () =>
-          void access.fetch(signal).catch((error: unknown) => log.error('fetch failed', { error: messageOf(error) })),
-        subscribe: (listener) => {
-          loopback.on('changed', listener);
-          return () => loopback.off('changed', listener);
-        },
-        log,
-      },
-      signal,
-    ),
+    serveBus({ service: authenticationService(authentication), log }, signal),
+    serveBus({ service: updateService({ ...parts, nudges }), log }, signal),
     poller.run(signal),
   ]);
   log.info('client stopped');

@@ -71,7 +71,7 @@ function build(end: (code: number) => void): Command {
   program
     .command('daemon')
     .description('authenticate, poll, update')
-    .action(async () => runDaemon(options('info')));
+    .action(async () => runDaemon(clientOptions(program.opts<GlobalOptions>(), 'info', true)));
   program
     .command('bootstrap')
     .description('make the device key and ask for acceptance once')
@@ -172,7 +172,7 @@ function places(given: GlobalOptions): Places {
   };
 }
 
-function clientOptions(given: GlobalOptions, fallbackLevel: LogLevel): ClientOptions {
+function clientOptions(given: GlobalOptions, fallbackLevel: LogLevel, keepConfig = false): ClientOptions {
   const where = places(given);
   const { env } = process;
   const named = given.logLevel === undefined ? undefined : levels[given.logLevel.toLowerCase()];
@@ -183,7 +183,7 @@ function clientOptions(given: GlobalOptions, fallbackLevel: LogLevel): ClientOpt
     ...(given.fallbackConfig === undefined ? {} : { fallbackConfig: given.fallbackConfig }),
   };
   const logAt = (level: LogLevel): Log => createLog(level, {}, given.logFile);
-  const config = loadConfig(where, files, logAt(named ?? fallbackLevel));
+  const config = loadConfig(where, files, logAt(named ?? fallbackLevel), keepConfig);
   const configured = fallbackLevel === 'info' ? levels[config.DaemonLogLevel.toLowerCase()] : undefined;
   const cut = Number(env['PATCHBAY_TEST_CUT'] ?? 0);
   const second = Number(env['PATCHBAY_TEST_SECOND_MS'] ?? 1000);
@@ -229,7 +229,7 @@ async function runDaemon(options: ClientOptions): Promise<void> {
   process.on('SIGUSR1', onCheck);
   process.on('SIGUSR2', onInventory);
   try {
-    using _ = announceProcess(paths.process(options.places));
+    using _ = announceProcess(paths.process(options.places), options.log);
     await runClient({ ...options, nudges }, stop.signal);
   } finally {
     for (const signal of stops) process.off(signal, onStop);

@@ -16,6 +16,7 @@ export const defaultPlaces: Places = { conf: '/etc/mender', share: '/usr/share/m
 export const paths = {
   config: (places: Places) => join(places.conf, 'mender.conf'),
   fallbackConfig: (places: Places) => join(places.store, 'mender.conf'),
+  keptConfig: (places: Places) => join(places.store, 'patchbay-config.json'),
   rootScripts: (places: Places) => join(places.conf, 'scripts'),
   artifactScripts: (places: Places) => join(places.store, 'scripts'),
   identity: (places: Places) => join(places.share, 'identity', 'mender-device-identity'),

@@ -1,19 +1,26 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { CodedError } from '#base/errors';
+import { CodedError, messageOf } from '#base/errors';
+import type { Log } from '#base/log';
+import { bootId } from './boot.ts';
 import { writeDurably } from './durable.ts';
 
 /**
  * Says in a file which process the daemon of this store is; disposing it takes the file away. Throws `daemon_runs` when
- * there is one already: two would install into one folder.
+ * there is one already: two would install into one folder. A disk that is full or read-only costs the commands that
+ * look for the daemon, not the daemon.
  */
-export function announceProcess(file: string): Disposable {
+export function announceProcess(file: string, log: Log): Disposable {
   const other = livingProcess(file);
   if (other !== undefined && other !== process.pid)
     throw new CodedError(
       'daemon_runs',
       `an update client runs on this store already, as process ${other}: stop it first`,
     );
-  writeDurably(file, `${process.pid} ${birthOf(process.pid) ?? 'unknown'}\n`, 0o644);
+  try {
+    writeDurably(file, `${process.pid} ${birthOf(process.pid) ?? 'unknown'}\n`, 0o644);
+  } catch (error) {
+    log.error('store cannot be written: no update can be installed', { file, error: messageOf(error) });
+  }
   return {
     [Symbol.dispose]: () => {
       if (livingProcess(file) === process.pid) rmSync(file, { force: true });
@@ -44,10 +51,9 @@ function livingProcess(file: string): number | undefined {
 /** What tells a process from all others that ever had its number: the boot, and its start in clock ticks since then. */
 function birthOf(pid: number): string | undefined {
   try {
-    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     // The name in parentheses may hold blanks; after it the start time is the 20th field.
     const start = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[19];
-    return start === undefined ? undefined : `${boot}:${start}`;
+    return start === undefined ? undefined : `${bootId()}:${start}`;
   } catch {
     return undefined;
   }

@@ -5,7 +5,9 @@ import { getCACertificates, rootCertificates } from 'node:tls';
 import type { Readable } from 'node:stream';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
+import { isToken } from './auth/pkcs11.ts';
 import type { Config } from './config.ts';
+import { TokenAgent } from './token-tls.ts';
 import { version } from './version.ts';
 
 export interface TransportOptions {
@@ -41,7 +43,9 @@ export class Transport {
     let agent: https.Agent | undefined;
     // The CA store is large and slow to parse: only once something speaks TLS.
     this.#https = () =>
-      (agent ??= new https.Agent({ keepAlive: false, ...tlsSettings(config, options, log), ...proxyEnv }));
+      (agent ??=
+        tokenAgent(config, options) ??
+        new https.Agent({ keepAlive: false, ...tlsSettings(config, options, log), ...proxyEnv }));
   }
 
   /** The agent for a URL, for who speaks HTTP itself (the forwarder). */
@@ -101,6 +105,20 @@ function explain(error: Error): string {
   if (code === 'CERT_NOT_YET_VALID' || code === 'CERT_HAS_EXPIRED')
     return `${reason} (this device's clock says ${new Date().toISOString()})`;
   return reason;
+}
+
+/** The agent for a client certificate whose key is in a token. */
+function tokenAgent(config: Config, options: TransportOptions): TokenAgent | undefined {
+  const { Certificate, Key, SSLEngine } = config.HttpsClient ?? {};
+  if (Certificate === undefined || Key === undefined || !isToken(Key)) return undefined;
+  const trusted = options.trustedCerts ?? config.ServerCertificate;
+  return new TokenAgent({
+    certificate: Certificate,
+    key: Key,
+    verify: !(options.skipVerify || config.SkipVerify),
+    ...(SSLEngine === undefined ? {} : { engine: SSLEngine }),
+    ...(trusted === undefined ? {} : { trusted }),
+  });
 }
 
 function tlsSettings(config: Config, options: TransportOptions, log: Log): https.AgentOptions {

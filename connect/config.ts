@@ -7,13 +7,12 @@ import { parser } from '#proto/validate';
 export const configFile = '/etc/mender/mender-connect.conf';
 export const fallbackFile = '/var/lib/mender/mender-connect.conf';
 
-/** Add-ons of ours, unless the configuration says which. */
-export const builtIn: readonly string[] = ['terminal', 'file-transfer', 'port-forward', 'client-control'];
-
 /** What the daemon itself reads; each add-on has a schema of its own for the rest. */
 const Config = Type.Object({
   User: Type.String({ default: '', maxLength: 256 }),
   ShellCommand: Type.String({ default: '/bin/sh', maxLength: 4096 }),
+  /** PEM file with CA certificates to believe besides those of the system; the reference has left it to its client. */
+  ServerCertificate: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
   /** Ours; Mender's keys of this section belong to the terminal. */
   Sessions: Type.Object(
     {
@@ -25,8 +24,8 @@ const Config = Type.Object({
     },
     { default: {} },
   ),
-  /** Ours: add-ons by name; that of a third party by the name of its package. */
-  Addons: Type.Array(Type.String({ minLength: 1, maxLength: 214 }), { default: [...builtIn], maxItems: 64 }),
+  /** Ours: add-ons by name, that of a third party by the name of its package; absent: all of ours. */
+  Addons: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 214 }), { maxItems: 64 })),
 });
 
 export type Settings = Readonly<Record<string, unknown>>;
@@ -39,7 +38,7 @@ export interface ConnectConfig extends Static<typeof Config> {
 }
 
 /** Mender's keys that mean nothing since its client does the TLS. */
-const retired = ['ServerURL', 'Servers', 'ClientProtocol', 'HttpsClient', 'SkipVerify', 'ServerCertificate'];
+const retired = ['ServerURL', 'Servers', 'ClientProtocol', 'HttpsClient', 'SkipVerify'];
 
 const parse = parser(Config, 'invalid_config');
 

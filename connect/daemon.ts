@@ -1,10 +1,13 @@
 import { Backoff, pause } from '#base/backoff';
+import type { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { decode } from '#proto';
-import { addonLoader, loadAddons, type LoadedAddon, type LoadModule } from './addons.ts';
+import { addonLoader, ours, type Ours } from '#addon/loading';
+import { loadAddons, type LoadedAddon } from './addons.ts';
 import type { ConnectConfig } from './config.ts';
-import { Link, type LinkOptions, type LinkTimes } from './link.ts';
+import { dialer, type Dial, type Environment } from './dial.ts';
+import { Link, type LinkTimes } from './link.ts';
 import { Sessions, type SessionTimes } from './sessions.ts';
 import { Token } from './token.ts';
 
@@ -14,8 +17,11 @@ export interface ConnectOptions {
   /** Default: the system bus. */
   readonly busAddress?: string;
   /** The add-ons of a bundle, which has them in a table. */
-  readonly builtIn?: LoadModule;
-  readonly client?: LinkOptions['client'];
+  readonly ours?: Ours;
+  /** Whose fault it is when an add-on throws where nobody can catch it; absent: the process ends. */
+  readonly blame?: Blame;
+  /** Variables of the process: those of proxies count. */
+  readonly env?: Environment;
   readonly times?: Partial<LinkTimes & SessionTimes & ReconnectTimes>;
 }
 
@@ -36,9 +42,16 @@ const farewell = 2500;
 export async function runConnect(options: ConnectOptions, signal: AbortSignal): Promise<void> {
   const { config, log, times } = options;
   const token = new Token({ log, ...(options.busAddress === undefined ? {} : { busAddress: options.busAddress }) });
-  const device = { fetch: (path: string, init?: RequestInit) => authorizedFetch(token, path, init) };
-  const load = addonLoader(config.file, options.builtIn);
-  const addons = await loadAddons(config.Addons, load, { settings: config.settings, device, log });
+  const dial = dialer({ env: options.env ?? {}, certificate: config.ServerCertificate, log });
+  const device = { fetch: (path: string, init?: RequestInit) => authorizedFetch(token, dial, path, init) };
+  const own = options.ours ?? ours;
+  const load = addonLoader(config.file, own);
+  const addons = await loadAddons(config.Addons ?? own.names('device'), load, {
+    settings: config.settings,
+    device,
+    log,
+    ...(options.blame ? { blame: options.blame } : {}),
+  });
   log.info('add-ons loaded', { addons: addons.map(({ id }) => id) });
   const link: Link = new Link({
     receive: (frame) => sessions.receive(decode(frame)),
@@ -46,7 +59,7 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
     log,
     resume: config.Sessions.ResumeWithin > 0,
     ...(times ? { times } : {}),
-    ...(options.client ? { client: options.client } : {}),
+    dial: (server) => dial.socket(server),
   });
   const { ResumeWithin: within, ResumeBuffer: buffer, ResumeMemory: memory } = config.Sessions;
   const sessions = new Sessions(addons, link, log, { within, buffer, memory }, times);
@@ -101,12 +114,12 @@ async function runAddons(addons: readonly LoadedAddon[], log: Log, signal: Abort
   await Promise.all(addons.map(work));
 }
 
-async function authorizedFetch(token: Token, path: string, init?: RequestInit): Promise<Response> {
+async function authorizedFetch(token: Token, dial: Dial, path: string, init?: RequestInit): Promise<Response> {
   const { current } = token;
   if (!current) throw new Error('the device is not authorized');
   const headers = new Headers(init?.headers);
   headers.set('Authorization', `Bearer ${current.token}`);
-  return await fetch(new URL(path, current.serverUrl), { ...init, headers });
+  return await dial.fetch(new URL(path, current.serverUrl), { ...init, headers });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -31,8 +31,8 @@ export interface LinkOptions {
   /** Sessions may outlive this link (`resumeExtension`). */
   readonly resume: boolean;
   readonly times?: Partial<LinkTimes>;
-  /** How to reach the network: a proxy's agent, certificates. */
-  readonly client?: ClientOptions;
+  /** How to reach this server: a proxy's agent, certificates. Throws for a proxy that is none. */
+  readonly dial?: (server: URL) => ClientOptions;
 }
 
 /**
@@ -107,8 +107,9 @@ export class Link {
     let retryAfter: number | undefined;
     let socket: WebSocket;
     try {
-      socket = new WebSocket(socketUrl(authorization.serverUrl), {
-        ...this.#options.client,
+      const url = socketUrl(authorization.serverUrl);
+      socket = new WebSocket(url, {
+        ...this.#options.dial?.(url),
         headers: { Authorization: `Bearer ${authorization.token}`, [extensionsHeader]: extensions.join(', ') },
         // An offer of compression makes the proxy of Mender's 3.x client fail with 503 (§1.1).
         perMessageDeflate: false,
@@ -119,7 +120,7 @@ export class Link {
         followRedirects: false,
       });
     } catch (error) {
-      log.error('server URL not usable', { url: authorization.serverUrl, error: messageOf(error) });
+      log.error('server not reachable', { url: authorization.serverUrl, error: messageOf(error) });
       return { upFor: 0 };
     }
     const stopWatch = this.#watch(socket);

@@ -1,7 +1,8 @@
 import { Command, CommanderError } from 'commander';
+import { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import { createLog } from '#base/log';
-import type { LoadModule } from './addons.ts';
+import type { Ours } from '#addon/loading';
 import { configFile, fallbackFile, readConfig } from './config.ts';
 import { runConnect } from './daemon.ts';
 import { version } from './version.ts';
@@ -17,7 +18,7 @@ interface Flags {
 }
 
 /** Exit code: 0 done, 1 failed, 2 wrong usage. A bundle passes its table of add-ons. */
-export async function main(args: string[], builtIn?: LoadModule): Promise<number> {
+export async function main(args: string[], ours?: Ours): Promise<number> {
   let code = 0;
   const program = new Command('patchbay connect')
     .description('Keeps this device connected to its server, and lets people in as its configuration allows.')
@@ -30,7 +31,7 @@ export async function main(args: string[], builtIn?: LoadModule): Promise<number
     .command('daemon')
     .description('run until stopped')
     .action(async () => {
-      code = await daemon(program.opts<Flags>(), builtIn);
+      code = await daemon(program.opts<Flags>(), ours);
     });
   program
     .command('version')
@@ -45,8 +46,11 @@ export async function main(args: string[], builtIn?: LoadModule): Promise<number
   return code;
 }
 
-async function daemon(flags: Flags, builtIn: LoadModule | undefined): Promise<number> {
+async function daemon(flags: Flags, ours: Ours | undefined): Promise<number> {
   const log = createLog(flags.debug ? 'debug' : 'info', { program: 'connect' });
+  using blame = new Blame((addon, error) =>
+    log.error('add-on failed', { addon, error: error instanceof Error ? String(error.stack) : messageOf(error) }),
+  );
   const stop = new AbortController();
   const halt = (): void => stop.abort();
   process.once('SIGTERM', halt);
@@ -55,7 +59,7 @@ async function daemon(flags: Flags, builtIn: LoadModule | undefined): Promise<nu
     const files = { config: flags.config, fallback: flags.fallbackConfig };
     const config = await readConfig(files, (what, fields) => log.warn(what, fields));
     const busAddress = flags.bus === undefined ? {} : { busAddress: flags.bus };
-    await runConnect({ config, log, ...busAddress, ...(builtIn ? { builtIn } : {}) }, stop.signal);
+    await runConnect({ config, log, env: process.env, blame, ...busAddress, ...(ours ? { ours } : {}) }, stop.signal);
     return 0;
   } catch (error) {
     log.error('connect stopped', { error: messageOf(error) });

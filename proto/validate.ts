@@ -29,7 +29,7 @@ export function parser<S extends TSchema>(schema: S, code = 'invalid_message'): 
   return (value) => {
     const valid = (compiled ??= ajv.compile<Static<S>>(schema));
     if (valid(value)) return value;
-    throw new CodedError(code, ajv.errorsText(valid.errors, { dataVar: '' }).replaceAll(/(^|, )\//g, '$1'));
+    throw new CodedError(code, ajv.errorsText(valid.errors, { dataVar: '' }).replaceAll(/(^|, )[/ ]/g, '$1'));
   };
 }
 

@@ -1,57 +1,134 @@
+import { readFileSync } from 'node:fs';
 import type { Kysely } from 'kysely';
+import type { Blame } from '#base/blame';
 import { CodedError, messageOf } from '#base/errors';
-import type { Log } from '#base/log';
-import type { Manifest } from '#addon/manifest';
-import type { ServerEntry, ServerHalf, ServerHost, ServerRoute } from '#addon/server';
-import { callerId, route, type Route } from './http/route.ts';
-import type { RelayBus } from './relay/bus.ts';
+import { type Log, silentLog } from '#base/log';
+import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
+import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
+import type { ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
+import type { Fleet } from './fleet.ts';
+import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
+import type { Permission } from '#proto/http/users';
+import { callerId, json, route, type Route } from './http/route.ts';
+import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
-/** Those of ours that have a server half. */
-export const builtIn = ['file-transfer', 'configure'] as const;
-
-type LoadModule = (name: string, part: 'manifest' | 'server') => Promise<unknown>;
-
-const loadOurs: LoadModule = (name, part) => import(`#addons/${name}/${part}`);
-
-/** What the server has for its add-ons. */
-export interface Lent extends Pick<ServerHost, 'hasDevice' | 'deployConfiguration'> {
+export interface AddonOptions extends Fleet, Pick<ServerHost, 'deployConfiguration' | 'siteOrigin'> {
+  /** Packages of third parties, by name. */
+  readonly names: readonly string[];
+  /** They are looked for beside this file, which need not be there. */
+  readonly beside: string;
   readonly bus: RelayBus;
   readonly db: Db;
   readonly log: Log;
+  readonly ours?: Ours;
+  /** Whose fault it is when an add-on throws where nobody can catch it; absent: the process ends. */
+  readonly blame?: Blame | undefined;
 }
 
-/** The server halves that could be loaded, as one. */
-export interface Addons {
+/** What the server knows of add-ons: their routes, their rights, and what their sessions are called and need. */
+export interface ServerAddons {
   readonly routes: readonly Route[];
+  /** Rights that add-ons bring, each with what it allows. */
+  readonly permissions: ReadonlyMap<Permission, string>;
+  /** The add-on whose sessions speak this protocol. */
+  speaker(protocol: number): Manifest | undefined;
   /** Has each of them forget a device. Throws what the first threw that could not; it is called again then. */
   decommissioned(deviceId: string): Promise<void>;
+  /** Tells them that a login of a user, or all of them, is over. */
+  revoked(userId: string, tokenId?: string): void;
+  /** The first whose site this is takes the request; false: nobody's. */
+  readonly sites: Sites;
 }
 
-/** Loads the server halves. One that cannot be loaded costs a line in the log and its own routes only. */
-export async function loadAddons(names: readonly string[], lent: Lent, load = loadOurs): Promise<Addons> {
-  const halves: ServerHalf[] = [];
-  for (const name of names) {
+interface Loaded {
+  readonly manifest: Manifest;
+  readonly half?: ServerHalf;
+  readonly routes: readonly Route[];
+  /** The web half of a third party, as the page loads it; ours are part of the page. */
+  readonly page?: Buffer;
+}
+
+/** Loads what it can. One that cannot be loaded costs a line in the log and its own feature only. */
+export async function loadAddons(options: AddonOptions): Promise<ServerAddons> {
+  const { names, beside, log } = options;
+  const own = options.ours ?? ours;
+  const load = addonLoader(beside, own);
+  const mine = own.names('manifest');
+  const loaded: Loaded[] = [];
+  for (const name of new Set([...mine, ...names])) {
     try {
-      const manifest = ((await load(name, 'manifest')) as { default: Manifest }).default;
-      const entry = ((await load(name, 'server')) as { default: ServerEntry }).default;
-      const half = entry(hostFor(manifest, lent));
-      if (half.migrations) await migrateAddon(lent.db, manifest.id, half.migrations);
-      halves.push(half);
+      const addon = await loadAddon(name, mine.includes(name), load, options);
+      const twin = loaded.find((other) => clash(other.manifest, addon.manifest));
+      if (twin) throw invalid(`its id or its protocol number belongs to ${twin.manifest.id} already`);
+      loaded.push(addon);
     } catch (error) {
-      lent.log.error('server half not loaded', { addon: name, error: messageOf(error) });
+      log.error('add-on not loaded', { addon: name, error: messageOf(error) });
     }
   }
+  const speakers = new Map(loaded.map(({ manifest }) => [manifest.protocol?.number, manifest]));
   return {
-    routes: halves.flatMap((half) => half.routes.map(mounted)),
+    routes: [...loaded.flatMap(({ routes }) => routes), ...pageRoutes(loaded)],
+    permissions: new Map(
+      loaded.flatMap(({ manifest }) =>
+        ownPermissions(manifest).map((name, at) => [name, Object.values(manifest.permissions ?? {})[at] ?? '']),
+      ),
+    ),
+    speaker: (protocol) => speakers.get(protocol),
     async decommissioned(deviceId) {
-      for (const half of halves) await half.decommissioned?.(deviceId);
+      for (const { half } of loaded) await half?.decommissioned?.(deviceId);
+    },
+    revoked(userId, tokenId) {
+      for (const { half } of loaded) half?.revoked?.(userId, tokenId);
+    },
+    sites: {
+      request: (...given) => loaded.some(({ half }) => half?.sites?.request(...given)),
+      upgrade: (...given) => loaded.some(({ half }) => half?.sites?.upgrade(...given)),
     },
   };
 }
 
-function hostFor(manifest: Manifest, { bus, db, log, hasDevice, deployConfiguration }: Lent): ServerHost {
+/** Makes the tables of our add-ons, up to the steps that `only` names (`migrateAddon`), without running any of them. */
+export async function migrateAddons(
+  db: Db,
+  only: Readonly<Record<string, readonly string[]>>,
+  own: Ours = ours,
+): Promise<void> {
+  const options: AddonOptions = {
+    names: [],
+    beside: '',
+    bus: new LocalBus(),
+    db,
+    log: silentLog,
+    hasDevice: async () => false,
+    deployConfiguration: () => Promise.reject(new CodedError('not_running', 'no server runs')),
+    siteOrigin: () => undefined,
+  };
+  for (const name of own.names('server')) {
+    const manifest = checkManifest(defaultOf(await own.load(name, 'manifest')));
+    const half = (defaultOf(await own.load(name, 'server')) as ServerEntry)(hostFor(manifest, options));
+    if (half.migrations) await migrateAddon(db, manifest.id, half.migrations, only);
+  }
+}
+
+async function loadAddon(name: string, mine: boolean, load: LoadModule, options: AddonOptions): Promise<Loaded> {
+  const manifest = checkManifest(defaultOf(await load(name, 'manifest')));
+  const has = (half: 'server' | 'web'): boolean => manifest.halves.includes(half);
+  const page = has('web') && !mine ? { page: readFileSync(fileOf(name, 'web', options.beside)) } : {};
+  if (!has('server')) return { manifest, routes: [], ...page };
+  const entry = defaultOf(await load(name, 'server')) as ServerEntry;
+  if (typeof entry !== 'function') throw invalid('its server module has no default function');
+  const blamed = <T>(work: () => T): T => (options.blame ? options.blame.run(manifest.id, work) : work());
+  const half = blamed(() => entry(hostFor(manifest, options)));
+  if (!mine) for (const each of half.routes) checkRoute(each, manifest);
+  if (half.migrations) await migrateAddon(options.db, manifest.id, half.migrations);
+  return { manifest, half, routes: half.routes.map((each) => mounted(each, blamed)), ...page };
+}
+
+function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
+  const { bus, db, hasDevice, acceptedDevices, hasGroup, inGroup, deploymentOutcome } = options;
+  const { deployConfiguration, siteOrigin } = options;
   return {
     openSession(deviceId, { userId, tokenId }) {
       const { protocol } = manifest;
@@ -61,25 +138,89 @@ function hostFor(manifest: Manifest, { bus, db, log, hasDevice, deployConfigurat
     // The type is the add-on's to say: it made the tables.
     tables: <T>() => db as unknown as Kysely<T>,
     hasDevice,
+    acceptedDevices,
+    hasGroup,
+    inGroup,
+    deploymentOutcome,
     deployConfiguration,
-    log: log.child({ addon: manifest.id }),
+    siteOrigin,
+    log: options.log.child({ addon: manifest.id }),
   };
 }
 
-function mounted(served: ServerRoute): Route {
+/** What is not ours keeps to its own corner, and asks for a right that there is. */
+function checkRoute({ path, access, method, audit }: ServerRoute, manifest: Manifest): void {
+  const below = `${access === 'device' ? deviceAddonsPath : addonsPath}/${manifest.id}/`;
+  if (!path.startsWith(below)) throw invalid(`its route ${path} is not below ${below}`);
+  if (access === 'device') return;
+  if (typeof access !== 'string' || !access.includes(':')) throw invalid(`its route ${path} asks for no permission`);
+  if (access.startsWith('addon:') && !ownPermissions(manifest).includes(access))
+    throw invalid(`its route ${path} asks for '${access}', which is no permission of its own`);
+  if (method !== 'GET' && !audit) throw invalid(`its route ${method} ${path} has no word for the audit log`);
+}
+
+const clash = (a: Manifest, b: Manifest): boolean =>
+  a.id === b.id || (a.protocol !== undefined && a.protocol.number === b.protocol?.number);
+
+/** For the page: which tabs there are besides its own, and their modules. */
+function pageRoutes(loaded: readonly Loaded[]): Route[] {
+  const pages = loaded.flatMap(({ manifest, page }) => (page ? [{ manifest, page }] : []));
+  return [
+    route(
+      {
+        method: 'GET',
+        path: '/api/management/v1/patchbay/addons',
+        access: 'user',
+        summary: 'Add-ons of third parties that have a tab on the page of a device',
+        responses: { 200: { description: 'add-ons' } },
+      },
+      () =>
+        json(
+          200,
+          pages.map(({ manifest }) => ({
+            id: manifest.id,
+            title: titleOf(manifest),
+            module: modulePath(manifest.id),
+            manifest,
+          })),
+        ),
+    ),
+    ...pages.map(({ manifest, page }) =>
+      route(
+        {
+          method: 'GET',
+          path: modulePath(manifest.id),
+          access: 'public',
+          summary: `What the page shows of the add-on ${manifest.id}`,
+          responses: { 200: { description: 'a module', type: 'text/javascript' } },
+        },
+        () => ({ status: 200, body: page, type: 'text/javascript', headers: { 'Cache-Control': 'no-cache' } }),
+      ),
+    ),
+  ];
+}
+
+const modulePath = (id: string): string => `/addons/${id}/web.js`;
+
+function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
   return route(served, (context) => {
     const { req, res, params, query, body, caller, requestId } = context;
-    return served.handler({
-      req,
-      res,
-      params,
-      query,
-      body,
-      userId: caller.kind === 'user' ? callerId(context) : '',
-      tokenId: caller.kind === 'user' ? caller.tokenId : '',
-      deviceId: caller.kind === 'device' ? callerId(context) : '',
-      requestId,
-      note: (note) => context.note(note),
-    });
+    return blamed(() =>
+      served.handler({
+        req,
+        res,
+        params,
+        query,
+        body,
+        userId: caller.kind === 'user' ? callerId(context) : '',
+        userName: caller.kind === 'user' ? caller.email : '',
+        tokenId: caller.kind === 'user' ? caller.tokenId : '',
+        deviceId: caller.kind === 'device' ? callerId(context) : '',
+        requestId,
+        note: (note) => context.note(note),
+      }),
+    );
   });
 }
+
+const invalid = (message: string): CodedError => new CodedError('invalid_addon', message);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { BlockList } from 'node:net';
+import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { CodedError, messageOf } from '#base/errors';
 import { logLevels, type LogLevel } from '#base/log';
@@ -10,6 +11,8 @@ import type { RecordingPolicy } from './recordings/recordings.ts';
 /** All that the server can be told; `main.ts` reads it from options, then PATCHBAY_… variables, then `--config`. */
 export interface ServerConfig {
   readonly data: string;
+  /** URL of a PostgreSQL database; undefined: SQLite in the data folder. */
+  readonly database: string | undefined;
   readonly host: string;
   readonly port: number;
   /** Origin in links for devices; undefined: the one that the caller used. */
@@ -32,6 +35,11 @@ export interface ServerConfig {
   readonly grace: number;
   readonly recordings: RecordingPolicy;
   readonly logLevel: LogLevel;
+  /** Host names below it all lead here, for pages of devices; undefined: only `localhost` does. */
+  readonly pagesDomain: string | undefined;
+  /** Packages of add-ons, and the file beside which they are installed. */
+  readonly addons: readonly string[];
+  readonly addonsBeside: string;
 }
 
 const bad = (message: string): CodedError => new CodedError('usage', message);
@@ -43,8 +51,21 @@ function option(flags: string, description: string, usual?: string): Option {
   return usual === undefined ? made : made.default(usual);
 }
 
+/** Of every command that opens the server's database. */
+export const databaseOption = (): Option =>
+  option('--database <url>', 'PostgreSQL database, postgres://USER@HOST/NAME, in place of SQLite in --data');
+
+/** The value of `--database`. Throws `usage`, without its words: they may hold a password. */
+export function databaseOf(url: string | undefined): string | undefined {
+  if (url === undefined || url === '') return undefined;
+  if (!/^postgres(ql)?:\/\//.test(url))
+    throw bad('--database: a URL is wanted, such as postgres://patchbay@db.example.com/patchbay');
+  return url;
+}
+
 const options = (): Option[] => [
   option('--data <dir>', 'folder of the database and the artifacts', 'patchbay-data'),
+  databaseOption(),
   option('--listen <host:port>', 'where to listen', '127.0.0.1:8080'),
   option('--public-url <url>', 'origin, with a path prefix if need be, by which devices and browsers reach the server'),
   option('--tls-cert <file>', 'certificate (PEM, with its chain): the server speaks HTTPS itself'),
@@ -61,6 +82,8 @@ const options = (): Option[] => [
   option('--storage-limit <bytes>', 'most that all artifacts together may take; 0: no limit', '0'),
   option('--min-free <bytes>', 'free space below which the server says that it is not ready', '268435456'),
   option('--webhook-networks <networks>', 'private addresses and networks that webhooks may go to all the same', ''),
+  option('--pages-domain <domain>', 'domain all names below which lead here (wildcard DNS), for web pages of devices'),
+  option('--addons <packages>', 'add-ons of third parties, with commas, installed beside --config or in --data', ''),
   option('--grace <seconds>', 'how long requests under way may take to end when the server stops', '10'),
   option('--record-terminals <which>', 'record what terminals show; one that cannot be recorded is not opened', 'off').choices(
     ['off', 'all'],
@@ -96,10 +119,14 @@ export function configOf(command: Command): ServerConfig {
   const publicUrl = value('publicUrl');
   if (publicUrl !== undefined && !/^https?:\/\/[^\s/?#]+(\/[\w.~-]+)*\/?$/.test(publicUrl))
     throw bad(`--public-url ${publicUrl}: an origin is wanted, such as https://patchbay.example.com`);
+  const pagesDomain = value('pagesDomain');
+  if (pagesDomain !== undefined && !/^[a-z0-9-]+(\.[a-z0-9-]+)*$/i.test(pagesDomain))
+    throw bad(`--pages-domain ${pagesDomain}: a domain is wanted, such as devices.example.com`);
   const metrics = value('metrics');
   const logLevel = oneOf('logLevel', value('logLevel'), logLevels);
   return Object.freeze({
     data: value('data') ?? 'patchbay-data',
+    database: databaseOf(value('database')),
     ...address('--listen', value('listen') ?? ''),
     publicUrl: publicUrl?.replace(/\/$/, ''),
     tls: cert === undefined || key === undefined ? undefined : { cert, key },
@@ -119,6 +146,9 @@ export function configOf(command: Command): ServerConfig {
       minFree: number('minFree'),
     },
     logLevel: logLevel as LogLevel,
+    pagesDomain: pagesDomain?.toLowerCase(),
+    addons: (value('addons') ?? '').split(',').filter(Boolean),
+    addonsBeside: resolve(given['config'] ?? join(value('data') ?? 'patchbay-data', 'server.json')),
   });
 }
 

@@ -1,7 +1,11 @@
+import { join } from 'node:path';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import { makeFolder } from '#base/folder';
 
 const unwritable = new Set(['EACCES', 'EROFS', 'ENOENT', 'SQLITE_CANTOPEN', 'SQLITE_READONLY']);
+
+/** The SQLite database of a data folder. */
+export const sqliteFile = (data: string): string => join(data, 'patchbay.db');
 
 /** Makes the data folder, for this user only. Throws `data_unusable`. */
 export async function makeDataFolder(data: string): Promise<void> {

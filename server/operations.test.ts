@@ -3,7 +3,8 @@ import { chmod, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Log } from '#base/log';
-import { stage, type Stage } from './stage.ts';
+import { networksOf } from './http/proxies.ts';
+import { password, stage, type Stage } from './stage.ts';
 
 let server: Stage;
 afterEach(() => server.close());
@@ -147,6 +148,65 @@ describe('the log', () => {
       address: '127.0.0.1',
       device: device.id,
     });
+  });
+
+  it('holds no password, token, key, signature or setting, whatever happens and at any level', async () => {
+    const lines: Line[] = [];
+    server = await stage({ webhookNetworks: networksOf('x', '127.0.0.1') }, logTo(lines));
+    const token = await server.login();
+    const as = { token };
+    const secrets = { setting: 'wifi-pass-phrase', webhook: 'c0ffee00c0ffee00', wrong: 'a wrong pass phrase' };
+    await server.login(undefined, secrets.wrong).catch(() => undefined);
+    const access = await server.call('POST', '/api/management/v1/useradm/settings/tokens', {
+      ...as,
+      body: { name: 'ci' },
+    });
+    const http = { url: 'http://127.0.0.1:9/', secret: secrets.webhook };
+    await server.call('POST', '/api/management/v1/iot-manager/integrations', {
+      ...as,
+      body: { provider: 'webhook', credentials: { type: 'http', http } },
+    });
+    const device = await server.addDevice();
+    const configuration = `/api/management/v1/deviceconfig/configurations/device/${device.id}`;
+    await server.call('PUT', configuration, { ...as, body: { psk: secrets.setting } });
+    await server.call('POST', `${configuration}/deploy`, { ...as, body: {} });
+    const next = await server.call('GET', poll, { token: device.token });
+    const { uri } = (next.body as { artifact: { source: { uri: string } } }).artifact.source;
+    expect((await fetch(uri)).status).toBe(200);
+    expect((await fetch(`${uri}x`)).status).toBe(403);
+    const upload = await server.call('POST', '/api/management/v1/deployments/artifacts/directupload', as);
+    const link = (upload.body as { uri: string }).uri;
+    await fetch(link, { method: 'PUT', body: 'no artifact' });
+    await server.call('PUT', '/api/management/v1/useradm/users/me', {
+      ...as,
+      body: { password: 'short', current_password: password },
+    });
+    await server.call('GET', `/api/management/v1/useradm/users/me?token=${token}`, {
+      headers: { authorization: `Token ${token}` },
+    });
+    await server.call('GET', '/api/management/v1/useradm/users/me', { headers: { cookie: `JWT=${token}` } });
+    await server.call('POST', '/api/management/v1/useradm/settings', {
+      ...as,
+      raw: `{"token":"${token}"`,
+      headers: { 'content-type': 'application/json' },
+    });
+    const said = lines.map((line) => JSON.stringify(line)).join('\n');
+    expect(lines.filter(({ event }) => event === 'request').length).toBeGreaterThan(15);
+    const signature = (of: string): string => new URL(of).search.split('ignature=')[1] ?? '';
+    for (const [what, secret] of Object.entries({
+      ...secrets,
+      password,
+      token,
+      access: access.text,
+      device: device.token,
+      tokenPart: token.split('.')[2] ?? '',
+      download: signature(uri),
+      upload: signature(link),
+      key: 'PUBLIC KEY',
+    })) {
+      expect(secret.length, what).toBeGreaterThan(7);
+      expect(said.includes(secret), what).toBe(false);
+    }
   });
 
   it('believes a proxy that it trusts, and nobody else, about who called', async () => {

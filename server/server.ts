@@ -1,14 +1,17 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import { join } from 'node:path';
 import type { Route } from './http/route.ts';
+import type { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { ProtoType } from '#proto';
 import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
-import { builtIn, loadAddons } from './addons.ts';
+import { loadAddons } from './addons.ts';
 import { createApp } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
+import { Room } from './artifacts/room.ts';
 import { artifactRoutes } from './artifacts/routes.ts';
 import { storageUsage } from './artifacts/store.ts';
 import { AuditLog } from './audit/audit.ts';
@@ -33,10 +36,19 @@ import { noMeter } from './http/meter.ts';
 import { addressOf, hostOf } from './http/proxies.ts';
 import { RateLimits } from './http/rate.ts';
 import { quickly } from './http/quick.ts';
+import { siteLabel, siteOrigin } from './http/sites.ts';
+import { fleetOf } from './fleet.ts';
 import { healthRoutes, Readiness } from './health.ts';
 import { groupRoutes } from './inventory/group-routes.ts';
+import { identitySearchRoute } from './inventory/identity-search.ts';
+import { Groups } from './inventory/groups.ts';
+import { filterRoutes, ownGroupRoutes } from './inventory/own-group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { inventoryRoutes } from './inventory/routes.ts';
+import { Deliveries } from './iot-manager/deliveries.ts';
+import { Integrations } from './iot-manager/integrations.ts';
+import { Outbound } from './iot-manager/outbound.ts';
+import { iotManagerRoutes } from './iot-manager/routes.ts';
 import { tagRoutes, tagVersion } from './inventory/tags.ts';
 import { liveSockets } from './live/socket.ts';
 import { listen, makeServer } from './listen.ts';
@@ -51,7 +63,7 @@ import { playbackUpgrade } from './recordings/playback.ts';
 import { Recordings } from './recordings/recordings.ts';
 import { recordingRoutes } from './recordings/routes.ts';
 import { referenceRoutes } from './reference/routes.ts';
-import { openStore } from './store/store.ts';
+import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { AccessTokens } from './users/access-tokens.ts';
 import { ownRoutes } from './users/own-routes.ts';
@@ -73,10 +85,10 @@ const sessionPatience = 15 * 60_000;
 const version = '1';
 
 /** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
-export async function startServer(config: ServerConfig, log: Log): Promise<RunningServer> {
+export async function startServer(config: ServerConfig, log: Log, blame?: Blame): Promise<RunningServer> {
   const tls = config.tls && (await Certificate.open(config.tls));
   const server = makeServer(tls);
-  const db = await openStore(config.data);
+  const db = await openStore(config.data, config.database);
   try {
     const keys = await loadKeys(db);
     const verify: TokenVerifier = { user: (token) => users.verify(token), device: (token) => tokens.verify(token) };
@@ -86,6 +98,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const tokens = new DeviceTokens(db, keys);
     const presence = new Presence(db, live);
     const inventory = new Inventory(db, live);
+    const groups = new Groups(db, inventory);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
     const rates = new RateLimits(config.rates);
     const recordings = new Recordings(db, config.data, config.recordings, log);
@@ -98,7 +111,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         rates.take({ kind: 'device', id: found.deviceId });
         return found;
       },
-      authorizeUser: (req, deviceId) => personOf(req, deviceId, verify, db),
+      authorizeUser: (req, deviceId) =>
+        personOf(req, deviceId, verify, db, (proto) => addons.speaker(proto)?.sessions ?? 'sessions:terminal'),
+      speaker: (proto) => addons.speaker(proto),
       addressOf: (req) => addressOf(req, config.trust),
       hostOf: (req) => hostOf(req, config.trust),
       onConnected: (id, connection) => void presence.connected(id, connection).catch(failed('presence not written')),
@@ -115,27 +130,38 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const users = new Users(db, keys, (userId, tokenId) => {
       live.disconnectUser(userId);
       relay.disconnectUser(userId, 'your login has ended or your rights have changed', tokenId);
+      addons.revoked(userId, tokenId);
     });
+    const outbound = new Outbound(config.webhookNetworks);
+    const deliveries = new Deliveries(db, log, outbound);
+    const integrations = new Integrations(db, () => deliveries.wake());
     const register = new Register(db);
     const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
     const devices = new Devices(db, live, {
       revoked(deviceId) {
+        integrations.committed();
         tokens.forget(deviceId);
         relay.disconnectDevice(deviceId, 'no longer accepted');
       },
+      statusChanged: (trx, deviceId, status) => integrations.statusChanged(trx, deviceId, status),
       async decommissioned(deviceId) {
         await decommissionDevice({ db, live }, deviceId);
         await addons.decommissioned(deviceId);
+        await integrations.decommissioned(deviceId);
       },
     });
-    const activity = new Activity({ alone: true });
-    const addons = await loadAddons(builtIn, {
+    const activity = new Activity({ alone: !onPostgres(db) });
+    const addons = await loadAddons({
+      names: config.addons,
+      beside: config.addonsBeside,
+      blame,
       bus,
       db,
       log,
-      hasDevice: (id) => register.has(id),
-      async deployConfiguration(deviceId, values) {
-        const id = await deployConfiguration({ db, live, activity }, deviceId, values);
+      ...fleetOf({ db, register, inventory, groups }),
+      siteOrigin: (label, req) => siteOrigin(label, req, config),
+      async deployConfiguration(deviceId, values, secrets) {
+        const id = await deployConfiguration({ db, live, activity }, deviceId, values, secrets);
         // One that is not connected finds it at its next poll.
         relay.sendToDevice(deviceId, { hdr: { proto: ProtoType.MenderClient, typ: 'check-update' } });
         return id;
@@ -160,9 +186,14 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       log,
       linkSecret: keys.linkSecret,
       publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
+      room: new Room(db, config.storageLimit),
       limits: { artifactSize: config.artifactLimit },
       acceptedDevices: () => register.accepted(),
-      devicesOfGroup: (group) => inventory.acceptedMembers(group),
+      devicesOfGroup: (group) => groups.accepted(group),
+      devicesOfFilter: async (id) => {
+        const filter = await groups.filter(id);
+        return { filter, devices: await inventory.accepted(filter.terms) };
+      },
     };
 
     const readiness = new Readiness({ db, blobs, log, minFree: config.minFree });
@@ -174,6 +205,9 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
       ...groupRoutes(inventory),
+      identitySearchRoute(inventory),
+      ...ownGroupRoutes(groups, inventory),
+      ...filterRoutes(groups, inventory),
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
       ...sessionRoutes(relay),
@@ -181,6 +215,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       ...addons.routes,
       ...artifactRoutes(deployments),
       ...deploymentRoutes(deployments),
+      ...iotManagerRoutes(integrations, outbound, (id) => register.has(id)),
       ...referenceRoutes(() => routes, version),
     ];
     const metrics = config.metrics && {
@@ -192,6 +227,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         sessionsOpen: () => count(bus.sessions()),
         artifactBytes: () => storageUsage(db),
         bytesFree: () => blobs.free(),
+        webhooks: deliveries.counts,
         certificateEnds: () => tls?.certificate.ends,
       }),
     };
@@ -203,7 +239,12 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       audit: (record) => audit.record(record),
     };
     const app = createApp(routes, frame, log, { trust: config.trust, webFolder: webFolder() });
-    server.on('request', inTime(quickly(routes, frame, (req, res) => void app(req, res))));
+    const answer = inTime(quickly(routes, frame, (req, res) => void app(req, res)));
+    const site = (req: IncomingMessage): string | undefined => siteLabel(hostOf(req, config.trust), config.pagesDomain);
+    server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+      const label = site(req);
+      if (label === undefined || !addons.sites.request(label, req, res)) answer(req, res);
+    });
     const ending = new AbortController();
     const playback = playbackUpgrade({
       recordings,
@@ -213,6 +254,8 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
       signal: ending.signal,
     });
     server.on('upgrade', (req, socket, head) => {
+      const label = site(req);
+      if (label !== undefined && addons.sites.upgrade(label, req, socket, head)) return;
       // socket.io takes its own path; whatever is nobody's is closed.
       if (relay.handleUpgrade(req, socket, head) || playback(req, socket, head)) return;
       if (!req.url?.startsWith(livePath)) socket.destroy();
@@ -220,6 +263,7 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
     const port = await listen(server, config.host, config.port);
     recordings.retain(ending.signal);
     if (tls) void tls.certificate.follow(server as SecureServer, log, ending.signal);
+    const delivering = deliveries.run(ending.signal);
     const figures = metrics && metricsServer(metrics, log);
     if (figures && metrics) {
       const at = await listen(figures, metrics.host, metrics.port, '--metrics');
@@ -241,6 +285,8 @@ export async function startServer(config: ServerConfig, log: Log): Promise<Runni
         relay.close();
         await live.close();
         await closed;
+        await outbound[Symbol.asyncDispose]();
+        await delivering;
         clearTimeout(cut);
         figures?.closeAllConnections();
         await db.destroy();

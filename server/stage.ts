@@ -22,6 +22,8 @@ export interface Answer {
 export interface Stage {
   readonly url: string;
   readonly data: string;
+  /** URL of its PostgreSQL database; undefined: SQLite in the data folder. */
+  readonly database: string | undefined;
   readonly server: RunningServer;
   /** A user's token; the first is an administrator's. */
   login(email?: string, password?: string): Promise<string>;
@@ -40,10 +42,37 @@ export interface Stage {
 export const admin = 'admin@example.com';
 export const password = 'a password for tests';
 
+/** The databases that a server can stand on. */
+export const databases = ['SQLite', 'PostgreSQL'] as const;
+export type DatabaseName = (typeof databases)[number];
+
+/** Those that can be had on this machine: one says on a laptop what it skips, and fails in CI. */
+export async function availableDatabases(): Promise<readonly DatabaseName[]> {
+  const { PeerMissing, peer } = await import('../test/peers.ts');
+  try {
+    await peer('postgresql-15');
+    return databases;
+  } catch (error) {
+    if (!(error instanceof PeerMissing) || process.env['CI'] === 'true') throw error;
+    console.warn(`skipped on PostgreSQL: ${error.message}`);
+    return ['SQLite'];
+  }
+}
+
+/** What a suite that says nothing runs on: `PATCHBAY_TEST_DATABASE`, else SQLite. */
+export const usualDatabase =
+  databases.find((name) => name.toLowerCase() === process.env['PATCHBAY_TEST_DATABASE']) ?? 'SQLite';
+
+/** A fresh database: undefined for SQLite, which lies in the data folder, else a URL. */
+export async function databaseFor(name: DatabaseName = usualDatabase): Promise<string | undefined> {
+  return name === 'SQLite' ? undefined : (await import('../test/stage/postgres.ts')).migratedDatabase();
+}
+
 /** Starts it; `told`: what of its configuration is not as usual. */
 export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentLog): Promise<Stage> {
   const data = await mkdtemp(join(tmpdir(), 'patchbay-server-'));
-  const db = await openStore(data);
+  const database = 'database' in told ? told.database : await databaseFor();
+  const db = await openStore(data, database);
   await new Users(db, await loadKeys(db)).create({ email: admin, password, roles: ['admin'] });
   await db.destroy();
   // Options as everybody's, but that tests ask more often than people.
@@ -59,8 +88,13 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
     '--user-rate',
     '0',
   ];
-  const config: ServerConfig = { ...configOf(serverOptions(new Command()).parse(args, { from: 'user' })), ...told };
+  const config: ServerConfig = {
+    ...configOf(serverOptions(new Command()).parse(args, { from: 'user' })),
+    ...told,
+    database,
+  };
   let last = 0;
+  let administrator: Promise<string> | undefined;
   let server = await startServer(config, log);
   const url = (): string => `${config.tls ? 'https' : 'http'}://127.0.0.1:${server.port}`;
   const made: Stage = {
@@ -71,6 +105,7 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
       return server;
     },
     data,
+    database,
     async login(email = admin, secret = password) {
       const basic = Buffer.from(`${email}:${secret}`).toString('base64');
       const answer = await made.call('POST', '/api/management/v1/useradm/auth/login', {
@@ -80,7 +115,8 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
       return answer.text;
     },
     async addUser(email, roles) {
-      const token = await made.login();
+      administrator ??= made.login();
+      const token = await administrator;
       const answer = await made.call('POST', '/api/management/v1/useradm/users', {
         token,
         body: { email, password, roles },
@@ -91,7 +127,9 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
     async addDevice(identity = { mac: `02:00:00:00:00:${String(++last).padStart(2, '0')}` }) {
       const key = generateKeyPairSync('ed25519');
       const pubkey = key.publicKey.export({ type: 'spki', format: 'pem' });
-      const token = await made.login();
+      // One login for all: a person has ten at most.
+      administrator ??= made.login();
+      const token = await administrator;
       const listed = await made.call('POST', '/api/management/v2/devauth/devices', {
         token,
         body: { identity_data: identity, pubkey },

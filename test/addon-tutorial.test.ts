@@ -1,59 +1,165 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { pack } from '#proto';
-import { Package, TestDevice } from './stage/device.ts';
-import { RawServer, structure, type Peer } from './stage/peer.ts';
+import type { Device } from '#proto/http/devices';
+import type { AuditEntry } from '#proto/http/users';
+import { buildPages, describeBrowser, Person } from './stage/person.ts';
+import { Rig } from './stage/rig.ts';
 
-// The tutorial of addons/README.md, run as it stands there.
+// The tutorial of addons/README.md, run as it stands there: a package outside of the source tree, on the programs of a
+// device, a server, a browser and an operator. Beside it are packages whose author made a mistake in every place.
 
-const page = readFileSync(join(import.meta.dirname, '..', 'addons', 'README.md'), 'utf8');
+const page = await readFile(join(import.meta.dirname, '..', 'addons', 'README.md'), 'utf8');
 const blocks = new Map(
   [...page.matchAll(/^```(?:js|json) (\S+)\n(.*?)^```/gms)].map(([, name, text]) => [name!, text!]),
 );
 const block = (name: string): string => blocks.get(name) ?? expect.fail(`the tutorial shows no ${name}`);
+const configuration = (name: string) => JSON.parse(block(name)) as Record<string, unknown>;
+const sensors = (JSON.parse(block('package.json')) as { name: string }).name;
 
-const open = new AsyncDisposableStack();
-let far: Peer;
+/** Throws as soon as it is loaded, wherever that is. */
+const broken = '@acme/addon-broken';
+/** Loads well everywhere, and throws where nobody can catch it: in a timer, in a promise that nobody waits for. */
+const careless = '@acme/addon-careless';
 
-beforeAll(async () => {
-  const { name } = JSON.parse(block('package.json')) as { name: string };
-  const made = open.use(await Package.write(name, { manifest: block('manifest.js'), device: block('device.js') }));
-  const folder = join(dirname(made.config), 'thermal');
-  mkdirSync(join(folder, 'zone0'), { recursive: true });
-  writeFileSync(join(folder, 'zone0', 'temp'), '41500\n');
-  writeFileSync(join(folder, 'temp'), 'not a sensor');
-  const settings = JSON.parse(block('mender-connect.conf')) as Record<string, unknown> & { Addons: string[] };
-  const server = open.use(await RawServer.start());
-  open.use(
-    await TestDevice.start('one', server.url, {
-      settings: { ...settings, User: 'root', Sensors: { Folder: folder } },
-      addons: settings.Addons,
-      file: made.config,
-    }),
-  );
-  far = await server.peer();
-});
-afterAll(() => open.disposeAsync());
+async function install(folder: string): Promise<void> {
+  const modules = ['manifest', 'device', 'server', 'web', 'cli'];
+  const exports = Object.fromEntries(modules.map((part) => [`./${part}`, `./${part}.js`]));
+  const manifest = (id: string, number: number): string =>
+    `export default { api: 1, id: '${id}', halves: ['device', 'server', 'web', 'cli'], config: { type: 'object' },
+      protocol: { number: ${number}, messages: { now: {} } }, commands: { ${id}: 'of ${id}' } };`;
+  const faults = "setTimeout(() => { throw new Error('in a timer'); }); void Promise.reject(new Error('unheard'));";
+  const files: Record<string, Record<string, string>> = {
+    [sensors]: Object.fromEntries([...modules.map((part) => `${part}.js`), 'package.json'].map((n) => [n, block(n)])),
+    [broken]: {
+      'package.json': JSON.stringify({ name: broken, type: 'module', exports }),
+      'manifest.js': "throw new Error('broken on purpose')",
+    },
+    [careless]: {
+      'package.json': JSON.stringify({ name: careless, type: 'module', exports }),
+      'manifest.js': manifest('careless', 0x8043),
+      'device.js': `export default () => ({ async serve(session) { for await (const message of session) { ${faults} session.send(message); } } });`,
+      'server.js': `export default () => ({ routes: [{ method: 'GET', path: '/api/management/v1/addons/careless/now',
+        access: 'devices:read', summary: 'x', responses: {}, handler() { ${faults} return { status: 204 }; } }] });`,
+      'web.js': "export default { title: 'Careless', mount() { throw new Error('no tab today'); } };",
+      'cli.js': `export default { careless(command, host) { command.argument('<device>').action(async (id) => {
+        const session = await host.openSession(id); session.send({ typ: 'now' });
+        for await (const _ of session) break; throw new Error('no command today'); }); } };`,
+    },
+  };
+  for (const [name, content] of Object.entries(files)) {
+    await mkdir(join(folder, 'node_modules', name), { recursive: true });
+    for (const [file, text] of Object.entries(content)) await writeFile(join(folder, 'node_modules', name, file), text);
+  }
+}
 
-const read = (sensor: string): void => far.send({ proto: 0x8042, typ: 'read', sid: 's' }, pack({ sensor }));
+const also = (list: unknown): string[] => [...(list as string[]), broken, careless];
 
-it('reads a sensor', async () => {
-  read('zone0');
-  expect(structure(await far.next({ typ: 'value' }))).toEqual({ sensor: 'zone0', milli: 41500 });
-});
+describeBrowser('an add-on of a third party', (executable) => {
+  let rig: Rig;
+  let device: Device;
+  let person: Person;
 
-it('says that there is none', async () => {
-  read('zone9');
-  expect(structure(await far.next({ typ: 'failed' }))).toEqual({ why: 'there is no sensor zone9' });
-});
+  beforeAll(async () => {
+    await buildPages();
+    rig = await Rig.start('tutorial', {
+      async prepare(folder) {
+        await install(folder);
+        const { addons } = configuration('server.json');
+        await writeFile(join(folder, 'server.json'), JSON.stringify({ addons: also(addons).join(',') }));
+        await mkdir(join(folder, 'config', 'patchbay'), { recursive: true });
+        await install(join(folder, 'config', 'patchbay'));
+        const mine = { addons: also(configuration('addons.json')['addons']) };
+        await writeFile(join(folder, 'config', 'patchbay', 'addons.json'), JSON.stringify(mine));
+      },
+      server: (folder) => ['--config', join(folder, 'server.json')],
+    });
+    const settings = configuration('mender-connect.conf');
+    const thermal = join(rig.folder, 'thermal');
+    await mkdir(join(thermal, 'zone0'), { recursive: true });
+    await writeFile(join(thermal, 'zone0', 'temp'), '41500\n');
+    await writeFile(join(thermal, 'temp'), 'not a sensor');
+    device = await rig.device('patchbay', {
+      prepare: install,
+      settings: { ...settings, User: 'root', Addons: also(settings['Addons']), Sensors: { Folder: thermal } },
+    });
+    person = await Person.at(rig.server.url, executable);
+  }, 120_000);
+  afterAll(async () => {
+    await person?.[Symbol.asyncDispose]();
+    await rig?.[Symbol.asyncDispose]();
+  });
 
-it('never sees a name that leads out of its folder', async () => {
-  read('../../etc');
-  expect(structure(await far.next({ proto: 0xffff, typ: 'error' }))).toMatchObject({ msgtype: 'read', close: false });
-});
+  const read = (sensor: string) => `/v1/addons/sensors/devices/${device.id}/sensors/${sensor}`;
 
-it('is offered beside those that ship', async () => {
-  far.send({ proto: 0xffff, typ: 'open', sid: 't' }, pack({ versions: [1] }));
-  expect(structure(await far.next({ typ: 'accept' }))['protocols']).toEqual([1, 3, 4, 0x8042]);
+  it('its command reads a sensor, and says that there is none', async () => {
+    expect((await rig.run(['--help'])).out.toString()).toMatch(/sensor {3,}read a sensor of a device/);
+    expect(await rig.run(['sensor', device.id, 'zone0'])).toMatchObject({ code: 0, err: '' });
+    const missing = await rig.run(['sensor', device.id, 'zone9']);
+    expect(missing).toMatchObject({ code: 1 });
+    expect(missing.err).toMatch(/: there is no sensor zone9\n$/);
+  });
+
+  it('a name that leads out of its folder never reaches the device half', async () => {
+    const { code, err } = await rig.run(['sensor', device.id, '../../etc']);
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/sensor/) as string });
+  });
+
+  it('its route answers by asking the device, for those who have its permission', async () => {
+    expect(await rig.operator.get(read('zone0'))).toEqual({ sensor: 'zone0', milli: 41500 });
+    await expect(rig.operator.get(read('zone9'))).rejects.toThrow('404 {"error":"there is no sensor zone9"}');
+    const { email, password } = { email: 'support@example.com', password: 'a password for support' };
+    await rig.operator.request('POST', '/v1/useradm/users', { email, password, roles: ['support'] });
+    const login = { headers: { authorization: `Basic ${btoa(`${email}:${password}`)}` }, method: 'POST' };
+    const token = await (await fetch(`${rig.server.url}/api/management/v1/useradm/auth/login`, login)).text();
+    const refused = await fetch(`${rig.server.url}/api/management${read('zone0')}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect(refused.status).toBe(403);
+    expect(await refused.text()).toContain('addon:sensors:read');
+  });
+
+  it('the audit log says which sensor was read', async () => {
+    const entries = await rig.operator.get<AuditEntry[]>('/v1/patchbay/audit?action=session_use');
+    expect(entries.map(({ object, details }) => [object.id, details])).toContainEqual([
+      device.id,
+      expect.objectContaining({ kind: 'sensors', typ: 'read', sensor: 'zone0' }),
+    ]);
+  });
+
+  it('its tab is on the page of a device and reads a sensor there', async () => {
+    await person.opens(`/devices/${device.id}`);
+    await person.logsIn(rig.server.user, rig.server.password);
+    await person.page.getByRole('tab', { name: 'Sensors' }).click();
+    await person.presses('Read');
+    await person.sees('zone0: 41.5 °C');
+    expect(person.faults).toEqual([]);
+  });
+
+  it('one whose tab fails shows that in its own tab, and the page goes on', async () => {
+    await person.page.getByRole('tab', { name: 'Careless' }).click();
+    await person.sees('Careless could not be loaded');
+    await person.sees('no tab today');
+    await person.page.getByRole('tab', { name: 'Sensors' }).click();
+    await person.sees('zone0: 41.5 °C');
+  });
+
+  it('one that cannot be loaded costs a line of the log, on the server, on the device and for the operator', async () => {
+    await rig.server.program.said(
+      /"addon":"@acme\/addon-broken","error":"broken on purpose","msg":"add-on not loaded"/,
+    );
+    await rig.connect(device.id).said(/"addon":"@acme\/addon-broken","error":"broken on purpose","msg":"add-on not/);
+    expect((await rig.run(['--help'])).out.toString()).toContain('@acme/addon-broken: broken on purpose');
+    expect((await rig.run(['whoami'])).err).toBe('');
+  });
+
+  it('one that throws where nobody can catch it ends no program', async () => {
+    const failed = await rig.run(['careless', device.id]);
+    expect(failed).toMatchObject({ code: 1, err: 'error: no command today\n' });
+    await rig.operator.request('GET', '/v1/addons/careless/now');
+    for (const program of [rig.server.program, rig.connect(device.id)])
+      for (const fault of ['in a timer', 'unheard'])
+        await program.said(new RegExp(`"addon":"careless","error":"Error: ${fault}.*"msg":"add-on failed"`));
+    expect(await rig.operator.get(read('zone0'))).toEqual({ sensor: 'zone0', milli: 41500 });
+  });
 });

@@ -1,9 +1,11 @@
 // `patchbay artifact` as its users run it, against the real mender-artifact: what one writes the other takes.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { patchbayArtifact as patchbay, type Outcome } from './artifact-run.ts';
 import { describePeers } from './peers.ts';
@@ -93,6 +95,20 @@ await describePeers('patchbay artifact and mender-artifact', ['mender-artifact']
     expect(await patchbay('read', '--json', 'ours.mender')).toEqual(
       await patchbay('read', '--json', 'theirs.mender').then(sortedScripts),
     );
+  });
+
+  test.each([
+    ['rootfs-image', '-p rootfs-image.version:P --software-version S'],
+    ['rootfs-image', '--software-version S -p rootfs-image.version:P'],
+    ['rootfs-image', '-p rootfs-image.foo.version:P -p a:1 --software-name foo -p a:2'],
+    ['rootfs-image', '--software-name foo -p rootfs-image.foo.version:P'],
+    ['module-image -T my', '-p data.my.version:P --software-filesystem data'],
+    ['module-image -T my', '--software-filesystem=data -p data.my.version:P'],
+  ])('both let the later of two versions count: write %s %s', async (kind, said) => {
+    const args = `write ${kind} ${said}`.split(' ').concat(common, '-f', 'root.img', '-o');
+    expect(await patchbay(...args, 'ours.mender')).toEqual(done());
+    expect(await mender(...args, 'theirs.mender')).toMatchObject({ code: 0 });
+    expect((await mender('read', 'ours.mender')).out).toBe((await mender('read', 'theirs.mender')).out);
   });
 
   test('both make the same of a rootfs-image in format 2', async () => {
@@ -295,6 +311,14 @@ describe('patchbay artifact', () => {
     expect(await patchbay('read', join(corpus, 'malformed', 'empty-file.mender'))).toMatchObject({ code: 1 });
   });
 
+  test('a key that is none is named', async () => {
+    const file = join(corpus, 'valid', 'module-no-clears.mender');
+    for (const command of ['validate', 'read', 'sign'])
+      expect(await patchbay(command, '-k', 'app.conf', file)).toEqual(
+        refused(1, /: app.conf: not a PEM (public|private) key/),
+      );
+  });
+
   test('an altered artifact is not signed, and a signed one only by force', async () => {
     const broken = join(corpus, 'malformed', 'flip-payload-byte-none.mender');
     expect(await patchbay('sign', '-k', 'ec.key', '-o', 's.mender', broken)).toEqual(refused(1, /checksum differs/));
@@ -317,6 +341,36 @@ describe('patchbay artifact', () => {
     expect(await patchbay('cat', 'fs.mender:/opt/app')).toEqual(refused(1, /fs.mender:\/opt\/app: no such file/));
     expect(await patchbay('validate', 'fs.mender')).toEqual(done('validated'));
   });
+
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    '%s in the middle of writing leaves no file behind',
+    async (signal) => {
+      await mkdir(at(signal));
+      // Takes no room on the disk, and seconds to compress.
+      await writeFile(at(`${signal}.img`), '');
+      await truncate(at(`${signal}.img`), 1 << 30);
+      const args = [
+        '-n',
+        'n',
+        '-t',
+        'b',
+        '-f',
+        at(`${signal}.img`),
+        '--compression',
+        'gzip_best',
+        '-o',
+        at(`${signal}/x`),
+      ];
+      const child = spawn(process.execPath, [launcher, 'artifact', 'write', 'rootfs-image', ...args], {
+        stdio: 'ignore',
+      });
+      const ended = once(child, 'exit');
+      while ((await readdir(at(signal))).length === 0) await pause(5);
+      child.kill(signal);
+      expect(await ended).toEqual([1, null]);
+      expect(await readdir(at(signal))).toEqual([]);
+    },
+  );
 
   test('a broken artifact leaves no file behind', async () => {
     const broken = join(corpus, 'malformed', 'flip-payload-byte-none.mender');

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startBus } from './stage/bus.ts';
 import { layDevice } from './stage/mender.ts';
 import { Operator } from './stage/operator.ts';
-import { startClient, startConnect, startDevice } from './stage/patchbay.ts';
+import { startBuilt } from './stage/patchbay.ts';
 import type { Program } from './stage/program.ts';
 import { startServer } from './stage/server.ts';
 import { Shell } from './stage/shell.ts';
@@ -34,7 +34,7 @@ describe('npm run build', () => {
     // A device gets these files and nothing else: no node_modules of ours is above them.
     bundles = join(folder, 'device');
     await mkdir(bundles);
-    for (const part of ['client.js', 'connect.js', 'device.js', 'node_modules']) {
+    for (const part of ['patchbay-device', 'client.cjs', 'connect.cjs', 'device.cjs', 'node_modules']) {
       await cp(join(built, 'bin', part), join(bundles, part), { recursive: true });
     }
   }, 180_000);
@@ -69,10 +69,10 @@ describe('npm run build', () => {
     const mac = '02:00:00:00:b1:01';
     await layDevice({ folder: own, mac, type: 'bench', serverUrl: server.url });
     const one = processes === 'one process';
-    if (one) begin(await startDevice(own, bus.address, join(bundles, 'device.js')));
-    else begin(startClient(own, bus.address, join(bundles, 'client.js')));
+    const shipped = { built: bundles, node: process.execPath };
+    begin(await startBuilt(one ? 'device' : 'client', shipped, own, bus.address));
     const device = await operator.welcome(mac);
-    if (!one) begin(await startConnect(own, bus.address, join(bundles, 'connect.js')));
+    if (!one) begin(await startBuilt('connect', shipped, own, bus.address));
     await operator.connected(device.id);
     using shell = await Shell.open(operator, device.id);
     shell.type('echo "and $((6 * 7))"\n');

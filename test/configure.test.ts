@@ -52,7 +52,7 @@ describe('the settings of a device (server-api.md §1.7, §2.7, §3.8)', () => {
     const audit = await server.call('GET', '/api/management/v1/patchbay/audit?per_page=2', { token });
     expect(audit.body).toMatchObject([
       { action: 'deploy_configuration', object: { id: device.id }, details: { deployment } },
-      { action: 'set_configuration', details: { set: ['timezone', 'ssid'], removed: [] } },
+      { action: 'set_configuration', details: { set: ['timezone', 'ssid'], removed: [], revision: 1 } },
     ]);
     expect(audit.text).not.toContain('yard');
   });

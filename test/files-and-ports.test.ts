@@ -18,7 +18,8 @@ import { startSshd } from './stage/sshd.ts';
 
 const run = promisify(execFile);
 
-await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh-server'], (menderCli) => {
+await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh-server', 'rsync'], (...roots) => {
+  const [menderCli, , , rsyncRoot] = roots;
   let rig: Rig;
   let ours: string;
   let stock: string;
@@ -221,6 +222,24 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     await run('scp', ['-O', ...options, ...through, at('content'), `raspi:${at('by-scp')}`], { env: rig.env });
     expect((await readFile(at('by-scp'))).equals(content)).toBe(true);
   });
+
+  it('rsync goes through --stdio as a ProxyCommand', async () => {
+    await mkdir(at('rsync'));
+    await using sshd = await startSshd(at('rsync'));
+    const proxy = `${process.execPath} ${launcher} forward --stdio ${ours} ${sshd.port}`;
+    const options = sshd.options.filter((each, n, all) => each !== '-p' && all[n - 1] !== '-p');
+    // Started on both ends, each time with the libraries that were unpacked with it.
+    const libraries = await peerEnvironment('rsync');
+    const rsync = join(rsyncRoot ?? '', 'usr', 'bin', 'rsync');
+    await mkdir(at('www', 'deep'), { recursive: true });
+    await writeFile(at('www', 'deep', 'page'), content);
+    await symlink('deep/page', at('www', 'link'));
+    const there = `env LD_LIBRARY_PATH=${libraries['LD_LIBRARY_PATH'] ?? ''} ${rsync}`;
+    const shell = ['ssh', ...options, '-o', `'ProxyCommand=${proxy}'`].join(' ');
+    const mirror = ['-a', '-e', shell, '--rsync-path', there, `${at('www')}/`, `raspi:${at('mirror')}/`];
+    await run(rsync, mirror, { env: { ...rig.env, ...libraries } });
+    expect((await readFile(at('mirror', 'link'))).equals(content)).toBe(true);
+  }, 120_000);
 
   it('G-62 TRB-1 TRB-2 patchbay check-update and send-inventory tell the client', async () => {
     const told = await rig.run(['check-update', ours]);

@@ -26,7 +26,7 @@ await describePeers('behind nginx', ['nginx'], (root) => {
   /** From an address of our own, so that it can be told from the proxy's. */
   let client: Agent;
   const call = (path: string, init: { method?: string; headers?: Record<string, string>; body?: FormData } = {}) =>
-    fetch(path.startsWith('/') ? url + path : path, { ...init, dispatcher: client } as object);
+    fetch(path.startsWith('/') ? url + path : path, { ...init, dispatcher: client });
   const bearer = (who: string) => ({ authorization: `Bearer ${who}` });
 
   beforeAll(async () => {

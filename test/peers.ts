@@ -12,6 +12,9 @@ import { CodedError } from '#base/errors';
 const run = promisify(execFile);
 const peers = join(import.meta.dirname, '..', '.peers');
 
+/** Where packages put programs. */
+const programFolders = ['usr/bin', 'usr/sbin', 'usr/lib/postgresql/15/bin'];
+
 /** Packages that a program's own package leans on and that a machine may lack; they are unpacked into the same root. */
 const libraries: Readonly<Record<string, string>> = {
   'libwrap.so.0': 'libwrap0',
@@ -23,7 +26,32 @@ const libraries: Readonly<Record<string, string>> = {
   'liblzma.so.5': 'liblzma5',
   'libpcre2-8.so.0': 'libpcre2-8-0',
   'libffi.so.8': 'libffi8',
+  'libpq.so.5': 'libpq5',
+  'libicui18n.so.72': 'libicu72',
+  'libicuuc.so.72': 'libicu72',
+  'libicudata.so.72': 'libicu72',
+  'libldap-2.5.so.0': 'libldap-2.5-0',
+  'liblber-2.5.so.0': 'libldap-2.5-0',
+  'libsasl2.so.2': 'libsasl2-2',
+  'libxml2.so.2': 'libxml2',
+  'libgssapi_krb5.so.2': 'libgssapi-krb5-2',
+  'libkrb5.so.3': 'libkrb5-3',
+  'libk5crypto.so.3': 'libk5crypto3',
+  'libkrb5support.so.0': 'libkrb5support0',
+  'libkeyutils.so.1': 'libkeyutils1',
+  'liblz4.so.1': 'liblz4-1',
+  'libuuid.so.1': 'libuuid1',
+  'libubootenv.so.0': 'libubootenv0.1',
+  'libdevmapper.so.1.02.1': 'libdevmapper1.02.1',
+  'libefivar.so.1': 'libefivar1',
+  'libefiboot.so.1': 'libefiboot1',
+  'libfuse.so.2': 'libfuse2',
+  'libpopt.so.0': 'libpopt0',
+  'libxxhash.so.0': 'libxxhash0',
 };
+
+/** Packages that hold nothing but the name of the newest one. */
+const metapackages: ReadonlySet<string> = new Set(['linux-image-cloud-amd64']);
 
 /** A peer cannot be had here; the message says how to get it. */
 export class PeerMissing extends CodedError {
@@ -74,7 +102,7 @@ async function unpack(name: string): Promise<string> {
   await mkdir(join(work, 'debs'), { recursive: true });
   const root = join(work, 'root');
   const done = new Set<string>();
-  for (let wanted = [name]; wanted.length > 0;) {
+  for (let wanted = [metapackages.has(name) ? await newest(name) : name]; wanted.length > 0;) {
     for (const each of wanted) {
       await fetchPackage(name, each, join(work, 'debs'));
       done.add(each);
@@ -86,6 +114,15 @@ async function unpack(name: string): Promise<string> {
   await rename(root, ready);
   await rm(work, { recursive: true, force: true });
   return ready;
+}
+
+/** The package that a metapackage stands for. */
+async function newest(name: string): Promise<string> {
+  const depends = async () =>
+    /^\s*Depends: (\S+)$/m.exec((await run('apt-cache', ['depends', name]).catch(() => ({ stdout: '' }))).stdout)?.[1];
+  const found = (await depends()) ?? (await run('apt-get', ['-q', 'update']).then(depends, () => undefined));
+  if (found === undefined) throw new PeerMissing(name, `as root, with a network: apt-get update`);
+  return found;
 }
 
 async function fetchPackage(peerName: string, name: string, folder: string): Promise<void> {
@@ -109,7 +146,7 @@ async function missingLibraries(root: string): Promise<string[]> {
   const missing = new Set<string>();
   const folders = [...(await libraryFolders(join(root, 'usr', 'lib'))), ...(await libraryFolders(join(root, 'lib')))];
   const env = { ...process.env, LD_LIBRARY_PATH: folders.join(':') };
-  for (const folder of ['usr/bin', 'usr/sbin']) {
+  for (const folder of programFolders) {
     for (const program of existsSync(join(root, folder)) ? await readdir(join(root, folder)) : []) {
       const { stdout } = await run('ldd', [join(root, folder, program)], { env }).catch(() => ({ stdout: '' }));
       for (const [, library] of stdout.matchAll(/^\s*(\S+) => not found/gm)) missing.add(library ?? '');

@@ -18,7 +18,7 @@ import { launcher } from './stage/server.ts';
 let rig: Rig;
 let device: Device;
 beforeAll(async () => {
-  rig = await Rig.start('sessions', ['--record-terminals', 'all', '--min-free', '1000000']);
+  rig = await Rig.start('sessions', { server: () => ['--record-terminals', 'all', '--min-free', '1000000'] });
   device = await rig.device('patchbay');
 });
 afterAll(async () => {
@@ -124,7 +124,9 @@ describe('several terminals', () => {
     const people = [await shell(), await shell()];
     const listed = await rig.run(['sessions', 'list', device.id]);
     expect(listed.code).toBe(0);
-    expect(listed.out.toString().match(/admin@example\.com +terminal +\d+ s ago +\d+ s ago +open, recorded/g)).toHaveLength(2);
+    expect(
+      listed.out.toString().match(/admin@example\.com +terminal +\d+ s ago +\d+ s ago +open, recorded/g),
+    ).toHaveLength(2);
     const [first] = await sessions();
     expect(first!.idle_seconds).toBeLessThan(30);
     const ended = await rig.run(['sessions', 'end', first!.id.slice(0, 8)]);
@@ -156,7 +158,11 @@ describe('a recording', () => {
     expect(played.out.toString()).not.toContain('hunter2');
     const file = join(rig.folder, 'saved.cast');
     expect((await rig.run(['sessions', 'download', id, '-o', file])).code).toBe(0);
-    expect(JSON.parse((await readFile(file, 'utf8')).split('\n')[0]!)).toMatchObject({ version: 2, width: 100, height: 30 });
+    expect(JSON.parse((await readFile(file, 'utf8')).split('\n')[0]!)).toMatchObject({
+      version: 2,
+      width: 100,
+      height: 30,
+    });
     expect((await rig.run(['sessions', 'play', file, '--idle', '0.01'])).out.equals(played.out)).toBe(true);
 
     // H-78: the reference's own playback.
@@ -198,7 +204,9 @@ describe('a recording', () => {
     const [{ id }] = (await recordings()) as [RecordingInfo];
     const url = `${rig.server.url}/api/management/v1/patchbay/recordings/${id}`;
     expect((await fetch(url, { headers: { authorization: `Bearer ${token}` } })).status).toBe(403);
-    const playback = url.replace('http', 'ws').replace(`patchbay/recordings/${id}`, `deviceconnect/sessions/${id}/playback`);
+    const playback = url
+      .replace('http', 'ws')
+      .replace(`patchbay/recordings/${id}`, `deviceconnect/sessions/${id}/playback`);
     const status = await new Promise((resolve) => {
       const socket = new WebSocket(playback, { headers: { authorization: `Bearer ${token}` } });
       socket.on('unexpected-response', (_, { statusCode }) => resolve(statusCode));

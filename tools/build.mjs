@@ -1,10 +1,10 @@
 // `npm run build`: what ships, into dist/ (or `--out DIR`). dist/ is the npm package; dist/bin holds, beside the
-// launcher, one bundled file each for the two programs of a device; dist/web the pages.
+// launcher, one bundled file each for the two programs of a device; the artifact tool is one file too; dist/web the pages.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { bundleDevice } from './bundle.mjs';
+import { bundleArtifact, bundleDevice } from './bundle.mjs';
 import { buildWeb, node, root } from './setup.mjs';
 
 const { values } = parseArgs({ options: { out: { type: 'string' }, 'no-web': { type: 'boolean' } } });
@@ -15,11 +15,13 @@ for (const room of [...rooms, 'bin']) rmSync(join(out, room), { recursive: true,
 mkdirSync(join(out, 'bin'), { recursive: true });
 compile();
 for (const room of rooms) copyAssets(room);
-for (const file of ['patchbay.js', 'child.js', 'device.js']) cpSync(join(root, 'bin', file), join(out, 'bin', file));
+for (const file of ['patchbay.js', 'patchbay-device', 'child.js', 'device.js'])
+  cpSync(join(root, 'bin', file), join(out, 'bin', file));
 for (const file of ['README.md', 'LICENSE'])
   if (existsSync(join(root, file))) cpSync(join(root, file), join(out, file));
 writeFileSync(join(out, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`);
 await bundleDevice(root, join(out, 'bin'));
+await bundleArtifact(root, out);
 if (!values['no-web']) {
   buildWeb();
   if (values.out) cpSync(join(root, 'dist', 'web'), join(out, 'web'), { recursive: true });

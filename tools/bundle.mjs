@@ -1,5 +1,6 @@
 // One file a program for devices: no type stripping, no directory of small files, nothing that only a server needs.
-import { cpSync, existsSync, readdirSync } from 'node:fs';
+// CommonJS: an ES module that imports node:http makes Node load HTTP/2, workers and fetch with it, used or not.
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Loaded at run time if there at all: node-pty is native, the others are optional speed-ups that their users probe for. */
@@ -7,7 +8,7 @@ const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11'];
 
 /**
  * @param {string} root the checkout
- * @param {string} out where client.js, connect.js and device.js go
+ * @param {string} out where client.cjs, connect.cjs and device.cjs go
  */
 export async function bundleDevice(root, out) {
   const { rolldown } = await import('rolldown');
@@ -20,16 +21,40 @@ export async function bundleDevice(root, out) {
       plugins: [beginning(`\0${program}`, lines)],
       logLevel: 'warn',
     });
-    await bundle.write({ file: join(out, `${program}.js`), format: 'esm', codeSplitting: false, minify: true });
+    const file = join(out, `${program}.cjs`);
+    await bundle.write({ file, format: 'cjs', codeSplitting: false, minify: true });
     await bundle.close();
+    escapeNonAscii(file);
   }
   shipPty(root, join(out, 'node_modules', 'node-pty'));
+}
+
+/**
+ * The artifact tool as one module, which the launcher loads: in build scripts it is started often, and looking up some 500 small
+ * files takes longer than a small artifact does.
+ * @param {string} root the checkout
+ * @param {string} out the package, in place of whose `cli/artifact/main.js` it goes
+ */
+export async function bundleArtifact(root, out) {
+  const { rolldown } = await import('rolldown');
+  const input = join(root, 'cli', 'artifact', 'main.ts');
+  const bundle = await rolldown({ input, cwd: root, platform: 'node', logLevel: 'warn' });
+  const file = join(out, 'cli', 'artifact', 'main.js');
+  await bundle.write({ file, format: 'esm', codeSplitting: false, minify: true });
+  await bundle.close();
+}
+
+/** One character beyond Latin-1, and V8 keeps the whole source in two bytes a character. */
+function escapeNonAscii(/** @type {string} */ file) {
+  const escape = (/** @type {string} */ unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  writeFileSync(file, readFileSync(file, 'utf8').replaceAll(/[^\0-\x7f]/g, escape));
 }
 
 /** What each program begins with: in the package that is the launcher's work. */
 function beginnings(/** @type {string} */ root) {
   const take = (/** @type {string} */ what, /** @type {string} */ file) =>
     `import { ${what} } from ${JSON.stringify(join(root, file))};`;
+  const tidy = `${take('tidy', 'bin/tidy.js')} tidy();`;
   const run = (/** @type {string} */ call) => `${call}.then((code) => process.exit(code), (error) => {
     console.error(process.argv.includes('--verbose') ? error : \`patchbay: \${error.message}\`);
     process.exit(1);
@@ -37,13 +62,14 @@ function beginnings(/** @type {string} */ root) {
   const client = take('main as client', 'client/main.ts');
   const connect = `${take('main as connect', 'connect/main.ts')}\n${addOns(root)}`;
   return {
-    client: [client, run('client(process.argv.slice(2))')],
-    connect: [connect, run('connect(process.argv.slice(2), builtIn)')],
+    client: [tidy, client, run('client(process.argv.slice(2))')],
+    connect: [tidy, connect, run('connect(process.argv.slice(2), ours)')],
     device: [
+      tidy,
       client,
       connect,
       take('main', 'bin/device.js'),
-      run('main(process.argv.slice(2), { client, connect: (args) => connect(args, builtIn) })'),
+      run('main(process.argv.slice(2), { client, connect: (args) => connect(args, ours) })'),
     ],
   };
 }
@@ -66,8 +92,11 @@ function addOns(/** @type {string} */ root) {
     .filter(({ file }) => existsSync(file));
   const rows = parts.map(({ name, part, file }) => `'${name}/${part}': () => import(${JSON.stringify(file)}),`);
   return `const table = {\n${rows.join('\n')}\n};
-const builtIn = (name, part) =>
-  table[\`\${name}/\${part}\`]?.() ?? Promise.reject(new Error(\`there is no built-in add-on \${name}\`));`;
+const ours = {
+  names: (part) => Object.keys(table).filter((key) => key.endsWith('/' + part)).map((key) => key.split('/')[0]).sort(),
+  load: (name, part) =>
+    table[\`\${name}/\${part}\`]?.() ?? Promise.reject(new Error(\`there is no built-in add-on \${name}\`)),
+};`;
 }
 
 /** What node-pty needs to run: its JavaScript and the binary that was built for this machine. */

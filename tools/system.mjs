@@ -1,6 +1,6 @@
 // Which programs of the system Patchbay's demo and tests call, and how they get onto a machine that lacks them.
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** `required`: nothing works without it. The others cost only the tests that meet that program. */
@@ -9,13 +9,21 @@ const programs = [
   { name: 'openssl', debian: 'openssl', uses: ['test'], required: false },
   { name: 'zstd', debian: 'zstd', uses: ['test'], required: false },
   { name: 'xz', debian: 'xz-utils', uses: ['test'], required: false },
+  { name: 'jq', debian: 'jq', uses: ['test'], required: false },
+  { name: 'losetup', debian: 'mount', uses: ['test'], required: false },
+  { name: 'mke2fs', debian: 'e2fsprogs', uses: ['test'], required: false },
+  { name: 'qemu-system-x86_64', debian: 'qemu-system-x86', uses: ['test'], required: false },
+  { name: 'softhsm2-util', debian: 'softhsm2', uses: ['test'], required: false },
+  { name: 'engines-3/pkcs11.so', debian: 'libengine-pkcs11-openssl', uses: ['test'], required: false },
   { name: 'chromium', debian: 'chromium', uses: ['test'], required: false },
 ];
 
 const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
 
-/** @param {string} program */
+/** @param {string} program or a library, by its place below a folder of /usr/lib */
 export function installed(program) {
+  if (program.endsWith('.so'))
+    return readdirSync('/usr/lib').some((folder) => existsSync(join('/usr/lib', folder, program)));
   return folders.some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);

@@ -1,4 +1,12 @@
-import { narrow, openOperator, unpack, type LooseMessage, type Protocol, type ProtoMsg, type SocketEvents } from '#proto';
+import {
+  narrow,
+  openOperator,
+  unpack,
+  type LooseMessage,
+  type Protocol,
+  type ProtoMsg,
+  type SocketEvents,
+} from '#proto';
 import { CodedError, messageOf } from '#base/errors';
 import type { OperatorSession } from '#addon/web';
 

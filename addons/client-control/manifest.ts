@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { defineManifest } from '#addon/manifest';
+import commands from './commands.ts';
 import { clientControl } from './protocol.ts';
 
 const Path = Type.String({ minLength: 1, maxLength: 4096 });
@@ -10,10 +11,8 @@ export default defineManifest({
   id: 'client-control',
   halves: ['device', 'cli'],
   protocol: clientControl,
-  commands: {
-    'check-update': 'have devices look for an update now',
-    'send-inventory': 'have devices send their inventory now',
-  },
+  sessions: 'devices:manage',
+  commands,
   config: Type.Object({
     MenderClient: Type.Object(
       {

@@ -1,20 +1,53 @@
-import type { Kysely } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import type { Migration } from '#addon/server';
-import type { Values } from './values.ts';
+import type { Schema } from './keys.ts';
+import { type Layer, type Place, type Stamps, stampsAfter } from './layers.ts';
+import { equal, type Values } from './values.ts';
 
-/** One row a device that was ever given settings or reported some. Maps are JSON text, times RFC 3339. */
-interface ConfigurationRow {
+/** What is given in one place: the fleet, a group, a device; and the schema, which is one of its own. Maps are JSON, times RFC 3339. */
+interface LayerRow {
+  kind: Place['kind'] | 'schema';
+  name: string;
+  content: string;
+  stamps: string;
+  revision: number;
+  priority: number;
+  updated_ts: string;
+  updated_by: string;
+}
+
+interface HistoryRow {
+  kind: LayerRow['kind'];
+  name: string;
+  revision: number;
+  content: string;
+  ts: string;
+  by_whom: string;
+  /** The revision whose settings these are again. */
+  reverts: number | null;
+}
+
+/** One row a device that ever reported settings or was sent some. */
+interface DeviceRow {
   device_id: string;
-  configured: string;
-  configured_ts: string | null;
   reported: string;
+  reported_stamps: string;
   reported_ts: string | null;
-  /** The last deployment of `configured`. */
+  /** The last that was sent, and its deployment. */
+  sent: string | null;
+  sent_ts: string | null;
   deployment_id: string | null;
 }
 
 export interface Tables {
-  addon_configure_devices: ConfigurationRow;
+  addon_configure_layers: LayerRow;
+  addon_configure_history: HistoryRow;
+  addon_configure_devices: DeviceRow;
+}
+
+/** As it was after the first migration. */
+interface FirstTables {
+  addon_configure_devices: DeviceRow & { configured: string; configured_ts: string | null };
 }
 
 export const migrations: Readonly<Record<string, Migration>> = {
@@ -29,66 +62,285 @@ export const migrations: Readonly<Record<string, Migration>> = {
       .addColumn('deployment_id', 'text')
       .execute();
   },
+  '0002-layers': async (db) => {
+    await db.schema
+      .createTable('addon_configure_layers')
+      .addColumn('kind', 'text', (c) => c.notNull())
+      .addColumn('name', 'text', (c) => c.notNull())
+      .addColumn('content', 'text', (c) => c.notNull())
+      .addColumn('stamps', 'text', (c) => c.notNull())
+      .addColumn('revision', 'integer', (c) => c.notNull())
+      .addColumn('priority', 'integer', (c) => c.notNull())
+      .addColumn('updated_ts', 'text', (c) => c.notNull())
+      .addColumn('updated_by', 'text', (c) => c.notNull())
+      .addPrimaryKeyConstraint('addon_configure_layers_key', ['kind', 'name'])
+      .execute();
+    await db.schema
+      .createTable('addon_configure_history')
+      .addColumn('kind', 'text', (c) => c.notNull())
+      .addColumn('name', 'text', (c) => c.notNull())
+      .addColumn('revision', 'integer', (c) => c.notNull())
+      .addColumn('content', 'text', (c) => c.notNull())
+      .addColumn('ts', 'text', (c) => c.notNull())
+      .addColumn('by_whom', 'text', (c) => c.notNull())
+      .addColumn('reverts', 'integer')
+      .addPrimaryKeyConstraint('addon_configure_history_key', ['kind', 'name', 'revision'])
+      .execute();
+    const old = db as Kysely<FirstTables & Omit<Tables, 'addon_configure_devices'>>;
+    const rows = await old
+      .selectFrom('addon_configure_devices')
+      .select(['device_id', 'configured', 'configured_ts'])
+      .execute();
+    for (const { device_id: name, configured: content, configured_ts: ts } of rows) {
+      if (ts === null) continue;
+      const stamps = JSON.stringify(stampsAfter({}, {}, JSON.parse(content) as Values, ts));
+      const row = { kind: 'device', name, content, revision: 1 } as const;
+      await old
+        .insertInto('addon_configure_layers')
+        .values({ ...row, stamps, priority: 0, updated_ts: ts, updated_by: '' })
+        .execute();
+      await old
+        .insertInto('addon_configure_history')
+        .values({ ...row, ts, by_whom: '', reverts: null })
+        .execute();
+    }
+    const table = db.schema.alterTable('addon_configure_devices');
+    await table.addColumn('reported_stamps', 'text', (c) => c.notNull().defaultTo('{}')).execute();
+    await table.addColumn('sent', 'text').execute();
+    await table.addColumn('sent_ts', 'text').execute();
+    await table.dropColumn('configured').execute();
+    await table.dropColumn('configured_ts').execute();
+  },
 };
 
-export interface Configuration {
-  /** What the device is to have. */
-  readonly configured: Values;
-  /** What it said it has. */
+/** What a device said it has, and what it was sent. */
+export interface Device {
   readonly reported: Values;
-  readonly updated_ts?: string;
+  readonly reportedStamps: Stamps;
   readonly reported_ts?: string;
+  readonly sent?: Values;
+  readonly sent_ts?: string;
   readonly deployment_id?: string;
 }
 
+export interface Revision {
+  readonly revision: number;
+  readonly values: Values;
+  readonly ts: string;
+  readonly by: string;
+  readonly reverts?: number;
+}
+
+/** Revisions of one place that are kept; one more is the base that the oldest is compared with. */
+export const historyLimit = 100;
+
+const schemaRow = { kind: 'schema', name: '' } as const;
+type Key = { readonly kind: LayerRow['kind']; readonly name: string };
 const now = (): string => new Date().toISOString();
 
-/** What is kept of the devices' settings. */
-export class Configurations {
+/** What is kept of settings. */
+export class Store {
   readonly #tables: Kysely<Tables>;
   constructor(tables: Kysely<Tables>) {
     this.#tables = tables;
   }
 
-  /** A device nobody has configured yet has empty settings. */
-  async get(deviceId: string): Promise<Configuration> {
-    const row = await this.#tables
-      .selectFrom('addon_configure_devices')
+  async schema(): Promise<{ schema: Schema; revision: number }> {
+    const row = await read(this.#tables, schemaRow);
+    if (!row) return { schema: { properties: {} }, revision: 0 };
+    return { schema: JSON.parse(row.content) as Schema, revision: row.revision };
+  }
+
+  async setSchema(schema: Schema, by: string): Promise<number> {
+    return await this.#tables.transaction().execute(async (trx) => {
+      const before = await read(trx, schemaRow);
+      return await write(trx, schemaRow, before, { content: JSON.stringify(schema), stamps: '{}', priority: 0, by });
+    });
+  }
+
+  /** One that was never given is empty. */
+  async layer(place: Place): Promise<Layer> {
+    const row = await read(this.#tables, place);
+    return row ? layerOf(row) : empty(place);
+  }
+
+  /** All that are given for the fleet and for groups. */
+  async shared(): Promise<Layer[]> {
+    const rows = await this.#tables
+      .selectFrom('addon_configure_layers')
       .selectAll()
-      .where('device_id', '=', deviceId)
+      .where('kind', 'in', ['fleet', 'group'])
+      .execute();
+    return rows.map(layerOf);
+  }
+
+  /**
+   * Changes what is given in a place, in one transaction, which may run more than once. What `change` gives back is kept;
+   * what is as it was gets no revision of its own.
+   */
+  async change(
+    place: Place,
+    by: string,
+    change: (before: Layer) => { values: Values; priority?: number; reverts?: number },
+  ): Promise<{ before: Layer; after: Layer }> {
+    return await this.#tables.transaction().execute(async (trx) => {
+      const row = await read(trx, place);
+      const before = row ? layerOf(row) : empty(place);
+      const { values, priority = before.priority, reverts } = change(before);
+      const stamps = stampsAfter(before.stamps, before.values, values, now());
+      const content = JSON.stringify(values);
+      if (row && equal(before.values, values) && row.priority === priority) return { before, after: before };
+      const written = { content, stamps: JSON.stringify(stamps), priority, by, reverts };
+      const revision = await write(trx, place, row, written);
+      return { before, after: { ...before, values, stamps, priority, revision } };
+    });
+  }
+
+  /** The newest first; one more than `limit`, if there is one. */
+  async history({ kind, name }: Place, limit: number, before?: number): Promise<Revision[]> {
+    const query = this.#tables
+      .selectFrom('addon_configure_history')
+      .selectAll()
+      .where('kind', '=', kind)
+      .where('name', '=', name)
+      .orderBy('revision', 'desc')
+      .limit(limit + 1);
+    const rows = await (before === undefined ? query : query.where('revision', '<', before)).execute();
+    return rows.map(revisionOf);
+  }
+
+  async revision({ kind, name }: Place, revision: number): Promise<Revision | undefined> {
+    const row = await this.#tables
+      .selectFrom('addon_configure_history')
+      .selectAll()
+      .where('kind', '=', kind)
+      .where('name', '=', name)
+      .where('revision', '=', revision)
       .executeTakeFirst();
-    if (!row) return { configured: {}, reported: {} };
+    return row && revisionOf(row);
+  }
+
+  async device(deviceId: string): Promise<Device> {
+    const row = await this.#device(this.#tables, deviceId);
+    if (!row) return { reported: {}, reportedStamps: {} };
     return {
-      configured: JSON.parse(row.configured) as Values,
       reported: JSON.parse(row.reported) as Values,
-      ...(row.configured_ts === null ? {} : { updated_ts: row.configured_ts }),
+      reportedStamps: JSON.parse(row.reported_stamps) as Stamps,
       ...(row.reported_ts === null ? {} : { reported_ts: row.reported_ts }),
+      ...(row.sent === null ? {} : { sent: JSON.parse(row.sent) as Values }),
+      ...(row.sent_ts === null ? {} : { sent_ts: row.sent_ts }),
       ...(row.deployment_id === null ? {} : { deployment_id: row.deployment_id }),
     };
   }
 
-  async configure(deviceId: string, values: Values): Promise<void> {
-    await this.#set(deviceId, { configured: JSON.stringify(values), configured_ts: now() });
-  }
-
   async report(deviceId: string, values: Values): Promise<void> {
-    await this.#set(deviceId, { reported: JSON.stringify(values), reported_ts: now() });
+    await this.#tables.transaction().execute(async (trx) => {
+      const row = await this.#device(trx, deviceId);
+      const before = row ? (JSON.parse(row.reported) as Values) : {};
+      const stamps = row ? (JSON.parse(row.reported_stamps) as Stamps) : {};
+      await this.#set(trx, deviceId, {
+        reported: JSON.stringify(values),
+        reported_stamps: JSON.stringify(stampsAfter(stamps, before, values, now())),
+        reported_ts: now(),
+      });
+    });
   }
 
-  async deployed(deviceId: string, deploymentId: string): Promise<void> {
-    await this.#set(deviceId, { deployment_id: deploymentId });
+  async sent(deviceId: string, deploymentId: string, values: Values): Promise<void> {
+    await this.#set(this.#tables, deviceId, {
+      deployment_id: deploymentId,
+      sent: JSON.stringify(values),
+      sent_ts: now(),
+    });
   }
 
   async forget(deviceId: string): Promise<void> {
     await this.#tables.deleteFrom('addon_configure_devices').where('device_id', '=', deviceId).execute();
+    for (const table of ['addon_configure_layers', 'addon_configure_history'] as const)
+      await this.#tables.deleteFrom(table).where('kind', '=', 'device').where('name', '=', deviceId).execute();
   }
 
-  async #set(device_id: string, change: Partial<ConfigurationRow>): Promise<void> {
-    const none = { configured: '{}', configured_ts: null, reported: '{}', reported_ts: null, deployment_id: null };
-    await this.#tables
+  async #device(db: Kysely<Tables>, deviceId: string): Promise<DeviceRow | undefined> {
+    return await db
+      .selectFrom('addon_configure_devices')
+      .selectAll()
+      .where('device_id', '=', deviceId)
+      .executeTakeFirst();
+  }
+
+  async #set(db: Kysely<Tables>, device_id: string, change: Partial<DeviceRow>): Promise<void> {
+    const none = {
+      reported: '{}',
+      reported_stamps: '{}',
+      reported_ts: null,
+      sent: null,
+      sent_ts: null,
+      deployment_id: null,
+    };
+    await db
       .insertInto('addon_configure_devices')
       .values({ device_id, ...none, ...change })
       .onConflict((c) => c.column('device_id').doUpdateSet(change))
       .execute();
   }
 }
+
+const read = (db: Kysely<Tables>, { kind, name }: Key): Promise<LayerRow | undefined> =>
+  db
+    .selectFrom('addon_configure_layers')
+    .selectAll()
+    .where('kind', '=', kind)
+    .where('name', '=', name)
+    .executeTakeFirst();
+
+/** Writes the next revision, and forgets the oldest; its number. */
+async function write(
+  trx: Transaction<Tables>,
+  { kind, name }: Key,
+  before: LayerRow | undefined,
+  given: { content: string; stamps: string; priority: number; by: string; reverts?: number | undefined },
+): Promise<number> {
+  const { content, stamps, priority, by, reverts = null } = given;
+  const revision = (before?.revision ?? 0) + 1;
+  const ts = now();
+  const change = { content, stamps, revision, priority, updated_ts: ts, updated_by: by };
+  await trx
+    .insertInto('addon_configure_layers')
+    .values({ kind, name, ...change })
+    .onConflict((c) => c.columns(['kind', 'name']).doUpdateSet(change))
+    .execute();
+  await trx
+    .insertInto('addon_configure_history')
+    .values({ kind, name, revision, content, ts, by_whom: by, reverts })
+    .execute();
+  await trx
+    .deleteFrom('addon_configure_history')
+    .where('kind', '=', kind)
+    .where('name', '=', name)
+    .where('revision', '<', revision - historyLimit)
+    .execute();
+  return revision;
+}
+
+const empty = (place: Place): Layer => ({ place, values: {}, stamps: {}, revision: 0, priority: 0 });
+
+function layerOf({ kind, name, content, stamps, revision, priority, updated_ts, updated_by }: LayerRow): Layer {
+  return {
+    // The schema is never read as one of these.
+    place: { kind: kind as Place['kind'], name },
+    values: JSON.parse(content) as Values,
+    stamps: JSON.parse(stamps) as Stamps,
+    revision,
+    priority,
+    updated_ts,
+    updated_by,
+  };
+}
+
+const revisionOf = ({ revision, content, ts, by_whom, reverts }: HistoryRow): Revision => ({
+  revision,
+  values: JSON.parse(content) as Values,
+  ts,
+  by: by_whom,
+  ...(reverts === null ? {} : { reverts }),
+});

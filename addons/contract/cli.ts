@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
-import type { MessageOf } from '#proto';
+import type { MessageOf, Protocol } from '#proto';
 import type { Manifest } from './manifest.ts';
 import type { OperatorSession } from './session.ts';
 export type { OperatorSession } from './session.ts';
@@ -21,15 +21,21 @@ export interface CliHost<M extends Manifest = Manifest> {
   readonly stdin: Keyboard;
   readonly stdout: Screen;
   readonly stderr: Writable;
+  /** The person wants JSON, for a script. */
+  readonly json: boolean;
   /** Aborts when the person or the system stops the program. */
   readonly signal: AbortSignal;
   /** The device of an id, a name or a unique prefix of either; throws a CodedError that says what to do. */
   resolveDevice(device: string): Promise<NamedDevice>;
+  /** Each once, in the order given: devices by name, or the accepted ones of a group, or all that are accepted. */
+  findDevices(wanted: { readonly names: readonly string[]; readonly group?: string }): Promise<NamedDevice[]>;
   /**
    * A session with the device half of this add-on; throws a CodedError (device offline, not permitted). `join`: the id of
    * somebody else's session, at which this is to be a guest.
    */
   openSession(deviceId: string, join?: string): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
+  /** One of another protocol, for a device that does not know this add-on's own. */
+  openOther<P extends Protocol>(deviceId: string, protocol: P): Promise<OperatorSession<MessageOf<P>>>;
   /** An authenticated request; the path is below the server's root. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** The exit code of the program once the command's action is done; 0 if never called, 1 if the action throws. */

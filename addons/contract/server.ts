@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Kysely } from 'kysely';
 import type { TObject, TSchema } from 'typebox';
 import type { Log } from '#base/log';
@@ -18,6 +19,8 @@ export interface ServerRequest {
   readonly body: unknown;
   /** Empty if a device calls. */
   readonly userId: string;
+  /** Its e-mail address: what people know it by. */
+  readonly userName: string;
   /** Which of the user's logins: with it his sessions end. */
   readonly tokenId: string;
   /** The device that calls a route with access `device`; else empty. */
@@ -70,9 +73,41 @@ export interface ServerHost<M extends Manifest = Manifest> {
   tables<T>(): Kysely<T>;
   /** Whether there is such a device, accepted or not. */
   hasDevice(deviceId: string): Promise<boolean>;
-  /** Sends values to one device as a configuration update, and asks it to look at once; the deployment's id. */
-  deployConfiguration(deviceId: string, values: Readonly<Record<string, string>>): Promise<string>;
+  /** Ids of the accepted devices, of all or of a group; of a group that is not there none. */
+  acceptedDevices(group?: string): Promise<readonly string[]>;
+  /** Whether there is such a group, static or dynamic. */
+  hasGroup(group: string): Promise<boolean>;
+  /** Whether a device is in a group now, static or dynamic. */
+  inGroup(deviceId: string, group: string): Promise<boolean>;
+  /** What has become of a deployment on a device; undefined: the device has no part in it. */
+  deploymentOutcome(
+    deploymentId: string,
+    deviceId: string,
+  ): Promise<{ readonly state: 'active' | 'success' | 'failure' } | undefined>;
+  /**
+   * Sends values to one device as a configuration update, and asks it to look at once; the deployment's id. Of the keys in
+   * `secrets` the server shows nothing to anybody else.
+   */
+  deployConfiguration(
+    deviceId: string,
+    values: Readonly<Record<string, string>>,
+    secrets?: readonly string[],
+  ): Promise<string>;
+  /**
+   * The origin of a site of the add-on's own, `http://LABEL.DOMAIN:PORT`, as whoever sent this request reaches it.
+   * Undefined: no names below the server's lead to it (`--pages-domain`).
+   */
+  siteOrigin(label: string, req: IncomingMessage): string | undefined;
   readonly log: Log;
+}
+
+/**
+ * Sites of an add-on's own: origins `LABEL.DOMAIN` beside that of the server, so that what they show can neither read the
+ * server's pages nor use its login. Nothing has been checked when a request comes here. False: not one of its labels.
+ */
+export interface Sites {
+  request(label: string, req: IncomingMessage, res: ServerResponse): boolean;
+  upgrade(label: string, req: IncomingMessage, socket: Duplex, head: Buffer): boolean;
 }
 
 /** One step of the add-on's own tables; their names begin with `addon_ID_`, dashes of the id as underscores. */
@@ -84,6 +119,9 @@ export interface ServerHalf {
   readonly migrations?: Readonly<Record<string, Migration>>;
   /** A device is gone for good: so is what is kept of it. May be called again for the same one. */
   decommissioned?(deviceId: string): Promise<void>;
+  readonly sites?: Sites;
+  /** A login of a user, or all of them, is over, or his rights have changed: what stands on it ends now. */
+  revoked?(userId: string, tokenId?: string): void;
 }
 
 /** Called once when the server starts. */

@@ -18,7 +18,10 @@ export interface WebHost<M extends Manifest = Manifest> {
    * message a person can read (device offline, not permitted). Each call is a session of its own, but for `frozen`, with
    * which it is one of a page before this (`OperatorSession.freeze`), and `join`, which is somebody else's, as a guest.
    */
-  openSession(options?: { readonly frozen?: string | undefined; readonly join?: string | undefined }): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
+  openSession(options?: {
+    readonly frozen?: string | undefined;
+    readonly join?: string | undefined;
+  }): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
   /** A request to the server in the person's name; the path is below the server's root, such as that of a server half. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** A line that goes away by itself, outside of the element. */

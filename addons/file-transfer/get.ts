@@ -118,7 +118,8 @@ async function getFile(
     try {
       for await (const bytes of remote.read(from, offset)) {
         // The bytes are a part of the frame that they came in, which nobody writes over.
-        if (!file.write(bytes)) await Promise.race([once(file, 'drain'), failure(file)]);
+        if (file.errored) throw file.errored;
+        if (!file.write(bytes)) await once(file, 'drain');
         progress.add(bytes.length);
       }
       file.end();
@@ -129,10 +130,6 @@ async function getFile(
   });
   await settle(part, info, options);
   await rename(part, to);
-}
-
-function failure(file: Writable): Promise<never> {
-  return new Promise((_, reject) => file.once('error', reject));
 }
 
 /** How much of the file an earlier try has left, if it is the same file still. */

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { defineManifest } from '#addon/manifest';
+import commands from './commands.ts';
 import { fileTransfer } from './protocol.ts';
 
 const Name = Type.String({ maxLength: 256 });
@@ -40,8 +41,11 @@ const Limits = Type.Object(
 export default defineManifest({
   api: 1,
   id: 'file-transfer',
-  halves: ['device', 'server', 'cli'],
-  commands: { cp: 'copy files to and from a device' },
+  title: 'Files',
+  halves: ['device', 'server', 'web', 'cli'],
+  commands,
   protocol: fileTransfer,
+  sessions: 'sessions:transfer',
+  audit: { get_file: ['path'], put_file: ['path', 'src_path'], list: ['path'], make_folder: ['path'] },
   config: Type.Object({ Disable: No, Limits }),
 });

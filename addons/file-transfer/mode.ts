@@ -1,5 +1,3 @@
-import type { Stats } from 'node:fs';
-
 /** Kinds of files and special bits, as Go's `FileMode` has them and as POSIX has them. */
 const kinds = {
   folder: { go: 2 ** 31, posix: 0o040000 },
@@ -19,7 +17,7 @@ export const goSetuid = 1 << 23;
 export const posixSetuid = 0o4000;
 
 /** The mode of a file as it travels. */
-export function goMode({ mode }: Pick<Stats, 'mode'>): number {
+export function goMode({ mode }: { readonly mode: number }): number {
   const kind = Object.values(kinds).find(({ posix }) => (mode & 0o170000) === posix);
   const bits = special.reduce((sum, { go, posix }) => sum + (mode & posix ? go : 0), mode & 0o777);
   return bits + (kind?.go ?? 0);
@@ -30,3 +28,9 @@ export const isSymlinkMode = (mode: number): boolean => (mode & kinds.symlink.go
 /** A regular file: none of the bits that name another kind. */
 export const isRegularMode = (mode: number): boolean =>
   !isFolderMode(mode) && (mode & (kinds.symlink.go | kinds.device.go | kinds.fifo.go | kinds.socket.go)) === 0;
+
+/** `rwxr-x---`, as `ls` shows it. */
+export const modeText = (mode: number): string =>
+  [6, 3, 0]
+    .map((shift) => 'rwx'.replaceAll(/./g, (letter, at: number) => ((mode >> (shift + 2 - at)) & 1 ? letter : '-')))
+    .join('');

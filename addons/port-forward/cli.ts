@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { Duplex, type Readable, type Writable } from 'node:stream';
 import type { Socket } from 'node:net';
 import { CodedError, messageOf } from '#base/errors';
@@ -28,6 +29,10 @@ Ports:
 
 With ssh:  ssh -o ProxyCommand='patchbay forward --stdio %h 22' root@DEVICE`;
 
+const pageHelp = `
+The page comes through the server, under an address of its own, for you alone. Only pages of the device itself: for other
+hosts of its network use 'patchbay forward'.`;
+
 export default defineCli(manifest, {
   forward(command, host) {
     command
@@ -47,7 +52,48 @@ export default defineCli(manifest, {
         else await forward(host, device, specs, options.bind);
       });
   },
+  open(command, host) {
+    command
+      .argument('<device>', 'id, name or a unique prefix of it')
+      .argument('[page]', 'port, with a path if need be: 8080, 80/status', '80')
+      .option('--https', 'the page speaks TLS; known of 443 and 8443')
+      .option('--no-browser', 'only print the link: it is good once, for a minute')
+      .addHelpText('after', pageHelp)
+      .action(async (wanted: string, page: string, options: { https?: boolean; browser: boolean }) => {
+        const [, port = '', path = ''] = /^(\d{1,5})(\/.*)?$/.exec(page) ?? [];
+        if (Number(port) < 1 || Number(port) > 0xffff)
+          throw new CodedError('usage', `'${page}' is no page: write PORT or PORT/PATH, such as 8080/status`);
+        const device = await host.resolveDevice(wanted);
+        const url = await pageOf(host, device, Number(port), path, options.https);
+        // A script takes the link from there.
+        if (options.browser && host.stdout.isTTY && (await showInBrowser(url))) return;
+        host.stdout.write(`${url}\n`);
+      });
+  },
 });
+
+/** A link to a page of a device. */
+async function pageOf(host: Host, device: NamedDevice, port: number, path: string, https?: boolean): Promise<string> {
+  const answer = await host.fetch(`/api/management/v1/patchbay/devices/${encodeURIComponent(device.id)}/pages`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ port, ...(path ? { path } : {}), ...(https ? { tls: true } : {}) }),
+  });
+  const { url, error } = (await answer.json().catch(() => ({}))) as { url?: unknown; error?: unknown };
+  if (typeof url === 'string') return url;
+  throw new CodedError('refused', typeof error === 'string' ? error : `the server answered ${answer.status}`);
+}
+
+/** False: there is no browser here that we know to start. */
+async function showInBrowser(url: string): Promise<boolean> {
+  const program = process.platform === 'darwin' ? 'open' : 'xdg-open';
+  return await new Promise((resolve) => {
+    const child = spawn(program, [url], { stdio: 'ignore', detached: true });
+    child.once('error', () => resolve(false));
+    child.once('exit', (code) => resolve(code === 0));
+    child.unref();
+  });
+}
 
 /** Standard input and output as a socket. Exit code 0 if the connection came about. */
 async function overStdio(host: Host, device: NamedDevice, spec: Spec): Promise<number> {

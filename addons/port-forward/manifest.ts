@@ -1,15 +1,19 @@
 import { Type } from 'typebox';
 import { defineManifest } from '#addon/manifest';
+import commands from './commands.ts';
 import { portForward } from './protocol.ts';
 
 /** Connections to what the device can reach, for a person at a workstation. Keys are those of mender-connect (§4.2). */
 export default defineManifest({
   api: 1,
   id: 'port-forward',
-  halves: ['device', 'cli'],
+  halves: ['device', 'server', 'web', 'cli'],
+  title: 'Ports',
   protocol: portForward,
   resumes: true,
-  commands: { forward: 'reach ports of a device, or of its network, from here' },
+  sessions: 'sessions:forward',
+  audit: { new: ['protocol', 'remote_host', 'remote_port'] },
+  commands,
   config: Type.Object({
     Disable: Type.Boolean({ default: false }),
     /** Ours: connections at a time, of all people together. */

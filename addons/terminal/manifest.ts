@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { defineManifest } from '#addon/manifest';
+import commands from './commands.ts';
 import { shell } from './protocol.ts';
 
 const Seconds = Type.Integer({ minimum: 0, maximum: 365 * 24 * 3600 });
@@ -11,7 +12,8 @@ export default defineManifest({
   halves: ['device', 'web', 'cli'],
   protocol: shell,
   resumes: true,
-  commands: { terminal: 'open a shell on a device' },
+  sessions: 'sessions:terminal',
+  commands,
   config: Type.Object({
     Disable: Type.Boolean({ default: false }),
     /** The size until the peer says its own. */

@@ -21,24 +21,25 @@ export async function parties(quiet: boolean): Promise<Parties> {
   const stack = new AsyncDisposableStack();
   const rig = stack.use(await Rig.start('bench'));
   const ours = (await rig.device('patchbay')).id;
-  const attempt = async <T>(name: string, start: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      return await start();
-    } catch (error) {
-      // A machine without the real programs still measures what it has.
-      if (!(error instanceof PeerMissing)) throw error;
-      if (!quiet) console.error(`bench: without ${name}: ${error.message}`);
-      return undefined;
-    }
-  };
-  const ssh = await attempt('ssh', async () => stack.use(await startSshd(rig.folder)).options);
-  const mender = await attempt('mender-cli and mender-connect', async () => ({
+  const ssh = await attempt('ssh', quiet, async () => stack.use(await startSshd(rig.folder)).options);
+  const mender = await attempt('mender-cli and mender-connect', quiet, async () => ({
     tool: join(await peer('mender-cli'), 'usr', 'bin', 'mender-cli'),
     args: ['--server', rig.server.url, '--token-value', rig.operator.token],
     env: { ...process.env, ...(await peerEnvironment('mender-cli')), HOME: rig.folder },
     device: (await rig.device('mender')).id,
   }));
   return { rig, ours, ssh, mender, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** A machine without the real programs, or without what it takes to make a line, still measures what it can. */
+export async function attempt<T>(name: string, quiet: boolean, start: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await start();
+  } catch (error) {
+    if (!(error instanceof PeerMissing)) throw error;
+    if (!quiet) console.error(`bench: without ${name}: ${error.message}`);
+    return undefined;
+  }
 }
 
 /** Runs a program to its end; ms that it took. Throws what it said if it fails. */

@@ -14,8 +14,9 @@ const names: Readonly<Record<string, Pick<ArtifactSpec, 'compression' | 'compres
   zstd: { compression: 'zstd', compressionLevel: 3 },
 };
 
-export const compressionOption = (): Option =>
-  new Option('--compression <name>', 'how to compress').choices(Object.keys(names));
+/** `otherwise` says what holds when the option is not given. */
+export const compressionOption = (otherwise: string): Option =>
+  new Option('--compression <name>', `how to compress; default: ${otherwise}`).choices(Object.keys(names));
 
 export function compressionOf(name: string | undefined): Pick<ArtifactSpec, 'compression' | 'compressionLevel'> {
   return names[name ?? 'gzip'] ?? {};

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
-import { keySigner, type Signer } from '#artifact';
+import { keySigner, parsePublicKey, type Signer } from '#artifact';
 import { codeOf, messageOf } from '#base/errors';
 import { misuse, reason } from './exit.ts';
 import { pkcs11PublicKey, pkcs11Signer } from './pkcs11.ts';
@@ -39,7 +39,12 @@ export async function signerOf({ key, keyPkcs11 }: KeyOptions): Promise<Signer |
 /** The trusted public keys that the options name; undefined: none. */
 export async function trustedKeysOf({ key, keyPkcs11 }: KeyOptions): Promise<string[] | undefined> {
   if (keyPkcs11 !== undefined) return [await pkcs11PublicKey(keyPkcs11)];
-  return key === undefined ? undefined : [await named(key, (pem) => pem)];
+  return key === undefined ? undefined : [await named(key, publicKey)];
+}
+
+function publicKey(pem: string): string {
+  parsePublicKey(pem);
+  return pem;
 }
 
 async function named<T>(path: string, use: (pem: string) => T): Promise<T> {

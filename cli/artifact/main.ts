@@ -4,7 +4,9 @@ import { run } from './program.ts';
 export async function main(args: string[]): Promise<number> {
   const stop = new AbortController();
   const onSignal = () => stop.abort(new Error('interrupted'));
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  // The terminal may go too: nothing half written stays behind then either.
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.once(signal, onSignal);
   try {
     return await run(args, {
       terminal: { input: process.stdin, out: process.stdout, diagnostics: process.stderr },
@@ -12,6 +14,6 @@ export async function main(args: string[]): Promise<number> {
       signal: stop.signal,
     });
   } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    for (const signal of signals) process.off(signal, onSignal);
   }
 }

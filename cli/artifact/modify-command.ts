@@ -44,7 +44,7 @@ export function addModifyCommand(program: Command, context: Context): void {
     .option('--delete-clears-provides <pattern>', 'one pattern less; may be repeated', list)
     .option('-s, --script <path>', 'one more state script, or a folder of them; may be repeated', list)
     .option('-m, --meta-data <file>', 'JSON object, in place of the meta-data; an empty file removes it')
-    .addOption(compressionOption())
+    .addOption(compressionOption('as it was'))
     .option('-u, --server-uri <url>', "server's address, written into the image")
     .option('-c, --server-cert <file>', "server's certificate, written into the image")
     .option('-v, --verification-key <file>', 'public key for artifacts, written into the image')

@@ -30,12 +30,12 @@ export interface PackOptions extends KeyOptions {
 
 export function addPackOptions(command: Command): Command {
   command
-    .requiredOption('-n, --artifact-name <name>', 'name of the artifact')
-    .option('-c, --compatible-types <type>', 'device type that it fits; may be repeated', list)
+    .requiredOption('-n, --artifact-name <name>', 'name of the artifact; required')
+    .option('-c, --compatible-types <type>', 'device type that it fits; required, may be repeated', list)
     .option('-t, --device-type <type>', 'the same, older spelling', list)
     .option('-o, --output-path <file>', 'where to write it; - is standard output', 'artifact.mender')
     .option('-v, --version <number>', 'format version', '3')
-    .addOption(compressionOption())
+    .addOption(compressionOption('gzip'))
     .option('-N, --artifact-name-depends <name>', 'needs this artifact on the device; may be repeated', list)
     .option('-g, --provides-group <group>', 'group that the artifact puts the device into')
     .option('-G, --depends-groups <group>', 'needs the device in this group; may be repeated', list)

@@ -11,9 +11,16 @@ export interface SoftwareOptions {
   readonly defaultClearsProvides: boolean;
   readonly provides?: readonly string[];
   readonly clearsProvides?: readonly string[];
+  /** What of `provides` stood before the last option that names the software. */
+  readonly providesBefore?: readonly string[];
 }
 
 export function addSoftwareOptions(command: Command): Command {
+  // Of a version that is given both ways the later one counts, as users of mender-artifact know it.
+  for (const part of ['name', 'version', 'filesystem'])
+    command.on(`option:software-${part}`, () => {
+      command.setOptionValue('providesBefore', command.getOptionValue('provides'));
+    });
   return command
     .option('--software-name <name>', 'name of the software, in FILESYSTEM.NAME.version')
     .option('--software-version <version>', 'its version (default: the artifact name)')
@@ -33,10 +40,15 @@ export function softwareOf(
   const version = options.defaultSoftwareVersion
     ? { [`${stem}.version`]: options.softwareVersion ?? options.artifactName }
     : {};
+  const { provides = [], providesBefore: before = [] } = options;
   const given = options.clearsProvides ?? [];
   const clears = options.defaultSoftwareVersion && options.defaultClearsProvides ? defaultClears(stem, given) : given;
   return {
-    provides: { ...version, ...pairs('--provides', options.provides) },
+    provides: {
+      ...pairs('--provides', before),
+      ...version,
+      ...pairs('--provides', provides.slice(before.length)),
+    },
     ...(clears.length ? { clears } : {}),
   };
 }

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { commands } from '../commands.ts';
+import { loadCommands } from '../commands.ts';
 import type { Context } from '../context.ts';
 
 export default function completion(command: Command, context: Context): void {
@@ -15,8 +15,9 @@ export default function completion(command: Command, context: Context): void {
 async function wordsByPath(program: Command | null, context: Context): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>();
   const everywhere = (program?.options ?? []).flatMap(flags);
-  found.set('', [...Object.keys(commands), ...everywhere]);
-  for (const [name, row] of Object.entries(commands)) {
+  const { rows } = await loadCommands(context.env.configFolder);
+  found.set('', [...Object.keys(rows), ...everywhere]);
+  for (const [name, row] of Object.entries(rows)) {
     const filled = new Command(name);
     await (await row.load()).default(filled, context);
     walk(filled, ` ${name}`);

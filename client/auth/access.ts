@@ -18,10 +18,13 @@ export interface AccessOptions {
   readonly config: Config;
   readonly identityScript: string;
   /** Read anew for each request: somebody may have replaced the key. */
-  readonly key: () => DeviceKey;
+  readonly key: () => Promise<DeviceKey>;
   readonly transport: Transport;
   readonly log: Log;
 }
+
+/** What may stand in a header. */
+const tokenText = /^[\x21-\x7e]+$/;
 
 /**
  * Our access to a server. The token lives in memory only. Emits `fetched` with the grant (or undefined) after each
@@ -69,7 +72,7 @@ export class Access extends EventEmitter<{ fetched: [Grant | undefined] }> {
   async #ask(signal: AbortSignal): Promise<Grant | undefined> {
     const { config, identityScript, key, transport, log } = this.#options;
     if (config.servers.length === 0) throw new CodedError('no_server', 'no server: set ServerURL in mender.conf');
-    const device = key();
+    const device = await key();
     const request: AuthRequest = {
       id_data: await identityData(identityScript, signal),
       pubkey: device.publicKey,
@@ -77,6 +80,7 @@ export class Access extends EventEmitter<{ fetched: [Grant | undefined] }> {
       tier: config.DeviceTier,
     };
     const body = Buffer.from(JSON.stringify(request));
+    const signature = await device.sign(body);
     for (const server of config.servers) {
       try {
         const reply = await transport.request(`${server}${devicePaths.authRequest}`, {
@@ -84,13 +88,14 @@ export class Access extends EventEmitter<{ fetched: [Grant | undefined] }> {
           headers: {
             'Content-Type': 'application/json',
             Authorization: 'API_KEY',
-            [signatureHeader]: device.sign(body),
+            [signatureHeader]: signature,
           },
           body,
           signal,
         });
         const text = (await textOf(reply, 65_536)).trim();
-        if (reply.status === 200 && text !== '') {
+        // A captive portal answers 200 too, with a page: kept as a token it would never be refused, and so never renewed.
+        if (reply.status === 200 && tokenText.test(text)) {
           log.info('authenticated', { server });
           return { token: text, server };
         }

@@ -3,31 +3,34 @@ import { chmodSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { writeDurably } from '../durable.ts';
+import { isToken, tokenPublicKey, tokenSign } from './pkcs11.ts';
 
 /** Who this device is to a server: proves that a request is ours. */
 export interface DeviceKey {
   /** PEM, SubjectPublicKeyInfo. */
   readonly publicKey: string;
   /** Standard base64: Ed25519 over the bytes, RSA PKCS#1 v1.5 and ECDSA (DER) over their SHA-256. */
-  sign(body: Uint8Array): string;
+  sign(body: Uint8Array): Promise<string>;
 }
 
 export interface KeySource {
+  /** A PEM file, or the PKCS#11 URI of a key in a token. */
   readonly file: string;
   /** `Security.AuthPrivateKey`: belongs to somebody else, is never made nor replaced. */
   readonly fixed: boolean;
+  /** `Security.SSLEngine`, for a key in a token. */
+  readonly engine?: string;
   readonly passphrase?: string;
 }
 
 /** The device's key, made if there is none. `force` makes a new one in any case. Throws `key`. */
-export function openKey(source: KeySource, log: Log, force = false): DeviceKey {
+export async function openKey(source: KeySource, log: Log, force = false): Promise<DeviceKey> {
   const { file, fixed, passphrase } = source;
-  if (fixed && /^pkcs11:/i.test(file))
-    throw new CodedError('key', `PKCS#11 keys are not supported: ${file}; set Security.AuthPrivateKey to a PEM file`);
   if (force) {
     if (fixed) throw new CodedError('key', 'the key is set by Security.AuthPrivateKey: it is never replaced');
     return generate(file, log);
   }
+  if (fixed && isToken(file)) return keyInToken(source);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -51,6 +54,16 @@ export function openKey(source: KeySource, log: Log, force = false): DeviceKey {
   }
 }
 
+async function keyInToken({ file: uri, engine, passphrase }: KeySource): Promise<DeviceKey> {
+  const key = {
+    uri,
+    ...(engine === undefined ? {} : { engine }),
+    ...(passphrase === undefined ? {} : { passphrase }),
+  };
+  const publicKey = await tokenPublicKey(key);
+  return { publicKey, sign: async (body) => (await tokenSign(key, publicKey, body)).toString('base64') };
+}
+
 function generate(file: string, log: Log): DeviceKey {
   const { privateKey } = generateKeyPairSync('ed25519');
   writeDurably(file, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
@@ -69,6 +82,6 @@ function deviceKey(key: KeyObject): DeviceKey {
   const algorithm = key.asymmetricKeyType === 'ed25519' ? null : 'sha256';
   return {
     publicKey: createPublicKey(key).export({ type: 'spki', format: 'pem' }),
-    sign: (body) => signWith(algorithm, body, key).toString('base64'),
+    sign: async (body) => signWith(algorithm, body, key).toString('base64'),
   };
 }

@@ -1,5 +1,6 @@
 import { createHash, sign, type KeyObject } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
+import { execFileSync } from 'node:child_process';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 
 /** What an artifact for a test says; all of it has a plain default. */
 export interface Recipe {
@@ -13,7 +14,8 @@ export interface Recipe {
   readonly clears?: readonly string[];
   readonly depends?: Readonly<Record<string, string>>;
   readonly metaData?: Readonly<Record<string, unknown>>;
-  readonly compress?: boolean;
+  /** `true`: gzip. */
+  readonly compress?: boolean | 'xz' | 'zstd';
   /** Signs the manifest. */
   readonly key?: KeyObject;
 }
@@ -27,8 +29,7 @@ export function makeArtifact(recipe: Recipe = {}): Buffer {
     type = 'recorder',
     files = { payload: 'hello\n' },
   } = recipe;
-  const pack = recipe.compress ? gzipSync : (bytes: Buffer) => bytes;
-  const suffix = recipe.compress ? '.gz' : '';
+  const { pack, suffix } = compressors[recipe.compress === true ? 'gzip' : recipe.compress || 'none'];
   const version = Buffer.from('{"format":"mender","version":3}');
   const headerInfo = JSON.stringify({
     payloads: [{ type }],
@@ -66,6 +67,13 @@ export function makeArtifact(recipe: Recipe = {}): Buffer {
     [`data/0000.tar${suffix}`, pack(tar(payload))],
   ]);
 }
+
+const compressors = {
+  none: { suffix: '', pack: (bytes: Buffer) => bytes },
+  gzip: { suffix: '.gz', pack: (bytes: Buffer) => gzipSync(bytes) },
+  xz: { suffix: '.xz', pack: (bytes: Buffer) => execFileSync('xz', ['-c'], { input: bytes }) },
+  zstd: { suffix: '.zst', pack: (bytes: Buffer) => zstdCompressSync(bytes) },
+};
 
 type Entry = [name: string, content: string | Uint8Array];
 

@@ -111,11 +111,16 @@ exit 0
     return { config: loadConfig(this.places, {}, log), places: this.places, log, clock: { second } };
   }
 
-  /** The real program in its own process. */
-  spawn(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
-    const program =
+  /** The real program in its own process; `inside` is a command that starts it, as one of another root would be. */
+  spawn(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+    inside = (command: readonly string[]): readonly string[] => command,
+  ): ChildProcess {
+    const source =
       "import('./client/main.ts').then((m) => m.main(process.argv.slice(1))).then((code) => process.exit(code))";
-    return spawn(process.execPath, ['--input-type=module', '-e', program, '--', ...args], {
+    const [program = '', ...rest] = inside([process.execPath, '--input-type=module', '-e', source, '--', ...args]);
+    return spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,

@@ -21,10 +21,12 @@ export class RigLog extends EventEmitter<{ line: [Line] }> implements Log {
   error = (event: string, fields?: Readonly<Record<string, unknown>>) => this.#add('error', event, fields);
   child = (): Log => this;
 
-  /** Waits for a line with this event, those in the past included. */
-  async until(event: string): Promise<Line> {
+  /** Waits for a line with this event and, if given, this name among its fields; those in the past included. */
+  async until(event: string, name?: string): Promise<Line> {
     for (;;) {
-      const line = this.lines.find((candidate) => candidate.event === event);
+      const line = this.lines.find(
+        (candidate) => candidate.event === event && (name === undefined || candidate.fields['name'] === name),
+      );
       if (line) return line;
       await once(this, 'line');
     }

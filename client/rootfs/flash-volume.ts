@@ -24,7 +24,7 @@ export async function writeVolume(device: string, image: Image, alive: () => voi
     for await (const chunk of image.content) {
       alive();
       if (over) break;
-      if (!child.stdin.write(chunk)) await Promise.race([once(child.stdin, 'drain'), ended]);
+      if (!child.stdin.write(chunk)) await Promise.race([once(child.stdin, 'drain').catch(() => ended), ended]);
     }
     child.stdin.end();
     const fault = await ended;

@@ -74,7 +74,8 @@ export class RootfsImage implements PayloadHandler {
         return this.#onTrial();
       case 'ArtifactCommit':
         await this.#onTrial();
-        return this.#environment.write({ upgrade_available: '0' });
+        await this.#environment.write({ upgrade_available: '0' });
+        return this.#options.log.info('root file system committed');
       case 'ArtifactRollback':
         return this.#rollback();
       case 'ArtifactVerifyRollbackReboot':

@@ -1,9 +1,9 @@
-import { createReadStream } from 'node:fs';
-import { dependsMismatch, openArtifact } from '#artifact';
+import { dependsMismatch, fileChunks, openArtifact } from '#artifact';
 import { CodedError, messageOf } from '#base/errors';
 import { artifactOf } from '../update/deployment.ts';
 import { artifactNameOf } from '../update/journal.ts';
 import { storedProvides, withArtifact } from '../update/provides.ts';
+import { paced } from '../update/pace.ts';
 import { moduleOf } from '../update/stage.ts';
 import { makeTree } from '../update/tree.ts';
 import type { Parts } from './actions.ts';
@@ -18,11 +18,12 @@ async function* bytesOf(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (source === '-') return yield* process.stdin as AsyncIterable<Uint8Array>;
-  if (!/^https?:\/\//.test(source)) return yield* createReadStream(source) as AsyncIterable<Uint8Array>;
+  if (!/^https?:\/\//.test(source)) return yield* fileChunks(source);
   const reply = await parts.transport.request(source, { signal });
   try {
     if (reply.status !== 200) throw new CodedError('download', `${source}: server answers ${reply.status}`);
-    yield* reply.body as AsyncIterable<Uint8Array>;
+    const { DownloadRateLimit: rate, DownloadLowSpeedLimit: floor, DownloadLowSpeedSeconds: window } = parts.config;
+    yield* paced(reply.body as AsyncIterable<Uint8Array>, { clock: parts.clock, signal, rate, floor, window });
   } finally {
     reply.body.destroy();
   }
@@ -41,7 +42,7 @@ export async function receive(
   const bytes = bytesOf(source, parts, signal);
   installation.say('Installing artifact...');
   try {
-    const artifact = await openArtifact(bytes, keys.length > 0 ? { keys } : {});
+    const artifact = await openArtifact(bytes, { transient: true, ...(keys.length > 0 ? { keys } : {}) });
     const { header } = artifact;
     const record = journal.read();
     const type = deviceType();

@@ -50,9 +50,17 @@ export function closingActions(bench: Bench) {
       }
       return 'done' as const;
     },
-    clear: async () => {
+    clear: async ({ id, artifact, outcome, reason = '' }: Deployment) => {
+      const result = outcome.failed ? ('failure' as const) : ('success' as const);
+      const lastResult = {
+        deployment: id,
+        artifact: artifact?.artifact_name ?? '',
+        result,
+        at: Math.max(0, Math.floor(Date.now() / 1000)),
+        reason: outcome.failed ? reason : '',
+      };
       try {
-        journal.write(({ deployment: _, ...record }) => record);
+        journal.write(({ deployment: _, ...record }) => ({ ...record, lastResult }));
       } catch (error) {
         log.error('the end of the update could not be stored', { error: messageOf(error) });
       }

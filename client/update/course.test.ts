@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { course, type Course } from '../rig/course.ts';
@@ -306,8 +307,27 @@ describe.concurrent('the artifact', () => {
     expect(end.log).toContain('Update Module not found for given artifact type: no-such-module');
   });
 
-  it('UC-88 UC-90 is compressed, cut short, or altered by a bit', { timeout: 60_000 }, async () => {
-    expect((await course({ recipe: { compress: true } })).name).toBe('release-2');
+  it.each([false, true, 'xz', 'zstd'] as const)(
+    'UC-90 is compressed (%s), or was cut short',
+    { timeout: 60_000 },
+    async (compress) => {
+      const files = { payload: randomBytes(20_000) };
+      expect((await course({ recipe: { compress, files } })).name).toBe('release-2');
+      const end = await course({
+        recipe: { compress, files },
+        prepare: (_, server) => {
+          const { artifact } = server.deployment!;
+          // In the middle of the payload's archive: what the compressor wrote has no end.
+          const short = artifact.subarray(0, artifact.length - 12_000 - 1024);
+          server.deployment = { id: 'd1', artifact: short };
+        },
+      });
+      expect(end).toMatchObject({ name: old, reports: ['downloading', 'failure'] });
+      expect(end.calls).not.toContain('ArtifactInstall');
+    },
+  );
+
+  it('UC-88 is cut short, or altered by a bit', { timeout: 60_000 }, async () => {
     for (const spoil of [
       (bytes: Buffer) => bytes.subarray(0, bytes.length - 2000),
       (bytes: Buffer) => {

@@ -1,4 +1,5 @@
 import type { ArtifactHeader } from '#artifact';
+import { messageOf } from '#base/errors';
 import type { Found } from '../deployments.ts';
 import type { StoredArtifact, StoredDeployment } from './journal.ts';
 import { Outcome } from './outcome.ts';
@@ -19,6 +20,18 @@ export interface Deployment {
   stores: number;
   /** The old system is back for sure. */
   rolledBack: boolean;
+  /** The first thing that went wrong, in words. */
+  reason?: string;
+  /** Seconds that somebody on the device has made it wait. */
+  held: number;
+  /** Of the wait that goes on: since when, Unix time in s, and in which boot of the machine. */
+  heldSince?: number;
+  boot?: string;
+}
+
+/** Says why a deployment fails; the first reason is the one that counts. */
+export function blame(deployment: Deployment, error: unknown): void {
+  deployment.reason ??= messageOf(error).slice(0, 500);
 }
 
 export function newDeployment(found: Found): Deployment {
@@ -30,6 +43,7 @@ export function newDeployment(found: Found): Deployment {
     reboot: 'none',
     stores: 0,
     rolledBack: false,
+    held: 0,
   };
 }
 
@@ -76,6 +90,10 @@ export function storedForm(deployment: Deployment, name: string): StoredDeployme
       HasDBSchemaUpdate: false,
       AllRollbacksSuccessful: deployment.rolledBack,
       Outcome: deployment.outcome.verdict,
+      ...(deployment.reason === undefined ? {} : { Reason: deployment.reason }),
+      ...(deployment.held > 0 ? { Held: deployment.held } : {}),
+      ...(deployment.heldSince === undefined ? {} : { HeldSince: deployment.heldSince }),
+      ...(deployment.boot === undefined ? {} : { Boot: deployment.boot }),
     },
   };
 }
@@ -103,6 +121,10 @@ export function resumed(stored: StoredDeployment): { deployment: Deployment; at:
       ...(SupportsRollback === '' ? {} : { supportsRollback: SupportsRollback === 'rollback-supported' }),
       stores: info.StateDataStoreCount,
       rolledBack: info.AllRollbacksSuccessful,
+      ...(verdict === 'clean' ? {} : { reason: info.Reason ?? `interrupted in the state ${stored.Name}` }),
+      held: info.Held ?? 0,
+      ...(info.HeldSince === undefined ? {} : { heldSince: info.HeldSince }),
+      ...(info.Boot === undefined ? {} : { boot: info.Boot }),
     },
   };
 }

@@ -65,7 +65,14 @@ export function installActions(bench: Bench) {
 async function fetchArtifact(bench: Bench, deployment: Deployment, signal: AbortSignal): Promise<'done' | 'empty'> {
   const { config, transport, clock, log, journal, scripts } = bench;
   const keys = bench.verifyKeys();
-  const source = download(deployment.source.uri, { transport, retries: config.RetryDownloadCount, clock, log, signal });
+  const source = download(deployment.source.uri, {
+    transport,
+    config,
+    clock,
+    log,
+    signal,
+    progress: (received, length) => bench.status.downloaded(received, length),
+  });
   try {
     const artifact = await openArtifact(source, keys.length > 0 ? { keys } : {});
     const { header } = artifact;

@@ -44,6 +44,11 @@ export const StoredDeployment = Type.Object({
         Type.Literal('rollbackFailed'),
       ]),
     ),
+    /** Ours too: why it fails, and how long somebody on the device has made it wait (`deployment.ts`). */
+    Reason: Type.Optional(Type.String({ maxLength: 1000 })),
+    Held: Type.Optional(Type.Number({ minimum: 0 })),
+    HeldSince: Type.Optional(Type.Number({ minimum: 0 })),
+    Boot: Type.Optional(Type.String({ maxLength: 64 })),
   }),
 });
 export type StoredDeployment = Static<typeof StoredDeployment>;
@@ -62,6 +67,19 @@ export const StoredStandalone = Type.Object({
 });
 export type StoredStandalone = Static<typeof StoredStandalone>;
 
+/** How the last deployment ended; `at` in Unix time, s. */
+export const LastResult = Type.Object({
+  deployment: Type.String({ maxLength: 256 }),
+  artifact: Name,
+  result: Type.Union([Type.Literal(''), Type.Literal('success'), Type.Literal('failure')]),
+  at: Type.Integer({ minimum: 0 }),
+  reason: Type.String({ maxLength: 1000 }),
+});
+export type LastResult = Static<typeof LastResult>;
+
+/** Somebody on the device asks updates to wait: until when (Unix time, s), and for how many seconds that was given. */
+const Deferral = Type.Object({ until: Type.Integer({ minimum: 0 }), seconds: Type.Integer({ minimum: 1 }) });
+
 export const StoredRecord = Type.Object({
   version: Type.Literal(1),
   /** Absent: never told; shown as `unknown`. */
@@ -71,6 +89,8 @@ export const StoredRecord = Type.Object({
   provides: Provides,
   deployment: Type.Optional(StoredDeployment),
   standalone: Type.Optional(StoredStandalone),
+  lastResult: Type.Optional(LastResult),
+  deferral: Type.Optional(Deferral),
 });
 export type StoredRecord = Static<typeof StoredRecord>;
 

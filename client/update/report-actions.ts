@@ -1,8 +1,8 @@
 import { pause } from '#base/backoff';
-import { codeOf, messageOf } from '#base/errors';
+import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Reportable } from '#proto/http/device';
 import { Retries } from '../retries.ts';
-import type { Deployment } from './deployment.ts';
+import { blame, type Deployment } from './deployment.ts';
 import { failing, type Bench } from './stage.ts';
 
 /** The reports of a deployment (`update-client.md` §2.6). 409 says that the server has aborted it. */
@@ -36,7 +36,7 @@ export function reportActions(bench: Bench) {
 }
 
 /** One try, whose failure costs nothing; but an abort ends the deployment here. */
-function bestEffort(bench: Bench, status: Reportable) {
+export function bestEffort(bench: Bench, status: Reportable) {
   return async (deployment: Deployment, signal: AbortSignal): Promise<'done' | 'aborted'> => {
     bench.log.info(`deployment status: ${status}`, { id: deployment.id });
     try {
@@ -45,6 +45,7 @@ function bestEffort(bench: Bench, status: Reportable) {
       signal.throwIfAborted();
       if (codeOf(error) === 'http_409') {
         bench.log.error('the server has aborted this deployment', { error: messageOf(error) });
+        blame(deployment, new CodedError('aborted', 'aborted by the server'));
         deployment.outcome.failure();
         return 'aborted';
       }

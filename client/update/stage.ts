@@ -10,11 +10,13 @@ import { paths } from '../places.ts';
 import type { Clock } from '../retries.ts';
 import { RootfsImage, rootfsType } from '../rootfs/rootfs-image.ts';
 import type { Transport } from '../transport.ts';
-import { storedForm, type Deployment } from './deployment.ts';
+import { blame, storedForm, type Deployment } from './deployment.ts';
 import type { Journal, StoredRecord } from './journal.ts';
+import type { Holds } from './holds.ts';
 import type { DeploymentLog } from './log.ts';
 import type { PayloadHandler } from './handler.ts';
 import type { Group, StateScripts } from './scripts.ts';
+import type { Status } from './status.ts';
 import { StreamedModule } from './stream.ts';
 import { storedNames, storesAllowed } from './table.ts';
 
@@ -29,6 +31,8 @@ export interface Bench {
   readonly journal: Journal;
   readonly scripts: StateScripts;
   readonly deviceType: () => string;
+  readonly status: Status;
+  readonly holds: Holds;
   /** PEM texts of `ArtifactVerifyKeys`; read for each update. */
   readonly verifyKeys: () => readonly string[];
   /** This deployment's. */
@@ -48,6 +52,11 @@ export function store(
   bench.journal.write((record) => ({ ...change(record), deployment: storedForm(deployment, name) }));
 }
 
+/** Stored without being counted: see `holdNames`. */
+export function keep(bench: Bench, deployment: Deployment, name: string): void {
+  bench.journal.write((record) => ({ ...record, deployment: storedForm(deployment, name) }));
+}
+
 type Act<E> = (deployment: Deployment, signal: AbortSignal) => Promise<E>;
 type Failing<E> = (deployment: Deployment, signal: AbortSignal) => Promise<E | 'failed'>;
 type Stored<E> = (deployment: Deployment, signal: AbortSignal) => Promise<E | 'looped'>;
@@ -60,6 +69,7 @@ export function failing<E>(bench: Bench, errorScripts: Group | undefined, act: A
     } catch (error) {
       if (signal.aborted || codeOf(error) === 'update_loop') throw error;
       bench.log.error('update step failed', { error: messageOf(error) });
+      blame(deployment, error);
       deployment.outcome.failure();
       if (errorScripts) await bench.scripts.run(errorScripts, bench.log, signal);
       return 'failed';
@@ -75,6 +85,7 @@ export function stored<E>(bench: Bench, act: Act<E>): Stored<E> {
     } catch (error) {
       if (codeOf(error) !== 'update_loop') throw error;
       bench.log.error('update gives up', { error: messageOf(error) });
+      blame(deployment, error);
       return 'looped';
     }
   };
@@ -103,6 +114,7 @@ export async function attempt(
   } catch (error) {
     if (signal.aborted || codeOf(error) === 'update_loop') throw error;
     bench.log.error('update step failed, going on', { error: messageOf(error) });
+    blame(deployment, error);
     deployment.outcome.failure();
     return false;
   }

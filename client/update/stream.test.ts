@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { openArtifact, type OpenArtifact } from '#artifact';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -71,6 +71,36 @@ describe('an update module', () => {
     await module().call('ArtifactInstall', signal);
     expect(read('tmp', 'pwd')).toBe(`${paths.tree(device.places)}\n`);
     expect(read('tmp', 'argument')).toBe(`${paths.tree(device.places)}\n`);
+  });
+
+  it('UC-38 reads slowly: the client reads no further ahead than a few buffers', async () => {
+    const block = 256 * 1024;
+    const blocks = 64;
+    const artifact = await prepared({
+      // A block, a note of it, the next block.
+      extra: `if [ "$1" = Download ]; then
+  cat stream-next >/dev/null
+  exec 3<streams/payload
+  while n=$(head -c ${block} <&3 | wc -c); [ "$n" -gt 0 ]; do printf x >>tmp/read; done
+  cat stream-next >/dev/null
+fi`,
+    });
+    const [file] = await Array.fromAsync(artifact.files());
+    let most = 0;
+    let given = 0;
+    const done = () => (existsSync(inTree('tmp', 'read')) ? statSync(inTree('tmp', 'read')).size : 0) * block;
+    async function* content() {
+      for (; given < blocks * block; given += block) {
+        most = Math.max(most, given - done());
+        yield Buffer.alloc(block);
+      }
+    }
+    async function* files() {
+      yield { ...file!, name: 'payload', size: blocks * block, content: content() };
+    }
+    await streamPayload(module(), files(), signal);
+    expect(done()).toBe(blocks * block);
+    expect(most).toBeLessThanOrEqual(4 * block);
   });
 
   it('UC-34 reads the files as streams, in their order', async () => {

@@ -7,10 +7,12 @@ const stored = <const R extends object>(row: R): R & { readonly looped: 'giveUp'
 /** A managed deployment, from the server's offer to its end (`update-client.md` §2.1). */
 export const update = machine({
   reportDownloading: { done: 'download', aborted: 'cleanup' },
-  download: stored({ done: 'reportInstalling', empty: 'saveProvides', failed: 'cleanup' }),
+  download: stored({ done: 'holdInstall', empty: 'saveProvides', failed: 'cleanup' }),
+  holdInstall: { go: 'reportInstalling', aborted: 'cleanup' },
   reportInstalling: { done: 'install', aborted: 'cleanup' },
   install: stored({ done: 'checkReboot', failed: 'checkRollback' }),
-  checkReboot: { wanted: 'reportRebooting', unwanted: 'prepareCommit', failed: 'checkRollback' },
+  checkReboot: { wanted: 'holdReboot', unwanted: 'prepareCommit', failed: 'checkRollback' },
+  holdReboot: { go: 'reportRebooting', restarted: 'verifyReboot', aborted: 'checkRollback' },
   reportRebooting: { done: 'reboot', aborted: 'checkRollback' },
   reboot: stored({ done: 'verifyReboot', failed: 'checkRollback' }),
   verifyReboot: stored({ done: 'prepareCommit', failed: 'checkRollback' }),
@@ -50,6 +52,8 @@ export const storedNames = {
   saveProvides: 'cleanup',
   cleanup: 'cleanup',
 } as const satisfies Partial<Record<State, string>>;
+/** Ours: what is written while an update waits for somebody on the device. Never counted as a store: it may wait for days. */
+export const holdNames = { install: 'hold-install', reboot: 'hold-reboot' } as const;
 export type StoredName = (typeof storedNames)[keyof typeof storedNames];
 
 /** Stores allowed to one deployment; a good one with reboot needs about a dozen. The next one means: it never ends. */
@@ -63,6 +67,8 @@ export interface Resumption {
 
 const resumptions: Readonly<Record<string, Resumption>> = {
   'update-store': { state: 'cleanup', verdict: 'rolledBack' },
+  [holdNames.install]: { state: 'holdInstall', verdict: 'clean' },
+  [holdNames.reboot]: { state: 'holdReboot', verdict: 'clean' },
   // The power went while rebooting, or just before: either way the machine has been restarted now.
   reboot: { state: 'verifyReboot', verdict: 'clean' },
   'update-after-commit': { state: 'afterCommit', verdict: 'clean' },

@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox';
 import { Id, Nullable, OneOf, Text, Timestamp } from './conventions.ts';
+import { SavedFilter } from './groups.ts';
 
 export { deploymentsV1, deploymentsV2 } from './paths.ts';
 
@@ -124,6 +125,7 @@ export const Deployment = Type.Object({
   max_devices: Type.Optional(Type.Integer()),
   artifacts: Type.Optional(Type.Array(Id)),
   groups: Type.Optional(Type.Array(Type.String())),
+  filter: Type.Optional(SavedFilter),
   force_installation: Type.Optional(Type.Boolean()),
   /** Base64 of a JSON object; of each value only the beginning. */
   configuration: Type.Optional(Type.String()),
@@ -170,6 +172,15 @@ export const NewGroupDeployment = Type.Object({
   force_installation: Type.Optional(Type.Boolean()),
 });
 export type NewGroupDeployment = Static<typeof NewGroupDeployment>;
+
+/** Of version 2: to the accepted devices that a saved filter finds (`server-api.md` §4.1). */
+export const NewFilterDeployment = Type.Object({
+  name: Text(256, 1),
+  artifact_name: Text(4096, 1),
+  filter_id: Id,
+  force_installation: Type.Optional(Type.Boolean()),
+});
+export type NewFilterDeployment = Static<typeof NewFilterDeployment>;
 
 export const DeploymentChange = Type.Object({ status: Text(64) });
 export type DeploymentChange = Static<typeof DeploymentChange>;

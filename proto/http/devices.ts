@@ -63,11 +63,18 @@ export interface Attribute {
   timestamp?: string;
 }
 
-export const InventoryDevice = Type.Object({ id: Id, attributes: Type.Array(Attribute), updated_ts: Timestamp });
+export const InventoryDevice = Type.Object({
+  id: Id,
+  attributes: Type.Array(Attribute),
+  updated_ts: Timestamp,
+  groups: Type.Optional(Type.Array(Type.String())),
+});
 export interface InventoryDevice {
   id: string;
   attributes: Attribute[];
   updated_ts: string;
+  /** Ours: all static groups of a device that is in one; its attribute `system/group` is the first. */
+  groups?: string[];
 }
 
 const filterTypes = ['$eq', '$ne', '$gt', '$gte', '$lt', '$lte', '$in', '$nin', '$exists', '$regex'] as const;

@@ -12,8 +12,13 @@ export const deploymentsV1 = '/api/management/v1/deployments';
 export const deploymentsV2 = '/api/management/v2/deployments';
 /** Users and log-in (§2.8). */
 export const useradm = '/api/management/v1/useradm';
+/** Ours: below it, `ID/…`, are the routes of an add-on of a third party. */
+export const addonsPath = '/api/management/v1/addons';
+export const deviceAddonsPath = '/api/devices/v1/addons';
 /** Ours: the audit log, newest first, paged. */
 export const auditPath = '/api/management/v1/patchbay/audit';
+/** Ours: groups, static and dynamic. */
+export const groupsPath = '/api/management/v1/patchbay/groups';
 /** Ours: sessions that are open, and what terminals showed. */
 export const sessionsPath = '/api/management/v1/patchbay/sessions';
 export const recordingsPath = '/api/management/v1/patchbay/recordings';

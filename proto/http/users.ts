@@ -48,7 +48,12 @@ export const permissions = [
   'audit:read',
   'settings:manage',
 ] as const;
-export type Permission = (typeof permissions)[number];
+/** `addon:ID:WORD` are those that an add-on brings. */
+export type Permission = (typeof permissions)[number] | `addon:${string}:${string}`;
+
+/** Whether these include it. Rights that an add-on brings are those of whoever has the say over the server, and of roles that name them. */
+export const holds = (permissions: Pick<ReadonlySet<Permission>, 'has'>, permission: Permission): boolean =>
+  permissions.has(permission) || (permission.startsWith('addon:') && permissions.has('settings:manage'));
 
 /** A row of the audit log: newest first, paged. */
 export interface AuditEntry {

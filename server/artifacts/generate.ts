@@ -67,14 +67,19 @@ export async function generateArtifact(deps: ArtifactDeps, req: IncomingMessage)
 }
 
 /** An artifact names its file's size before its bytes: they wait in the store. After a crash they are an orphan there. */
-async function spool({ blobs }: ArtifactDeps, file: AsyncIterable<Uint8Array>): Promise<{ id: string; size: number }> {
+async function spool(
+  { blobs, room }: ArtifactDeps,
+  file: AsyncIterable<Uint8Array>,
+): Promise<{ id: string; size: number }> {
   const id = randomUUID();
+  using share = await room.share();
   const blob = await blobs.create(id);
   try {
     let size = 0;
     for await (const chunk of file) {
       size += chunk.length;
       if (size > fileLimit) throw tooLarge(fileLimit);
+      share.take(chunk.length);
       await blob.write(chunk);
     }
     await blob.commit();

@@ -1,9 +1,10 @@
 import { ArtifactError, type ArtifactHeader, openArtifact } from '#artifact';
 import { codeOf } from '#base/errors';
-import { badRequest, HttpError } from '../errors.ts';
+import { badRequest, conflict, HttpError } from '../errors.ts';
 import type { Blobs, BlobWriter } from '../blobs/blobs.ts';
 import { documentOf, type Document } from './document.ts';
 import { tooLarge } from './form.ts';
+import type { Share } from './room.ts';
 
 /** Device types of one artifact (`server-api.md` §5). */
 const deviceTypesLimit = 200;
@@ -15,6 +16,7 @@ export interface Expected {
   readonly limit: number;
   /** Looks at the header before the payload comes: throws to refuse it early. */
   readonly check: (header: ArtifactHeader) => Promise<void>;
+  readonly share: Share;
 }
 
 export interface Received {
@@ -50,7 +52,7 @@ export async function receiveArtifact(
 }
 
 async function readWhole(source: AsyncIterable<Uint8Array>, check: Expected['check']) {
-  const artifact = await openArtifact(source, { allowAugmented: true, allowVersion2: true });
+  const artifact = await openArtifact(source, { allowAugmented: true, allowVersion2: true, transient: true });
   const { header } = artifact;
   if (header.depends.device_type.length > deviceTypesLimit)
     throw badRequest(`the artifact names more than ${deviceTypesLimit} device types`);
@@ -83,10 +85,11 @@ class Copy implements AsyncIterable<Uint8Array> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void, undefined> {
-    const { limit, size } = this.#expected;
+    const { limit, size, share } = this.#expected;
     for await (const chunk of this.#source) {
       this.size += chunk.length;
       if (this.size > limit) throw tooLarge(limit);
+      share.take(chunk.length);
       if (size !== undefined && this.size > size)
         throw badRequest(`the artifact has more than the ${size} bytes that the form said`);
       // The reader hashes this chunk while it is being written.
@@ -104,6 +107,7 @@ async function stored<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     const code = codeOf(error);
+    if (code === 'EEXIST') throw conflict('an artifact with this id is coming already');
     if (code === 'ENOSPC' || code === 'EDQUOT')
       throw new HttpError('unavailable', 'the server has no room left for artifacts', { cause: error });
     if (code === 'EEXIST') throw new HttpError('conflict', 'an artifact with this id is being uploaded');

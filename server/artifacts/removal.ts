@@ -23,11 +23,14 @@ export async function removeReleases(trx: Queries, names: readonly string[]): Pr
 }
 
 /**
- * Removes blobs that no artifact owns: a crash between the two leaves them. To be run at start, before uploads come in.
+ * Removes blobs that neither an artifact nor a direct upload owns: a crash between the two leaves them. To be run at start, before uploads come in.
  * Returns how many there were.
  */
 export async function removeOrphans(db: Db, blobs: Blobs): Promise<number> {
-  const rows = await db.selectFrom('artifacts').select('id').execute();
+  const rows = [
+    ...(await db.selectFrom('artifacts').select('id').execute()),
+    ...(await db.selectFrom('direct_uploads').select('id').where('artifact', 'is not', null).execute()),
+  ];
   const owned = new Set(rows.map(({ id }) => id));
   const orphans = (await blobs.list()).filter((id) => !owned.has(id));
   for (const id of orphans) await blobs.remove(id);

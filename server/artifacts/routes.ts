@@ -5,20 +5,13 @@ import { badRequest, conflict, notFound, unprocessable } from '../errors.ts';
 import { listOf, pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
 import { empty, json, type Route, route } from '../http/route.ts';
 import type { ArtifactDeps } from './deps.ts';
+import { directRoutes } from './direct.ts';
 import { checkUuid, downloadRoute } from './download.ts';
 import { generateArtifact } from './generate.ts';
 import { artifactDownloadPath, linkLife, signLink } from './link.ts';
 import { matchOf, orderOf, pageOrDefault } from './listing.ts';
 import { releaseRoutes } from './release-routes.ts';
-import {
-  describeArtifact,
-  findArtifact,
-  listArtifacts,
-  matchArtifacts,
-  removeArtifact,
-  storageUsage,
-  usageOf,
-} from './store.ts';
+import { describeArtifact, findArtifact, listArtifacts, matchArtifacts, removeArtifact, usageOf } from './store.ts';
 import { softwareRoutes } from './software-routes.ts';
 import { uploadArtifact } from './upload.ts';
 
@@ -149,21 +142,7 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
         return empty(201, { Location: `${artifacts}/${id}` });
       },
     ),
-    ...['', '/{id}/complete'].map((rest) =>
-      route(
-        {
-          method: 'POST',
-          path: `${artifacts}/directupload${rest}`,
-          access: 'releases:manage',
-          summary: 'Upload past the server, straight to its storage: not with this storage',
-          audit: 'artifact_direct_upload',
-          responses: { 404: { description: 'not enabled' } },
-        },
-        () => {
-          throw notFound('direct upload is not enabled on this server: upload to /artifacts');
-        },
-      ),
-    ),
+    ...directRoutes(deps, artifacts),
     route(
       {
         method: 'GET',
@@ -180,7 +159,7 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
       },
       async ({ params: { name = '' } }) => {
         if (name !== 'storage') throw badRequest(`unsupported limit "${name.slice(0, 64)}"`);
-        return json(200, { limit: 0, usage: await storageUsage(deps.db) });
+        return json(200, { limit: deps.room.limit, usage: await deps.room.used() });
       },
     ),
   ];

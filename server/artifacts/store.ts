@@ -10,10 +10,15 @@ export type NewArtifact = Omit<Artifacts, 'modified'> & { readonly deviceTypes: 
 
 /**
  * Stores an artifact, makes or renews its release, and adds it to every unfinished deployment of that name
- * (`server-api.md` §3.2). Throws what `isDuplicate` knows if its id, or its name and depends, are taken.
+ * (`server-api.md` §3.2), and does `also` in the same step. Throws what `isDuplicate` knows if its id, or its name and depends, are taken.
  */
-export function insertArtifact(db: Db, { deviceTypes, ...artifact }: NewArtifact): Promise<void> {
+export function insertArtifact(
+  db: Db,
+  { deviceTypes, ...artifact }: NewArtifact,
+  also?: (trx: Queries) => Promise<unknown>,
+): Promise<void> {
   return db.transaction().execute(async (trx) => {
+    await also?.(trx);
     const modified = now();
     await trx
       .insertInto('artifacts')
@@ -181,11 +186,15 @@ export async function describeArtifact(db: Queries, id: string, description: str
   await db.updateTable('artifacts').set({ description, modified: now() }).where('id', '=', id).execute();
 }
 
-/** Bytes of all stored artifacts. */
+/** Bytes of all stored artifacts, and of uploads that wait to be completed. */
 export async function storageUsage(db: Queries): Promise<number> {
-  const { bytes } = await db
-    .selectFrom('artifacts')
-    .select((e) => e.fn.sum('size').as('bytes'))
-    .executeTakeFirstOrThrow();
-  return Number(bytes ?? 0);
+  const sums = await Promise.all(
+    (['artifacts', 'direct_uploads'] as const).map((table) =>
+      db
+        .selectFrom(table)
+        .select((e) => e.fn.sum('size').as('bytes'))
+        .executeTakeFirstOrThrow(),
+    ),
+  );
+  return sums.reduce((all, { bytes }) => all + Number(bytes ?? 0), 0);
 }

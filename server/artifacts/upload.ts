@@ -3,10 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import { conflict, badRequest, HttpError } from '../errors.ts';
 import { isDuplicate } from '../store/store.ts';
 import type { ArtifactDeps } from './deps.ts';
-import { dependsKey } from './document.ts';
+import { dependsKey, type Document } from './document.ts';
 import { readForm } from './form.ts';
 import { receiveArtifact } from './receive.ts';
-import { findArtifact, findConflict, insertArtifact } from './store.ts';
+import type { Share } from './room.ts';
+import { findArtifact, findConflict, insertArtifact, type NewArtifact } from './store.ts';
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const descriptionLimit = 4096;
@@ -36,10 +37,30 @@ export async function storeArtifact(
   source: AsyncIterable<Uint8Array>,
   { id, size, description }: { id: string; size: number | undefined; description: string },
 ): Promise<Uploaded> {
+  using share = await deps.room.share();
+  const { row, undo } = await receiveRow(deps, source, { id, size, description }, share);
+  try {
+    await insertArtifact(deps.db, row);
+  } catch (error) {
+    await undo();
+    throw isDuplicate(error) ? taken((JSON.parse(row.document) as Document).artifact_depends, row.name) : error;
+  }
+  deps.live.tell('release', { name: row.name });
+  return { id, name: row.name, size: Number(row.size) };
+}
+
+/** Takes an artifact's bytes into the store, checked; gives back the row that makes it one. */
+export async function receiveRow(
+  deps: ArtifactDeps,
+  source: AsyncIterable<Uint8Array>,
+  { id, size, description }: { id: string; size: number | undefined; description: string },
+  share: Share,
+): Promise<{ row: NewArtifact; undo: () => Promise<void> }> {
   const { db, blobs } = deps;
   if (await findArtifact(db, id)) throw conflict(`the artifact id ${id} is taken`);
   const received = await receiveArtifact(source, id, blobs, {
     size,
+    share,
     limit: deps.limits.artifactSize,
     check: async (header) => {
       const same = await findConflict(db, header.name, dependsKey(header));
@@ -47,26 +68,20 @@ export async function storeArtifact(
     },
   });
   const { header, document } = received;
-  try {
-    await insertArtifact(db, {
-      id,
-      name: header.name,
-      description,
-      depends_key: dependsKey(header),
-      update_type: document.updates[0]?.type_info.type ?? null,
-      document: JSON.stringify(document),
-      size: received.size,
-      deviceTypes: [...new Set(document.device_types_compatible)],
-    });
-  } catch (error) {
-    await received.undo();
-    throw isDuplicate(error) ? taken(document.artifact_depends, header.name) : error;
-  }
-  deps.live.tell('release', { name: header.name });
-  return { id, name: header.name, size: received.size };
+  const row = {
+    id,
+    name: header.name,
+    description,
+    depends_key: dependsKey(header),
+    update_type: document.updates[0]?.type_info.type ?? null,
+    document: JSON.stringify(document),
+    size: received.size,
+    deviceTypes: [...new Set(document.device_types_compatible)],
+  };
+  return { row, undo: () => received.undo() };
 }
 
-const taken = (depends: Readonly<Record<string, unknown>>, name: string): HttpError =>
+export const taken = (depends: Readonly<Record<string, unknown>>, name: string): HttpError =>
   conflict('an artifact with the same name and depends already exists', {
     metadata: { conflict: { artifact_name: name, ...depends } },
   });

@@ -23,7 +23,8 @@ export class AuditLog {
     const { actor, object } = entry;
     const actorName =
       actor.name ?? (actor.type === 'user' ? await this.#emailOf(actor.id) : await this.#hostnameOf(actor.id));
-    const objectName = object.name ?? (object.type === 'device' ? await this.#hostnameOf(object.id) : undefined);
+    const objectName =
+      object.name ?? (object.type === 'device' ? await this.#hostnameOf(storable(object.id)) : undefined);
     await this.#db
       .insertInto('audit')
       .values({
@@ -33,8 +34,8 @@ export class AuditLog {
         actor_name: actorName ?? null,
         action: entry.action,
         object_type: entry.object.type,
-        object_id: entry.object.id.slice(0, 256),
-        object_name: objectName?.slice(0, 256) ?? null,
+        object_id: storable(entry.object.id),
+        object_name: objectName === undefined ? null : storable(objectName),
         result: entry.result,
         request_id: entry.request_id ?? null,
         address: entry.address ?? null,
@@ -114,6 +115,9 @@ export class AuditLog {
     return { entries, total: Number(n) };
   }
 }
+
+/** A name as it fits: what a refused request tried may hold anything. */
+const storable = (text: string): string => text.slice(0, 256).replaceAll('\0', '\ufffd');
 
 function parse(text: string): Record<string, unknown> {
   try {

@@ -25,6 +25,7 @@ const event = (type: SessionEvent['type'], sid: string, resumes = false): Sessio
     deviceId: 'd',
     userId: 'u',
     kind: 'terminal',
+    uses: [],
     openedAt: new Date(),
     activeAt: new Date(),
     bytesFromDevice: 5,

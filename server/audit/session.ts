@@ -1,6 +1,6 @@
 import type { AuditEntry } from '#proto/http/users';
 import type { JoinEvent, SessionEvent } from '../relay/relay.ts';
-import type { Recalled, SessionKind } from '../relay/user-session.ts';
+import type { Recalled } from '../relay/user-session.ts';
 import type { Db } from '../store/store.ts';
 import type { AuditLog } from './audit.ts';
 
@@ -47,7 +47,7 @@ export class SessionAudit {
       deviceId: entry.object.id,
       userId: entry.actor.id,
       userName: entry.userName ?? '',
-      kind: (entry.details?.['kind'] ?? 'other') as SessionKind,
+      kind: (entry.details?.['kind'] as string | undefined) ?? 'other',
       openedAt: new Date(entry.openedAt ?? Date.now()),
     };
   }
@@ -81,12 +81,17 @@ type Entry = Omit<AuditEntry, 'id' | 'time'> & {
   readonly userName?: string;
 };
 
-/** A session's beginning or end as an entry: who, which device, how long, how many bytes each way. */
-function sessionEntry({ type, session, request }: SessionEvent): Omit<AuditEntry, 'id' | 'time'> {
-  const { sid, kind, deviceId, userId, openedAt, bytesFromDevice, bytesToDevice, interruptions, recorded } = session;
+const actions = { opened: 'session_open', used: 'session_use', closed: 'session_close' } as const;
+/** In the entry of the end; each has an entry of its own. */
+const usesKept = 20;
+
+/** A session's beginning, use or end as an entry: who, which device, how long, how many bytes each way. */
+function sessionEntry({ type, session, request, use }: SessionEvent): Omit<AuditEntry, 'id' | 'time'> {
+  const { sid, kind, deviceId, userId, openedAt, bytesFromDevice, bytesToDevice, uses } = session;
+  const { interruptions, recorded } = session;
   return {
     actor: { type: 'user', id: userId },
-    action: type === 'opened' ? 'session_open' : 'session_close',
+    action: actions[type],
     object: { type: 'device', id: deviceId },
     result: 'ok',
     request_id: request.id,
@@ -94,12 +99,14 @@ function sessionEntry({ type, session, request }: SessionEvent): Omit<AuditEntry
     details: {
       session_id: sid,
       kind,
+      ...use,
       ...(recorded ? { recording: sid } : {}),
       ...(type === 'closed'
         ? {
             seconds: Math.round((Date.now() - openedAt.getTime()) / 1000),
             bytes_from_device: bytesFromDevice,
             bytes_to_device: bytesToDevice,
+            ...(uses.length > 0 ? { uses: uses.slice(0, usesKept) } : {}),
             ...(interruptions.length > 0 ? { interruptions } : {}),
           }
         : {}),

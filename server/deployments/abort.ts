@@ -2,14 +2,14 @@ import type { DeploymentStatus } from '#proto/http/deployments';
 import { unprocessable } from '../errors.ts';
 import type { Live } from '../live/live.ts';
 import { type Db, now, type Queries } from '../store/store.ts';
-import { activeOf, changeDevice, count, findDevice, lockDeployment, recompute, withStatus } from './store.ts';
+import { activeOf, changeDevice, count, findDevice, lockDeployment, locking, recompute, withStatus } from './store.ts';
 
 /**
  * Aborts a deployment (`server-api.md` §3.5): whoever is at it learns by 409 at his next report, whoever has not asked
  * yet leaves the counters. 422 if it is finished or unknown.
  */
 export function abortDeployment(db: Db, id: string): Promise<void> {
-  return db.transaction().execute(async (trx) => {
+  return locking(db).execute(async (trx) => {
     const deployment = await lockDeployment(trx, id);
     if (!deployment || deployment.finished !== null)
       throw unprocessable('the deployment is finished already, or unknown');
@@ -54,11 +54,11 @@ async function endForDevice(db: Db, deviceId: string, status: 'aborted' | 'decom
   const ended: Ended[] = [];
   const rows = await activeOf(db, deviceId).select('deployment_id').execute();
   // One transaction a deployment: each holds the lock of one only, so two of these cannot wait for each other.
-  for (const { deployment_id } of rows)
-    await db.transaction().execute(async (trx) => {
+  for (const { deployment_id } of rows) {
+    const end = await locking(db).execute(async (trx): Promise<Ended | undefined> => {
       const deployment = await lockDeployment(trx, deployment_id);
       const row = await findDevice(trx, deployment_id, deviceId);
-      if (!deployment || !row || row.active === 0) return;
+      if (!deployment || !row || row.active === 0) return undefined;
       // One that never asked becomes a record too: it says why nothing happened.
       await changeDevice(trx, row, { ...withStatus(row, status), asked: row.asked ?? now() });
       if (row.asked === null)
@@ -68,8 +68,10 @@ async function endForDevice(db: Db, deviceId: string, status: 'aborted' | 'decom
           .where('id', '=', deployment_id)
           .execute();
       await count(trx, deployment_id, row.status, status);
-      ended.push({ id: deployment_id, status: await recompute(trx, deployment) });
+      return { id: deployment_id, status: await recompute(trx, deployment) };
     });
+    if (end) ended.push(end);
+  }
   return ended;
 }
 

@@ -21,12 +21,13 @@ const key = 'data-partition.mender-configure';
 
 /**
  * Deploys a configuration to one device (`server-api.md` §3.8); the deployment's id. The artifact is made when the device
- * downloads it. Whoever calls this has checked keys and values.
+ * downloads it. Whoever calls this has checked keys and values; of those called `secrets` nothing is ever shown.
  */
 export async function deployConfiguration(
   { db, live, activity }: Pick<DeploymentDeps, 'db' | 'live' | 'activity'>,
   deviceId: string,
   configuration: Readonly<Record<string, string>>,
+  secrets: readonly string[] = [],
 ): Promise<string> {
   const id = randomUUID();
   const name = `configuration-${id}`;
@@ -39,7 +40,9 @@ export async function deployConfiguration(
       type: 'configuration',
       force_installation: 0,
       groups: '[]',
+      filter: null,
       configuration: JSON.stringify(configuration),
+      secret_settings: JSON.stringify(secrets),
       // The same configuration may be deployed again while the last is under way.
       constructor_hash: id,
     }),

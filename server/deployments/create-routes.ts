@@ -1,4 +1,10 @@
-import { deploymentsV1, NewDeployment, NewGroupDeployment } from '#proto/http/deployments';
+import {
+  deploymentsV1,
+  deploymentsV2,
+  NewDeployment,
+  NewFilterDeployment,
+  NewGroupDeployment,
+} from '#proto/http/deployments';
 import { badRequest } from '../errors.ts';
 import { empty, type Route, route } from '../http/route.ts';
 import { createDeployment, type Plan } from './create.ts';
@@ -13,7 +19,14 @@ const created = {
   422: { description: 'no artifact of that name' },
 };
 
-export function createRoutes({ db, live, activity, acceptedDevices, devicesOfGroup }: DeploymentDeps): Route[] {
+export function createRoutes({
+  db,
+  live,
+  activity,
+  acceptedDevices,
+  devicesOfGroup,
+  devicesOfFilter,
+}: DeploymentDeps): Route[] {
   const create = async (plan: Plan, note: (id: string) => void) => {
     const id = await createDeployment(db, plan);
     activity.changed();
@@ -68,6 +81,28 @@ export function createRoutes({ db, live, activity, acceptedDevices, devicesOfGro
         const devices = await devicesOfGroup(group);
         return create({ name, artifactName, devices, groups: [group], force, asked }, (id) =>
           note({ object: { type: 'deployment', id, name }, details: { artifact_name: artifactName, group } }),
+        );
+      },
+    ),
+    route(
+      {
+        method: 'POST',
+        path: `${deploymentsV2}/deployments`,
+        access: 'deployments:manage',
+        summary: 'Deploy a release to the accepted devices that a saved filter finds now',
+        body: NewFilterDeployment,
+        audit: 'deployment_create',
+        responses: { ...created, 404: { description: 'no such filter' } },
+      },
+      async ({ body, note }) => {
+        const { name, artifact_name: artifactName, filter_id: filterId } = body;
+        const details = { artifact_name: artifactName, filter: filterId };
+        note({ object: { type: 'deployment', id: '', name }, details });
+        const force = body.force_installation === true;
+        const asked = { name, artifactName, force, filter: filterId };
+        const { filter, devices } = await devicesOfFilter(filterId);
+        return create({ name, artifactName, devices, groups: [], filter, force, asked }, (id) =>
+          note({ object: { type: 'deployment', id, name }, details: { ...details, count: devices.length } }),
         );
       },
     ),

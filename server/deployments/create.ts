@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
+import type { SavedFilter } from '#proto/http/groups';
 import { badRequest, conflict, unprocessable } from '../errors.ts';
 import { type Db, isDuplicate, now, type Queries } from '../store/store.ts';
 import type { Deployments } from '../store/tables.ts';
@@ -11,6 +12,8 @@ export interface Plan {
   readonly artifactName: string;
   readonly devices: readonly string[];
   readonly groups: readonly string[];
+  /** The saved filter that found them. */
+  readonly filter?: SavedFilter;
   readonly force: boolean;
   /** What was asked for, in words of its own: two active deployments may not share it. */
   readonly asked: unknown;
@@ -45,6 +48,7 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
         type: 'software',
         force_installation: plan.force ? 1 : 0,
         groups: JSON.stringify(plan.groups.length > 0 ? plan.groups : await groupsOf(trx, devices)),
+        filter: plan.filter ? JSON.stringify(plan.filter) : null,
         configuration: null,
         constructor_hash: hash,
       });
@@ -85,14 +89,16 @@ type NewRow = Pick<
   | 'type'
   | 'force_installation'
   | 'groups'
+  | 'filter'
   | 'configuration'
+  | 'secret_settings'
   | 'constructor_hash'
 >;
 
 /** A deployment that begins now, with its counters and a row for each device. */
 export async function insertDeployment(trx: Queries, devices: readonly string[], row: NewRow): Promise<void> {
   const created = await nextTime(trx);
-  const begun = { status: 'pending', active: 1, created, finished: null, device_count: 0, total_size: 0, filter: null };
+  const begun = { status: 'pending', active: 1, created, finished: null, device_count: 0, total_size: 0 };
   await trx
     .insertInto('deployments')
     .values({ ...row, ...begun, max_devices: devices.length })

@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deploymentsV1 } from '#proto/http/paths';
 import { abortForDevice, decommissionDevice } from './abort.ts';
 import { type Answer, artifactFor, checkCounters, type Harness, locationId, openHarness } from './harness.testing.ts';
+import { planOf } from '../store/plan.testing.ts';
+import { onPostgres } from '../store/store.ts';
 import { anyActive, idleQuery } from './next.ts';
 
 let server: Harness;
@@ -35,13 +37,13 @@ const state = async (id: string) => (await server.call('GET', `${deployments}/${
 
 describe('a poll (§1.2, §3.3)', () => {
   it('that finds nothing is one indexed read and no write', async () => {
-    const query = anyActive(server.db).compile();
-    const plan = { ...query, sql: `explain query plan ${query.sql}` };
-    const { rows } = await server.db.executeQuery<{ detail: string }>(plan);
-    expect(rows.map(({ detail }) => detail)).toEqual([
-      'SEARCH device_deployments USING INDEX device_deployments_poll (device_id=?)',
-    ]);
-    const changes = sql<{ v: number }>`select total_changes() as v`;
+    expect(await planOf(server.db, anyActive(server.db), { small: true })).toMatch(
+      /^(SEARCH device_deployments USING INDEX device_deployments_poll \(device_id=\?\)$|Limit .*\n.*Index Scan using device_deployments_poll on device_deployments)/,
+    );
+    // What PostgreSQL has written could only be had of all its databases together.
+    const changes = onPostgres(server.db)
+      ? sql<{ v: number }>`select count(*) as v from device_deployments`
+      : sql<{ v: number }>`select total_changes() as v`;
     const before = (await changes.execute(server.db)).rows;
     for (let at = 0; at < 10; at++) expect((await get('d1')).status).toBe(204);
     expect((await changes.execute(server.db)).rows).toEqual(before);

@@ -8,14 +8,17 @@ import { expect } from 'vitest';
 import { artifactBytes, bytesSource, type ArtifactSpec } from '#artifact';
 import { silentLog } from '#base/log';
 import { permissions } from '#proto/http/users';
+import { Room } from '../artifacts/room.ts';
 import { artifactRoutes } from '../artifacts/routes.ts';
 import type { Blobs } from '../blobs/blobs.ts';
 import { openFolder } from '../blobs/folder.ts';
+import { notFound } from '../errors.ts';
 import { type AuditRecord, finish, type Frame, mount, stamp } from '../http/mount.ts';
 import { noMeter } from '../http/meter.ts';
 import { quickly } from '../http/quick.ts';
 import { RateLimits } from '../http/rate.ts';
-import { type Db, openStore } from '../store/store.ts';
+import { databaseFor, usualDatabase } from '../stage.ts';
+import { type Db, onPostgres, openStore } from '../store/store.ts';
 import { Activity } from './activity.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { deploymentRoutes } from './routes.ts';
@@ -47,17 +50,22 @@ export interface Answer {
 }
 
 /** The two slices in a real express application on a free port, with a real database and folder. */
-export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Promise<Harness> {
+export async function openHarness({
+  artifactSize = 64 * 1024 * 1024,
+  storageLimit = 0,
+  database = usualDatabase,
+} = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-deployments-'));
-  const db = await openStore(folder);
+  const db = await openStore(folder, await databaseFor(database));
   const blobs = await openFolder(join(folder, 'artifacts'));
   const told: [string, unknown][] = [];
   const audited: AuditRecord[] = [];
   const devices: Harness['devices'] = { accepted: [], groups: {} };
   const deps: DeploymentDeps = {
     db,
-    activity: new Activity({ alone: true }),
+    activity: new Activity({ alone: !onPostgres(db) }),
     blobs,
+    room: new Room(db, storageLimit),
     live: { tell: (event, ...data) => void told.push([event, data[0]]) },
     log: silentLog,
     linkSecret: Buffer.from('secret of a test'),
@@ -65,6 +73,11 @@ export async function openHarness({ artifactSize = 64 * 1024 * 1024 } = {}): Pro
     limits: { artifactSize },
     acceptedDevices: async () => devices.accepted,
     devicesOfGroup: async (name) => devices.groups[name] ?? [],
+    devicesOfFilter: async (id) => {
+      const found = devices.groups[id];
+      if (!found) throw notFound('filter not found');
+      return { filter: { id, name: id, terms: [] }, devices: found };
+    },
   };
   const app = express();
   app.disable('x-powered-by');

@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { type Db, now, type Queries } from '../store/store.ts';
 import type { Deployments, DeviceDeployments } from '../store/tables.ts';
-import { changeDevice, count, findDevice, lockDeployment, recompute } from './store.ts';
+import { changeDevice, count, findDevice, lockDeployment, locking, recompute } from './store.ts';
 
 /** A page of what a device has been part of, newest first, without what was taken out of its history. */
 export async function listHistory(
@@ -43,7 +43,7 @@ export async function clearHistory(db: Db, deviceId: string): Promise<string[]> 
     .where(sql<boolean>`deployments.active = 1`)
     .execute();
   for (const { deployment_id } of rows)
-    await db.transaction().execute(async (trx) => {
+    await locking(db).execute(async (trx) => {
       const deployment = await lockDeployment(trx, deployment_id);
       const row = await findDevice(trx, deployment_id, deviceId);
       if (!deployment || deployment.active === 0 || !row || row.active === 1) return;

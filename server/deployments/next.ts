@@ -5,7 +5,7 @@ import { type Db, now, type Queries } from '../store/store.ts';
 import type { DeviceDeployments, Deployments } from '../store/tables.ts';
 import type { Artifact, DeploymentStatus } from '#proto/http/deployments';
 import { type Asker, choose } from './choose.ts';
-import { activeOf, changeDevice, count, findDevice, lockDeployment, recompute, withStatus } from './store.ts';
+import { activeOf, changeDevice, count, findDevice, lockDeployment, locking, recompute, withStatus } from './store.ts';
 
 export interface Instructions {
   readonly deployment: Deployments;
@@ -57,7 +57,7 @@ export async function takeUp(
   asker: Asker,
   tell: (deployment: { id: string; status: DeploymentStatus }) => void,
 ): Promise<Instructions | undefined> {
-  const { outcome, deployment } = await db.transaction().execute(async (trx): Promise<Step> => {
+  const { outcome, deployment } = await locking(db).execute(async (trx): Promise<Step> => {
     const deployment = await lockDeployment(trx, deploymentId);
     const row = deployment && (await findDevice(trx, deploymentId, deviceId));
     // Aborted between the poll and this.

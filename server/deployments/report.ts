@@ -2,7 +2,7 @@ import type { DeploymentStatus } from '#proto/http/deployments';
 import { badRequest, conflict, notFound } from '../errors.ts';
 import type { Db } from '../store/store.ts';
 import { isFinal, reportable } from './lifecycle.ts';
-import { changeDevice, count, findDevice, lockDeployment, recompute, withStatus } from './store.ts';
+import { changeDevice, count, findDevice, lockDeployment, locking, recompute, withStatus } from './store.ts';
 
 export interface Report {
   readonly status: string;
@@ -27,7 +27,7 @@ export async function takeReport(
 ): Promise<Reported | undefined> {
   if (!reportable.has(status))
     throw badRequest(`status: a device may not report ${JSON.stringify(status.slice(0, 64))}`);
-  return db.transaction().execute(async (trx) => {
+  return locking(db).execute(async (trx) => {
     const deployment = await lockDeployment(trx, deploymentId);
     const row = deployment && (await findDevice(trx, deploymentId, deviceId));
     if (!deployment || !row || row.asked === null) throw notFound('the device is not in that deployment');

@@ -1,8 +1,14 @@
 import { sql } from 'kysely';
 import { type Counters, type DeploymentStatus, deviceDeploymentStatuses } from '#proto/http/deployments';
-import { now, type Queries } from '../store/store.ts';
+import { type Db, now, type Queries } from '../store/store.ts';
 import type { Deployments, DeviceDeployments } from '../store/tables.ts';
 import { countersOf, deploymentStatusOf, isFinal } from './lifecycle.ts';
+
+/**
+ * A transaction that begins with `lockDeployment`. PostgreSQL then has the others wait in line for the lock, where it would
+ * have all but one of a thousand devices that report at once begin again.
+ */
+export const locking = (db: Db) => db.transaction().setIsolationLevel('read committed');
 
 /**
  * Reads a deployment to change it: until the transaction ends nobody else can, on either database. Every change of a

@@ -1,4 +1,5 @@
 import type { Artifact, Deployment, DeploymentDevice, DeviceDeploymentStatus } from '#proto/http/deployments';
+import type { SavedFilter } from '#proto/http/groups';
 import { findArtifacts } from '../artifacts/store.ts';
 import type { Queries } from '../store/store.ts';
 import type { Deployments, DeviceDeployments } from '../store/tables.ts';
@@ -25,17 +26,19 @@ export async function deploymentsOf(db: Queries, rows: readonly Deployments[]): 
       max_devices: row.max_devices,
       artifacts: JSON.parse(row.artifacts) as string[],
       ...(groups.length > 0 ? { groups } : {}),
+      ...(row.filter === null ? {} : { filter: JSON.parse(row.filter) as SavedFilter }),
       ...(row.force_installation === 1 ? { force_installation: true } : {}),
-      ...(row.configuration === null ? {} : { configuration: hidden(row.configuration) }),
+      ...(row.configuration === null ? {} : { configuration: hidden(row.configuration, row.secret_settings) }),
       statistics: { status: counters.get(row.id) ?? countersOf([]), total_size: Number(row.total_size) },
     };
   });
 }
 
-/** A configuration may hold secrets: of each value only the beginning is shown (`server-api.md` §2.2). Base64. */
-function hidden(configuration: string): string {
+/** A configuration may hold secrets: of each value only the beginning is shown (`server-api.md` §2.2), of one that is known to be secret nothing. Base64. */
+function hidden(configuration: string, secret: string | null = null): string {
   const values = Object.entries(JSON.parse(configuration) as Record<string, string>);
-  const shown = values.map(([key, value]) => [key, `${value.slice(0, 3)}...<omitted>`]);
+  const secrets = new Set(secret === null ? [] : (JSON.parse(secret) as string[]));
+  const shown = values.map(([key, value]) => [key, `${secrets.has(key) ? '' : value.slice(0, 3)}...<omitted>`]);
   return Buffer.from(JSON.stringify(Object.fromEntries(shown))).toString('base64');
 }
 

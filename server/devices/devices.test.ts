@@ -319,9 +319,24 @@ describe('inventory', () => {
       f('zone', '$regex', '^all'),
       f('zone', '$exists', false),
       f('zone', '$ne', 'hall-7'),
-      f('zone', '$regex', '('),
     ])
       expect(await search(only, miss), JSON.stringify(miss)).toEqual([]);
+  });
+
+  it('a filter that means nothing is refused, and says which', async () => {
+    for (const term of [
+      { attribute: 'zone', type: '$regex', value: '(' },
+      { attribute: 'zone', type: '$regex', value: 7 },
+      { attribute: 'zone', type: '$in', value: 'x' },
+      { attribute: 'zone', type: '$exists', value: 'yes' },
+      { attribute: 'zone', type: '$eq', value: ['x'] },
+    ]) {
+      const { status, body } = await server.call('POST', '/api/management/v2/inventory/filters/search', {
+        token,
+        body: { filters: [{ scope: 'inventory', ...term }] },
+      });
+      expect([status, (body as { error: string }).error]).toEqual([400, expect.stringContaining('zone')]);
+    }
   });
 
   it('a regular expression that would run for ever does not', async () => {

@@ -17,6 +17,8 @@ export interface AuthRequest {
 export interface DeviceEvents {
   /** Its tokens are void from now on: cached ones must be forgotten, its socket closed. */
   revoked(deviceId: string): void;
+  /** Its status is another one now; in the transaction that makes it so. */
+  statusChanged?(trx: Queries, deviceId: string, status: DeviceStatus): Promise<void>;
   /** It goes for good (`server-api.md` §3.6): what else hangs on it is ended. May run again after a crash. */
   decommissioned(deviceId: string): Promise<void>;
 }
@@ -180,8 +182,10 @@ export class Devices {
   async #settle(tx: Queries, deviceId: string, ts: string): Promise<void> {
     const sets = await tx.selectFrom('auth_sets').select('status').where('device_id', '=', deviceId).execute();
     const status = strongest(sets.map((set) => set.status));
+    const before = await tx.selectFrom('devices').select('status').where('id', '=', deviceId).executeTakeFirst();
     await tx.updateTable('devices').set({ status, updated_ts: ts }).where('id', '=', deviceId).execute();
     await mergeScope(tx, deviceId, 'identity', [{ name: 'status', value: status }], ts);
+    if (before?.status !== status) await this.#events.statusChanged?.(tx, deviceId, status);
   }
 
   /** Takes one set away; with its last set a preauthorised device goes too. */

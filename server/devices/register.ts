@@ -1,12 +1,12 @@
 import type { Device, DeviceStatus } from '#proto/http/devices';
 import { notFound } from '../errors.ts';
-import type { Db } from '../store/store.ts';
+import type { Queries } from '../store/store.ts';
 import type { AuthSets, Devices as DeviceRow } from '../store/tables.ts';
 
 /** What is on record of devices: reading only. */
 export class Register {
-  readonly #db: Db;
-  constructor(db: Db) {
+  readonly #db: Queries;
+  constructor(db: Queries) {
     this.#db = db;
   }
 

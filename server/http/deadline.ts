@@ -24,11 +24,12 @@ export function inTime(listener: Listener, time = bodyTime): Listener {
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 
-/** Such a route asks for the token before it reads. */
-const isUpload = ({ method, url, headers }: IncomingMessage): boolean =>
-  method === 'POST' &&
-  url?.startsWith('/api/management/') === true &&
-  headers['content-type']?.toLowerCase().startsWith('multipart/') === true;
+/** Such a route asks for the token, or the link's signature, before it reads. */
+const isUpload = ({ method, url = '', headers }: IncomingMessage): boolean =>
+  (method === 'POST' &&
+    url.startsWith('/api/management/') &&
+    headers['content-type']?.toLowerCase().startsWith('multipart/') === true) ||
+  (method === 'PUT' && url.startsWith('/api/management/v1/deployments/artifacts/directupload/'));
 
 function giveUp(req: IncomingMessage, res: ServerResponse): void {
   if (req.complete) return;

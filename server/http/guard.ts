@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { tokenCookie } from '#proto/http/users';
+import { holds, tokenCookie } from '#proto/http/users';
 import { HttpError, unauthorized } from '../errors.ts';
 import type { Access, Caller } from './route.ts';
 
@@ -43,7 +43,7 @@ export async function authorize(access: Access, req: IncomingMessage, verify: To
   }
   const user = await verify.user(bearer.token);
   if (!user) throw unauthorized('unauthorized');
-  if (access !== 'user' && !user.permissions.has(access))
+  if (access !== 'user' && !holds(user.permissions, access))
     throw new HttpError('forbidden', `your roles do not include the permission ${access}`);
   return user;
 }

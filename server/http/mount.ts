@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import express, { type Express, type NextFunction, type Request, type Response } from 'express';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
@@ -51,6 +52,8 @@ export function requestIdOf(req: IncomingMessage): string {
 export function stamp({ log, meter }: Frame): express.RequestHandler {
   return (req, res, next) => {
     const begun = performance.now();
+    // When it is over, the socket may be gone.
+    const address = req.ip;
     const noted = res.locals as Noted;
     noted.requestId = requestIdOf(req);
     res.set('X-MEN-RequestID', noted.requestId);
@@ -67,7 +70,7 @@ export function stamp({ log, meter }: Frame): express.RequestHandler {
         route: spec?.path,
         status,
         ms: Math.round(ms * 10) / 10,
-        address: req.ip,
+        address,
         ...(caller && caller.kind !== 'anyone' ? { [caller.kind]: caller.id } : {}),
       });
     });
@@ -208,7 +211,8 @@ const refusedMs = 5000;
  * one and never the answer.
  */
 function readOver(req: Request): void {
-  const { socket } = req;
+  const socket = req.socket as Socket | null;
+  if (!socket) return;
   let left = refusedBytes;
   const cut = setTimeout(() => socket.destroy(), refusedMs);
   req.on('data', (chunk: Buffer) => {
@@ -224,7 +228,15 @@ export function finish(app: Express, log: Log): void {
   app.use((error: unknown, req: Request, res: Response, _next: NextFunction) => {
     const status = statusOf(error);
     const requestId = String(res.locals['requestId']);
-    if (status >= 500)
+    // Away, and a thing of the surroundings: a line a request, no stack.
+    if (status === 503)
+      log.warn('request not served', {
+        request: requestId,
+        method: req.method,
+        path: req.path,
+        error: messageOf((error as Error).cause ?? error),
+      });
+    else if (status >= 500)
       log.error('request failed', {
         request: requestId,
         method: req.method,

@@ -17,6 +17,17 @@ describe('a page of a list', () => {
     expect(() => pageOf(query)).toThrow(message);
   });
 
+  it('leaves out what would make its headers too long for clients, the next page last of all', () => {
+    const rels = (length: number) =>
+      (pageHeaders(`/api/x?a=${'y'.repeat(length)}`, pageOf({ page: '2' }), { total: 99 })['Link'] as string[]).map(
+        (link) => /rel="(\w+)"$/.exec(link)?.[1],
+      );
+    expect(rels(1900)).toEqual(['first', 'prev', 'next', 'last']);
+    expect(rels(3000)).toEqual(['first', 'next']);
+    expect(rels(6000)).toEqual(['next']);
+    expect(rels(9000)).toEqual([]);
+  });
+
   it('names its neighbours, relative, keys in order, other filters kept', () => {
     const page = pageOf({ page: '2', per_page: '10' });
     expect(pageHeaders('/api/x?status=pending&page=2&a=1', page, { total: 35 })).toEqual({

@@ -34,7 +34,7 @@ function positive(name: string, text: string | undefined, usual: number): number
 
 /**
  * Headers of a page of a list: one `Link` a relation, target relative, query keys in alphabetical order with the other
- * filters kept; `last` and `X-Total-Count` only where the total is known (`server-api.md` §0.4).
+ * filters kept; what is too long for a header is left out, `next` last of all; `last` and `X-Total-Count` only where the total is known (`server-api.md` §0.4).
  */
 export function pageHeaders(
   url: string,
@@ -53,7 +53,23 @@ export function pageHeaders(
   if (page > 1) links.push(link(page - 1, 'prev'));
   if ('total' in known ? page * perPage < known.total : known.more) links.push(link(page + 1, 'next'));
   if ('total' in known && known.total > 0) links.push(link(Math.ceil(known.total / perPage), 'last'));
-  return { Link: links, ...('total' in known ? { [totalCountHeader]: String(known.total) } : {}) };
+  return { Link: fitting(links), ...('total' in known ? { [totalCountHeader]: String(known.total) } : {}) };
+}
+
+/** Programs read answers whose headers are 16 KiB together, many no more; a query may be twice as long. */
+const linksLimit = 8192;
+
+/** Links that fit together, the one that goes on before all: with less a client still gets through the list. */
+function fitting(links: readonly string[]): string[] {
+  let left = linksLimit;
+  const rank = (link: string): number => (link.endsWith('"next"') ? 0 : 1);
+  const taken = new Set<string>();
+  for (const link of links.toSorted((a, b) => rank(a) - rank(b))) {
+    if (link.length > left) continue;
+    left -= link.length;
+    taken.add(link);
+  }
+  return links.filter((link) => taken.has(link));
 }
 
 /** A parameter that may be given several times, as a list. */

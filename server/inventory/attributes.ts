@@ -9,7 +9,7 @@ export interface Value {
 }
 
 /** The rows of one attribute: one for a value, one an element for an array. */
-function rowsOf(
+export function rowsOf(
   deviceId: string,
   scope: InventoryScope,
   { name, value, description }: Value,
@@ -84,6 +84,7 @@ async function insert(tx: Queries, rows: Attributes[]): Promise<void> {
 export function attributesOf(rows: readonly Attributes[]): Attribute[] {
   const found = new Map<string, Attribute>();
   for (const row of rows) {
+    if (row.kind === 'h') continue;
     const key = `${row.scope} ${row.name}`;
     const single = row.kind === 's' || row.kind === 'n';
     const entry = row.text ?? row.num ?? '';

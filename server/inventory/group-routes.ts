@@ -35,7 +35,7 @@ export function groupRoutes(inventory: Inventory): Route[] {
       },
       async (context) => {
         context.note({ object: { type: 'device', id: id(context) }, details: { group: context.body.group } });
-        const { matched_count: matched } = await inventory.join(context.body.group, [id(context)]);
+        const { matched_count: matched } = await inventory.move(context.body.group, [id(context)]);
         if (matched === 0) throw notFound('device not found');
         return empty();
       },
@@ -120,7 +120,7 @@ export function groupRoutes(inventory: Inventory): Route[] {
       async (context) => {
         const group = context.params['name'] ?? '';
         context.note({ object: { type: 'group', id: group }, details: { devices: context.body } });
-        return json(200, nonZero(await inventory.join(group, context.body)));
+        return json(200, nonZero(await inventory.move(group, context.body)));
       },
     ),
     route(
@@ -144,5 +144,5 @@ export function groupRoutes(inventory: Inventory): Route[] {
 }
 
 const counts = (n: number): Record<string, number> => nonZero({ matched_count: n, updated_count: n });
-const nonZero = (all: Record<string, number>): Record<string, number> =>
-  Object.fromEntries(Object.entries(all).filter(([, n]) => n !== 0));
+const nonZero = (all: object): Record<string, number> =>
+  Object.fromEntries(Object.entries(all as Record<string, number>).filter(([, n]) => n !== 0));

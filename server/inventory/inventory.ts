@@ -1,13 +1,25 @@
-import type { InventoryDevice, InventoryScope } from '#proto/http/devices';
-import { badRequest, notFound } from '../errors.ts';
+import type { FilterTerm, InventoryDevice, InventoryScope } from '#proto/http/devices';
+import { badRequest, notFound, unprocessable } from '../errors.ts';
 import { fingerprint } from '../devices/devices.ts';
 import type { Live } from '../live/live.ts';
+import { isOneOf } from '../store/list.ts';
 import { now, type Db, type Queries } from '../store/store.ts';
+import type { Attributes } from '../store/tables.ts';
 import { attributesOf, mergeScope, replaceScope, type Value } from './attributes.ts';
-import { searchDevices, type Search } from './search.ts';
+import { groupsOf, inGroups, setGroups } from './membership.ts';
+import { countDevices, findDevices, searchDevices, type Search } from './search.ts';
 
 const attributesPerDevice = 100;
+const groupsPerDevice = 50;
 const rewriteEveryMs = 24 * 3600_000;
+/** Devices whose attributes are counted (`server-api.md` §2.5). */
+const sample = 5000;
+
+/** How many devices there were, and how many changed. */
+export interface Changed {
+  readonly matched_count: number;
+  readonly updated_count: number;
+}
 
 /** What is known of devices, by scope (`server-api.md` §3.7). */
 export class Inventory {
@@ -72,6 +84,15 @@ export class Inventory {
     return { devices: await this.#load(ids), total };
   }
 
+  /** Ids of all devices that a search finds. */
+  find(search: Search): Promise<string[]> {
+    return findDevices(this.#db, search);
+  }
+
+  count(search: Search, db: Queries = this.#db): Promise<number> {
+    return countDevices(db, search);
+  }
+
   /** Forgets what the device itself reported. */
   async clear(deviceId: string): Promise<void> {
     await this.#db.transaction().execute(async (tx) => {
@@ -86,11 +107,12 @@ export class Inventory {
     this.#live.tell('inventory', { id: deviceId });
   }
 
-  /** Names of attributes by how many devices have them, most frequent first. */
+  /** Names of attributes by how many devices of a sample have them, most frequent first. */
   async names(): Promise<{ name: string; scope: string; count: number }[]> {
     const rows = await this.#db
       .selectFrom('attributes')
       .select(['name', 'scope', (e) => e.fn.count<number | string>('device_id').distinct().as('count')])
+      .where('device_id', 'in', (e) => e.selectFrom('devices').select('id').orderBy('id').limit(sample))
       .groupBy(['scope', 'name'])
       .orderBy('count', 'desc')
       .orderBy('scope')
@@ -115,78 +137,91 @@ export class Inventory {
     return { accepted: count('accepted'), pending: count('pending') };
   }
 
+  /** The first of a device's groups: the one that the reference's routes know. */
   async groupOf(deviceId: string): Promise<string | null> {
     if (!(await this.#known(deviceId))) throw notFound('device not found');
-    const row = await this.#db
-      .selectFrom('attributes')
-      .select('text')
-      .where('device_id', '=', deviceId)
-      .where('scope', '=', 'system')
-      .where('name', '=', 'group')
-      .executeTakeFirst();
-    return row?.text ?? null;
+    return (await groupsOf(this.#db, deviceId))[0] ?? null;
   }
 
-  /** Moves devices into a group; a group exactly lasts while it has members (§2.4). */
-  async join(group: string, deviceIds: readonly string[]): Promise<{ matched_count: number; updated_count: number }> {
-    checkGroup(group);
-    const known = await this.#db.selectFrom('devices').select('id').where('id', 'in', deviceIds).execute();
-    let updated = 0;
-    await this.#db.transaction().execute(async (tx) => {
-      for (const { id } of known) {
-        const before = await tx
-          .selectFrom('attributes')
-          .select('text')
-          .where('device_id', '=', id)
-          .where('scope', '=', 'system')
-          .where('name', '=', 'group')
-          .executeTakeFirst();
-        if (before?.text === group) continue;
-        await mergeScope(tx, id, 'system', [{ name: 'group', value: group }], now());
-        updated++;
-      }
-    });
-    for (const { id } of known) this.#live.tell('inventory', { id });
-    return { matched_count: known.length, updated_count: updated };
+  /**
+   * Moves devices into a group, out of the one that the reference's routes show (§2.4): it becomes their first, and
+   * others that they are in stay. A group of theirs exactly lasts while it has members.
+   */
+  move(group: string, deviceIds: readonly string[]): Promise<Changed> {
+    return this.#regroup(group, deviceIds, ([_, ...others]) => [group, ...others.filter((name) => name !== group)]);
   }
 
-  /** Takes devices out of a group; without a list all of them. */
+  /** Adds devices to a group and leaves them in all others. */
+  add(group: string, deviceIds: readonly string[]): Promise<Changed> {
+    return this.#regroup(group, deviceIds, (groups) => (groups.includes(group) ? groups : [...groups, group]));
+  }
+
+  /** Takes devices out of a group; without a list all of them. How many there were. */
   async leave(group: string, deviceIds?: readonly string[]): Promise<number> {
-    let query = this.#db
-      .deleteFrom('attributes')
-      .where('scope', '=', 'system')
-      .where('name', '=', 'group')
-      .where('text', '=', group);
-    if (deviceIds) query = query.where('device_id', 'in', deviceIds);
-    const { numDeletedRows } = await query.executeTakeFirst();
-    return Number(numDeletedRows);
+    let members = this.#db
+      .selectFrom('devices')
+      .select('id')
+      .where(inGroups('devices.id', [group]));
+    if (deviceIds) members = members.where(isOneOf(this.#db, 'devices.id', deviceIds));
+    const ids = (await members.orderBy('id').execute()).map(({ id }) => id);
+    return (await this.#regroup(group, ids, (groups) => groups.filter((name) => name !== group))).updated_count;
   }
 
+  async #regroup(
+    group: string,
+    deviceIds: readonly string[],
+    change: (groups: readonly string[]) => readonly string[],
+  ): Promise<Changed> {
+    checkGroup(group);
+    const ts = now();
+    const { known, changed } = await this.#db.transaction().execute(async (tx) => {
+      const dynamic = tx.selectFrom('groups').select('name').where('name', '=', group).where('kind', '=', 'dynamic');
+      if (await dynamic.executeTakeFirst())
+        throw unprocessable(`${group} is a dynamic group: it finds its devices by itself`);
+      const known = await tx
+        .selectFrom('devices')
+        .select('id')
+        .where(isOneOf(tx, 'devices.id', deviceIds))
+        .execute();
+      const changed: string[] = [];
+      for (const { id } of known) {
+        const before = await groupsOf(tx, id);
+        const after = change(before);
+        if (after.length > groupsPerDevice)
+          throw unprocessable(`a device is in at most ${groupsPerDevice} groups: ${id} would be in one more`);
+        if (JSON.stringify(before) === JSON.stringify(after)) continue;
+        await setGroups(tx, id, after, ts);
+        changed.push(id);
+      }
+      return { known, changed };
+    });
+    for (const id of changed) this.#live.tell('inventory', { id });
+    return { matched_count: known.length, updated_count: changed.length };
+  }
+
+  /** Names of the groups that have members, of this authentication status. */
   async groups(status: string | undefined): Promise<string[]> {
     let query = this.#db
       .selectFrom('attributes')
-      .innerJoin('devices', 'devices.id', 'attributes.device_id')
       .select('attributes.text')
       .distinct()
       .where('scope', '=', 'system')
-      .where('name', '=', 'group');
-    if (status !== undefined) query = query.where('devices.status', '=', status);
+      .where('name', '=', 'group')
+      .where('text', 'is not', null);
+    if (status !== undefined)
+      query = query.where('device_id', 'in', (e) => e.selectFrom('devices').select('id').where('status', '=', status));
     return (await query.orderBy('attributes.text').execute()).flatMap((row) => (row.text === null ? [] : [row.text]));
   }
 
   /** Ids of the accepted members of a group: whom a deployment to the group means. */
   async acceptedMembers(group: string): Promise<string[]> {
-    const rows = await this.#db
-      .selectFrom('attributes')
-      .innerJoin('devices', 'devices.id', 'attributes.device_id')
-      .select('devices.id')
-      .where('scope', '=', 'system')
-      .where('name', '=', 'group')
-      .where('text', '=', group)
-      .where('devices.status', '=', 'accepted')
-      .orderBy('devices.id')
-      .execute();
-    return rows.map((row) => row.id);
+    return this.accepted([{ scope: 'system', attribute: 'group', type: '$eq', value: group }]);
+  }
+
+  /** Ids of the accepted devices that all terms mean. */
+  async accepted(terms: readonly FilterTerm[]): Promise<string[]> {
+    const accepted: FilterTerm = { scope: 'identity', attribute: 'status', type: '$eq', value: 'accepted' };
+    return findDevices(this.#db, { filters: [...terms, accepted], sort: [] });
   }
 
   async #known(deviceId: string): Promise<boolean> {
@@ -211,11 +246,24 @@ export class Inventory {
     const found = new Map(
       devices.map((device) => [
         device.id,
-        { id: device.id, attributes: attributesOf(byDevice.get(device.id) ?? []), updated_ts: device.updated_ts },
+        {
+          id: device.id,
+          attributes: attributesOf(byDevice.get(device.id) ?? []),
+          updated_ts: device.updated_ts,
+          ...groupsOfRows(byDevice.get(device.id) ?? []),
+        },
       ]),
     );
     return ids.flatMap((id) => found.get(id) ?? []);
   }
+}
+
+/** Ours: all groups of a device that is in one. Old clients read over it. */
+function groupsOfRows(rows: readonly Attributes[]): { groups?: string[] } {
+  const groups = rows.flatMap(({ scope, name, text }) =>
+    scope === 'system' && name === 'group' && text ? [text] : [],
+  );
+  return groups.length > 0 ? { groups } : {};
 }
 
 const tooMany = () => badRequest(`the number of attributes in the scope is above the limit (${attributesPerDevice})`);

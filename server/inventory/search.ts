@@ -1,176 +1,212 @@
-import { sql, type Expression, type ExpressionBuilder, type SqlBool } from 'kysely';
+import { type Expression, expressionBuilder, sql, type SqlBool } from 'kysely';
 import type { FilterTerm } from '#proto/http/devices';
-import { badRequest } from '../errors.ts';
-import type { Db } from '../store/store.ts';
+import { isOneOf } from '../store/list.ts';
+import type { Queries } from '../store/store.ts';
 import type { Database } from '../store/tables.ts';
+import { columnOf, condition, type Devices, type Term } from './condition.ts';
+import { headed } from './head.ts';
+import { inGroups } from './membership.ts';
+import { compile, containing, matching } from './scan.ts';
 
-type Devices = ExpressionBuilder<Database, 'devices'>;
 export interface SortTerm {
-  readonly scope: string;
+  readonly scope: FilterTerm['scope'];
   readonly attribute: string;
   readonly order: 'asc' | 'desc';
 }
+
+/** All that is given must hold. */
 export interface Search {
   readonly filters: readonly FilterTerm[];
   readonly sort: readonly SortTerm[];
   readonly ids?: readonly string[];
+  /** Stands in the id, the group, or any text of a device. */
   readonly text?: string;
+  /** In this static group; '' in any, null in none. */
   readonly group?: string | null;
+  /** In one of these static groups: all that the caller may see. */
+  readonly within?: readonly string[];
 }
 
-/**
- * The page of device ids that a search finds, and how many it finds in all (`server-api.md` §2.5). All filters are
- * AND-ed; a value of another type simply does not match; an array matches if any element does.
- */
+interface Page {
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** The page of device ids that a search finds, and how many it finds in all (`server-api.md` §2.5). */
 export async function searchDevices(
-  db: Db,
+  db: Queries,
   search: Search,
   limit: number,
   offset: number,
 ): Promise<{ ids: string[]; total: number }> {
-  const where = (e: Devices): Expression<SqlBool> => {
-    const all: Expression<SqlBool>[] = search.filters.map((term) => condition(e, term));
-    if (search.ids) all.push(search.ids.length > 0 ? e('devices.id', 'in', search.ids) : sql<SqlBool>`1 = 0`);
-    if (search.text) all.push(anywhere(e, search.text));
-    if (search.group !== undefined) all.push(inGroup(e, search.group));
-    return e.and(all);
-  };
+  const where = await whereOf(db, search);
   const { n } = await db
     .selectFrom('devices')
     .where(where)
-    .select((e) => e.fn.countAll<number | string>().as('n'))
+    .select((e) => e.fn.countAll<number>().as('n'))
     .executeTakeFirstOrThrow();
+  const page = { limit, offset };
+  // Past the end there is nothing, and nothing to sort (lesson 31).
+  if (offset >= n) return { ids: [], total: n };
+  const [only, ...more] = search.sort;
+  const byAttribute = only && more.length === 0 && !columnOf(only);
+  return {
+    ids: byAttribute ? await inBlocks(db, where, only, n, page) : await sorted(db, where, search.sort, page),
+    total: n,
+  };
+}
+
+/** The ids of all devices that a search finds. */
+export async function findDevices(db: Queries, search: Search): Promise<string[]> {
+  const rows = await db
+    .selectFrom('devices')
+    .select('id')
+    .where(await whereOf(db, search))
+    .orderBy('id')
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
+/** How many devices a search finds. */
+export async function countDevices(db: Queries, search: Search): Promise<number> {
+  const where = await whereOf(db, search);
+  const { n } = await db
+    .selectFrom('devices')
+    .where(where)
+    .select((e) => e.fn.countAll<number>().as('n'))
+    .executeTakeFirstOrThrow();
+  return n;
+}
+
+/** 400 for terms that mean nothing, before they are kept. */
+export function checkTerms(terms: readonly FilterTerm[]): void {
+  const e = expressionBuilder<Database, 'devices'>();
+  for (const term of terms)
+    if (term.type === '$regex') compile(term);
+    else condition(e, term as Term);
+}
+
+type Where = (e: Devices) => Expression<SqlBool>;
+
+async function whereOf(db: Queries, search: Search): Promise<Where> {
+  const scanned: ReadonlySet<string>[] = [];
+  for (const term of search.filters) if (term.type === '$regex') scanned.push(await matching(db, term));
+  if (search.text) scanned.push(await containing(db, search.text));
+  return (e) =>
+    e.and([
+      ...search.filters.filter((term): term is Term => term.type !== '$regex').map((term) => condition(e, term)),
+      ...scanned.map((ids) => isOneOf(db, 'devices.id', [...ids])),
+      ...(search.ids ? [isOneOf(db, 'devices.id', search.ids)] : []),
+      ...(search.group === undefined ? [] : [ofGroup(e, search.group)]),
+      ...(search.within === undefined ? [] : [inGroups('devices.id', search.within)]),
+    ]);
+}
+
+function ofGroup(e: Devices, group: string | null): Expression<SqlBool> {
+  if (group) return inGroups('devices.id', [group]);
+  return condition(e, { scope: 'system', attribute: 'group', type: '$exists', value: group !== null });
+}
+
+/** In the order of several terms: all that is found is sorted. */
+async function sorted(
+  db: Queries,
+  where: Where,
+  sort: readonly SortTerm[],
+  { limit, offset }: Page,
+): Promise<string[]> {
   let query = db.selectFrom('devices').select('devices.id').where(where);
-  for (const { scope, attribute, order } of search.sort) {
-    if (scope === 'identity' && attribute === 'id') query = query.orderBy('devices.id', order);
-    else if (scope === 'identity' && attribute === 'status') query = query.orderBy('devices.status', order);
-    else {
-      const value = (column: 'num' | 'text') => (e: Devices) =>
-        e
-          .selectFrom('attributes')
-          .select(column)
-          .whereRef('attributes.device_id', '=', 'devices.id')
-          .where('attributes.scope', '=', scope)
-          .where('attributes.name', '=', attribute)
-          .where('attributes.seq', '=', 0);
-      query = query.orderBy(value('num'), order).orderBy(value('text'), order);
-    }
+  for (const term of sort) {
+    const column = columnOf(term);
+    const nulls = term.order === 'asc' ? 'first' : 'last';
+    const order = sql.raw(`${term.order} nulls ${nulls}`);
+    if (column) query = query.orderBy(column, term.order);
+    else for (const part of ['num', 'text'] as const) query = query.orderBy(sql`${valueOf(term, part)} ${order}`);
   }
-  const rows = await query.orderBy('devices.id').limit(limit).offset(offset).execute();
-  return { ids: rows.map((row) => row.id), total: Number(n) };
+  const rows = await query
+    .orderBy('devices.id', sort[0]?.order ?? 'asc')
+    .limit(limit)
+    .offset(offset)
+    .execute();
+  return rows.map((row) => row.id);
 }
 
-function inGroup(e: Devices, group: string | null): Expression<SqlBool> {
-  const member = e.exists(
-    e
+const valueOf = ({ scope, attribute }: SortTerm, part: 'num' | 'text') => sql`(
+  select ${part === 'num' ? sql`num` : headed('text')} from attributes
+  where attributes.device_id = devices.id and scope = ${scope} and name = ${attribute} and seq = 0)`;
+
+/**
+ * In the order of one attribute: first the devices without it, then its texts, then its numbers (descending: the other way
+ * round). Each block comes sorted out of an index, so a deep page costs little more than the first.
+ */
+async function inBlocks(
+  db: Queries,
+  where: Where,
+  sort: SortTerm,
+  total: number,
+  { limit, offset }: Page,
+): Promise<string[]> {
+  const values = (column: 'text' | 'num') =>
+    db
       .selectFrom('attributes')
-      .select('attributes.device_id')
-      .whereRef('attributes.device_id', '=', 'devices.id')
-      .where('scope', '=', 'system')
-      .where('name', '=', 'group')
-      .$if(group !== null && group !== '', (q) => q.where('text', '=', group)),
-  );
-  return group === null ? e.not(member) : member;
-}
-
-function anywhere(e: Devices, text: string): Expression<SqlBool> {
-  const like = `%${text.replaceAll(/[\\%_]/g, (c) => `\\${c}`)}%`;
-  return e.or([
-    sql<SqlBool>`devices.id like ${like} escape '\\'`,
-    e.exists(
-      e
-        .selectFrom('attributes')
-        .select('attributes.device_id')
-        .whereRef('attributes.device_id', '=', 'devices.id')
-        .where('scope', 'in', ['identity', 'inventory', 'tags', 'system'])
-        .where(sql<SqlBool>`lower(text) like lower(${like}) escape '\\'`),
-    ),
-  ]);
-}
-
-function condition(e: Devices, { scope, attribute, type, value }: FilterTerm): Expression<SqlBool> {
-  if (scope === 'identity' && attribute === 'id') return onColumn('devices.id', type, value);
-  if (scope === 'identity' && attribute === 'status') return onColumn('devices.status', type, value);
-  const rows = (match?: Expression<SqlBool>) =>
-    e.exists(
-      e
-        .selectFrom('attributes')
-        .select('attributes.device_id')
-        .whereRef('attributes.device_id', '=', 'devices.id')
-        .where('attributes.scope', '=', scope)
-        .where('attributes.name', '=', attribute)
-        .$if(match !== undefined, (q) => q.where(match ?? sql<SqlBool>`1 = 1`)),
-    );
-  switch (type) {
-    case '$exists':
-      if (typeof value !== 'boolean') throw badRequest(`filter ${scope}/${attribute}: $exists takes true or false`);
-      return value ? rows() : e.not(rows());
-    case '$eq':
-    case '$gt':
-    case '$gte':
-    case '$lt':
-    case '$lte':
-      return rows(compare(operators[type], scalar(value, type, attribute)));
-    case '$ne':
-      return e.not(rows(compare('=', scalar(value, type, attribute))));
-    case '$in':
-      return rows(anyOf(list(value, type, attribute)));
-    case '$nin':
-      return e.not(rows(anyOf(list(value, type, attribute))));
-    case '$regex':
-      return rows(sql<SqlBool>`text regexp ${pattern(value, attribute)}`);
+      .where('attributes.scope', '=', sort.scope)
+      .where('attributes.name', '=', sort.attribute)
+      .where('attributes.seq', '=', 0)
+      .where(`attributes.${column}`, 'is not', null)
+      .where('attributes.device_id', 'in', (e) => e.selectFrom('devices').select('devices.id').where(where));
+  const countOf = async (column: 'text' | 'num'): Promise<number> =>
+    (
+      await values(column)
+        .select((e) => e.fn.countAll<number>().as('n'))
+        .executeTakeFirstOrThrow()
+    ).n;
+  const pageOf = (column: 'text' | 'num') => async (page: Page) =>
+    (
+      await values(column)
+        .select('attributes.device_id as id')
+        .orderBy(column === 'num' ? sql`num` : headed('text'), sort.order)
+        .orderBy('attributes.device_id', sort.order)
+        .limit(page.limit)
+        .offset(page.offset)
+        .execute()
+    ).map((row) => row.id);
+  const without = async (page: Page) =>
+    (
+      await db
+        .selectFrom('devices')
+        .select('devices.id')
+        .where(where)
+        .where((e) =>
+          e.not(
+            e.exists(
+              e
+                .selectFrom('attributes')
+                .select('attributes.device_id')
+                .whereRef('attributes.device_id', '=', 'devices.id')
+                .where('attributes.scope', '=', sort.scope)
+                .where('attributes.name', '=', sort.attribute)
+                .where('attributes.seq', '=', 0),
+            ),
+          ),
+        )
+        .orderBy('devices.id', sort.order)
+        .limit(page.limit)
+        .offset(page.offset)
+        .execute()
+    ).map((row) => row.id);
+  const [texts, numbers] = [await countOf('text'), await countOf('num')];
+  const blocks = [
+    { size: Math.max(0, total - texts - numbers), page: without },
+    { size: texts, page: pageOf('text') },
+    { size: numbers, page: pageOf('num') },
+  ];
+  if (sort.order === 'desc') blocks.reverse();
+  const ids: string[] = [];
+  let begin = 0;
+  for (const { size, page } of blocks) {
+    const from = Math.max(0, offset + ids.length - begin);
+    if (ids.length < limit && from < size)
+      ids.push(...(await page({ limit: Math.min(limit - ids.length, size - from), offset: from })));
+    begin += size;
   }
-}
-
-const operators = { $eq: '=', $ne: '!=', $gt: '>', $gte: '>=', $lt: '<', $lte: '<=' } as const;
-type Operator = (typeof operators)[keyof typeof operators];
-
-function onColumn(
-  column: 'devices.id' | 'devices.status',
-  type: FilterTerm['type'],
-  value: unknown,
-): Expression<SqlBool> {
-  const ref = sql.ref(column);
-  if (type === '$exists') return value === false ? sql<SqlBool>`1 = 0` : sql<SqlBool>`1 = 1`;
-  if (type === '$regex') return sql<SqlBool>`${ref} regexp ${pattern(value, column)}`;
-  if (type === '$in' || type === '$nin') {
-    const values = list(value, type, column).map(String);
-    if (values.length === 0) return type === '$in' ? sql<SqlBool>`1 = 0` : sql<SqlBool>`1 = 1`;
-    return type === '$in'
-      ? sql<SqlBool>`${ref} in (${sql.join(values)})`
-      : sql<SqlBool>`${ref} not in (${sql.join(values)})`;
-  }
-  return sql<SqlBool>`${ref} ${sql.raw(operators[type])} ${String(scalar(value, type, column))}`;
-}
-
-/** Text compares by its first 200 characters first: that is what the index holds. */
-function compare(operator: Operator, value: string | number): Expression<SqlBool> {
-  if (typeof value === 'number') return sql<SqlBool>`num ${sql.raw(operator)} ${value}`;
-  if (operator === '=') return sql<SqlBool>`substr(text, 1, 200) = ${value.slice(0, 200)} and text = ${value}`;
-  return sql<SqlBool>`text ${sql.raw(operator)} ${value}`;
-}
-
-function anyOf(values: readonly (string | number)[]): Expression<SqlBool> {
-  if (values.length === 0) return sql<SqlBool>`1 = 0`;
-  return sql<SqlBool>`(${sql.join(
-    values.map((value) => compare('=', value)),
-    sql` or `,
-  )})`;
-}
-
-function scalar(value: unknown, type: string, name: string): string | number {
-  if (typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))) return value;
-  throw badRequest(`filter ${name}: ${type} takes a text or a number`);
-}
-
-function list(value: unknown, type: string, name: string): (string | number)[] {
-  if (!Array.isArray(value) || value.length > 1000)
-    throw badRequest(`filter ${name}: ${type} takes a list of at most 1000 values`);
-  return value.map((entry) => scalar(entry, type, name));
-}
-
-function pattern(value: unknown, name: string): string {
-  if (typeof value !== 'string' || value.length > 256)
-    throw badRequest(`filter ${name}: $regex takes a text of at most 256 characters`);
-  return value;
+  return ids;
 }

@@ -13,6 +13,8 @@ export interface Measured {
   readonly artifactBytes: () => Promise<number>;
   /** Bytes that are free where the artifacts are; undefined: it cannot be known. */
   readonly bytesFree: () => Promise<number | undefined>;
+  /** How webhooks went. */
+  readonly webhooks: Readonly<Record<string, number>>;
   /** When the certificate ends, ms since the epoch; undefined: there is none. */
   readonly certificateEnds: () => number | undefined;
 }
@@ -44,6 +46,9 @@ export function makeMetrics(measured: Measured): Metrics {
   counter(registers, 'patchbay_polls_idle_total', 'Polls of devices with nothing to do', () => [[{}, idle]]);
   counter(registers, 'patchbay_rate_limited_total', 'Requests refused with 429, by kind of caller', () =>
     Object.entries(measured.rates.refused).map(([kind, count]) => [{ kind }, count]),
+  );
+  counter(registers, 'patchbay_webhook_deliveries_total', 'Webhooks, by how they went', () =>
+    Object.entries(measured.webhooks).map(([result, count]) => [{ result }, count]),
   );
   return {
     meter: {
@@ -121,5 +126,6 @@ function counter(registers: Registry[], name: string, help: string, read: () => 
 const labels: Readonly<Record<string, readonly string[]>> = {
   patchbay_devices: ['status'],
   patchbay_rate_limited_total: ['kind'],
+  patchbay_webhook_deliveries_total: ['result'],
 };
 const labelsOf = (name: string): string[] => [...(labels[name] ?? [])];

@@ -38,6 +38,7 @@ const session = (n: number): SessionFacts => ({
   size: { cols: 90, rows: 20 },
   guests: [],
   shared: false,
+  uses: [],
 });
 const file = (n: number): string => join(data, 'recordings', `${id(n)}.cast`);
 async function shown(recordings: Recordings, n: number): Promise<string> {

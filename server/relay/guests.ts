@@ -128,7 +128,8 @@ export class Guests {
 
   #spread(frame: Uint8Array): void {
     for (const socket of this.#guests.keys())
-      if (socket.bufferedAmount > behind) closeSoon(socket, 1008, 'your connection is too slow for what the device sends');
+      if (socket.bufferedAmount > behind)
+        closeSoon(socket, 1008, 'your connection is too slow for what the device sends');
       else socket.send(frame, { binary: true });
   }
 

@@ -1,18 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import { ProtoType } from '#proto';
-import type { Permission } from '#proto/http/users';
+import { holds, type Permission } from '#proto/http/users';
 import { HttpError, notFound, unauthorized } from '../errors.ts';
 import { bearerOf, type TokenVerifier } from '../http/guard.ts';
 import type { Db } from '../store/store.ts';
 import type { Person } from './relay.ts';
 
-const needs = new Map<number, Permission>([
-  [ProtoType.Shell, 'sessions:terminal'],
-  [ProtoType.FileTransfer, 'sessions:transfer'],
-  [ProtoType.PortForward, 'sessions:forward'],
-  [ProtoType.MenderClient, 'devices:manage'],
-]);
-const session: readonly Permission[] = ['sessions:terminal', 'sessions:transfer', 'sessions:forward'];
+/** With one of these, or a right that an add-on brought, a person may open sessions at all. */
+const opens = (permission: Permission): boolean =>
+  (permission.startsWith('sessions:') && permission !== 'sessions:read') || permission.startsWith('addon:');
 
 /** Who opens a device's socket. 401 without a good token, 400 for one that is not a device's (`connect-protocol.md` §1.1). */
 export async function deviceOf(req: IncomingMessage, verify: TokenVerifier): Promise<{ deviceId: string }> {
@@ -25,7 +21,13 @@ export async function deviceOf(req: IncomingMessage, verify: TokenVerifier): Pro
 }
 
 /** Who asks for a session with a device, and which protocols he may use. 403 if none; 404 for an unknown device. */
-export async function personOf(req: IncomingMessage, deviceId: string, verify: TokenVerifier, db: Db): Promise<Person> {
+export async function personOf(
+  req: IncomingMessage,
+  deviceId: string,
+  verify: TokenVerifier,
+  db: Db,
+  needs: (proto: number) => Permission,
+): Promise<Person> {
   const bearer = bearerOf(req);
   if (!bearer) throw unauthorized('Authorization not present in header');
   const user = await verify.user(bearer.token);
@@ -33,7 +35,7 @@ export async function personOf(req: IncomingMessage, deviceId: string, verify: T
     if (await verify.device(bearer.token)) throw wrongKind('user');
     throw unauthorized('unauthorized');
   }
-  if (!session.some((permission) => user.permissions.has(permission)))
+  if (![...user.permissions].some(opens))
     throw new HttpError(
       'forbidden',
       'your roles do not include sessions with devices: ask an administrator for the role support',
@@ -46,8 +48,8 @@ export async function personOf(req: IncomingMessage, deviceId: string, verify: T
     tokenId: user.tokenId,
     refuses(proto) {
       if (proto === ProtoType.Control) return undefined;
-      const permission = needs.get(proto) ?? 'sessions:terminal';
-      return user.permissions.has(permission) ? undefined : `your roles do not include the permission ${permission}`;
+      const permission = needs(proto);
+      return holds(user.permissions, permission) ? undefined : `your roles do not include the permission ${permission}`;
     },
   };
 }

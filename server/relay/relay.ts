@@ -21,6 +21,7 @@ import { checkOrigin } from './origin.ts';
 import { Heartbeat, type HeartbeatTimes } from './heartbeat.ts';
 import { refuse, refusalOf } from './refusal.ts';
 import type { Recorder } from './recorder.ts';
+import type { SessionUse, Speaker } from './uses.ts';
 import { UserSession, type Recalled, type SessionFacts } from './user-session.ts';
 
 export const deviceSocketPath = '/api/devices/v1/deviceconnect/connect';
@@ -28,8 +29,10 @@ const userSocketPath = /^\/api\/management\/v1\/deviceconnect\/devices\/([^/]{1,
 
 /** What the relay tells the audit log. `request` is that of the upgrade. */
 export interface SessionEvent {
-  readonly type: 'opened' | 'closed';
+  readonly type: 'opened' | 'used' | 'closed';
   readonly session: SessionFacts;
+  /** What it was used for just now (`used`). */
+  readonly use?: SessionUse;
   readonly request: { readonly id: string; readonly address: string };
 }
 
@@ -66,6 +69,8 @@ export interface RelayOptions {
   onDisconnected(deviceId: string, connection: string): void;
   /** Rejects if it cannot be written: the session does not begin then. */
   audit(event: SessionEvent): Promise<void>;
+  /** Whose sessions speak a protocol, and what the audit log keeps of them; undefined: nobody's that is known. */
+  speaker?(protocol: number): Speaker | undefined;
   /** Somebody sits down at another's terminal. Rejects if it cannot be written: he is not let in then. */
   joined(event: JoinEvent): Promise<void>;
   /** A session that was open when the server stopped, and may go on; undefined: there is none. */
@@ -171,12 +176,7 @@ export function createRelay(options: RelayOptions) {
     log.debug('user is back', { sid, user: person.userId, device: deviceId });
   }
 
-  async function resumable(
-    req: IncomingMessage,
-    deviceId: string,
-    sid: string,
-    person: Person,
-  ): Promise<UserSession> {
+  async function resumable(req: IncomingMessage, deviceId: string, sid: string, person: Person): Promise<UserSession> {
     const mine = (session: { deviceId: string; userId: string } | undefined): boolean =>
       session?.deviceId === deviceId && session.userId === person.userId;
     let known = bus.session(sid);
@@ -219,15 +219,17 @@ export function createRelay(options: RelayOptions) {
 
   function sessionOptions(req: IncomingMessage) {
     const request = requestOf(req);
-    const audit = (type: SessionEvent['type']) => (session: UserSession) =>
-      options.audit({ type, session: session.facts, request });
+    const audit = (type: SessionEvent['type']) => (session: UserSession, use?: SessionUse) =>
+      options.audit({ type, session: session.facts, request, ...(use ? { use } : {}) });
     const logClosed = audit('closed');
     return {
       bus,
       log,
       quota: options.sessionQuota ?? 0,
       record: (session: UserSession) => options.record(session.facts),
+      speaker: (proto: number) => options.speaker?.(proto),
       opened: audit('opened'),
+      used: audit('used'),
       closed(session: UserSession): void {
         if (session.facts.kind === undefined) return;
         logClosed(session).catch((error: unknown) =>

@@ -23,6 +23,7 @@ import { Interruptions, type Interruption } from './interruptions.ts';
 import { PortAcks } from './port-acks.ts';
 import type { Person } from './relay.ts';
 import type { Recorder } from './recorder.ts';
+import { Uses, type SessionUse, type Speaker } from './uses.ts';
 
 /** Bytes of output that wait for a person's connection: above the first the device is to pause, below the second to go on. */
 const behind = 512 * 1024;
@@ -38,17 +39,14 @@ const grace = 30_000;
 /** Closing codes by which a person's program says that it will not come back. */
 const farewells = new Set([1000, 1003, 1007, 1008, 1009]);
 
-/** What a session is for, by the first message that says so. */
-export type SessionKind = 'terminal' | 'file-transfer' | 'port-forward' | 'other';
-
 export interface SessionFacts {
   readonly sid: string;
   readonly deviceId: string;
   readonly userId: string;
   /** What people call the user. */
   readonly userName: string;
-  /** Undefined until its first message that is not of the handshake. */
-  readonly kind: SessionKind | undefined;
+  /** The add-on's id, or `other`. Undefined until its first message that is not of the handshake. */
+  readonly kind: string | undefined;
   readonly openedAt: Date;
   /** When the person last sent something. */
   readonly activeAt: Date;
@@ -67,6 +65,8 @@ export interface SessionFacts {
   readonly guests: readonly Participant[];
   /** They may type. */
   readonly shared: boolean;
+  /** What it was used for: files, ports, as far as add-ons say what counts. The first hundred. */
+  readonly uses: readonly SessionUse[];
 }
 
 /** What is known of a session that began before this server did. */
@@ -74,7 +74,7 @@ export interface Recalled {
   readonly deviceId: string;
   readonly userId: string;
   readonly userName: string;
-  readonly kind: SessionKind;
+  readonly kind: string;
   readonly openedAt: Date;
 }
 
@@ -95,6 +95,8 @@ export interface UserSessionOptions {
   readonly record: (session: UserSession) => Promise<Recorder | undefined>;
   /** Writes the audit log; a session that cannot be logged does not begin. */
   readonly opened: (session: UserSession) => Promise<void>;
+  readonly used: (session: UserSession, use: SessionUse) => Promise<void>;
+  readonly speaker: (proto: number) => Speaker | undefined;
   readonly closed: (session: UserSession) => void;
 }
 
@@ -122,7 +124,8 @@ export class UserSession implements SessionEnd {
   #seen = 0;
   #recorder: Recorder | undefined;
   #activeAt = new Date();
-  #kind: SessionKind | undefined;
+  #kind: string | undefined;
+  readonly #uses: Uses;
   #fromDevice = 0;
   #toDevice = 0;
   /** A shell was asked for and not yet stopped: whoever goes first, the other is told by a `stop`. */
@@ -138,6 +141,7 @@ export class UserSession implements SessionEnd {
     this.deviceId = options.deviceId;
     this.#options = options;
     this.#person = options.person;
+    this.#uses = new Uses(options.speaker);
     this.#openedAt = recalled?.openedAt ?? new Date();
     this.#kind = recalled?.kind;
     this.#shell = recalled?.kind === 'terminal';
@@ -188,6 +192,7 @@ export class UserSession implements SessionEnd {
       size: this.#guests.size,
       guests: this.#guests.list,
       shared: this.#guests.typing,
+      uses: this.#uses.list,
     };
   }
 
@@ -337,19 +342,21 @@ export class UserSession implements SessionEnd {
     if (seq !== undefined && !this.#attached) return;
     const why = this.#person.refuses(proto);
     if (why !== undefined) return this.#forbid(message, why);
-    if (this.#kind === undefined && proto !== ProtoType.Control) void this.#begin(message);
-    else this.#forward(message);
+    this.#forward(message);
   }
 
-  /** The first message of substance: from here on it is a session of a kind, and logged before anything happens. */
-  async #begin(message: ProtoMsg): Promise<void> {
-    this.#kind = kinds.get(message.hdr.proto) ?? 'other';
+  /**
+   * The first message of substance, from which on it is a session of a kind, or one that an add-on wants to see in the
+   * audit log: it is written before anything happens.
+   */
+  async #log(message: ProtoMsg, first: boolean, use: SessionUse | undefined): Promise<void> {
+    if (first) this.#kind = this.#options.speaker(message.hdr.proto)?.id ?? 'other';
     this.#pause('begin', true);
     // Frames that had been read already wait as well: order is kept by doing this for each of them.
     this.#beginning = true;
     if (message.hdr.proto === ProtoType.Shell) this.#overhear(message.hdr);
     try {
-      await this.record();
+      if (first) await this.record();
     } catch (error) {
       this.#options.log.warn('terminal not recorded, so not opened', { sid: this.sid, error: messageOf(error) });
       this.#forbid(message, messageOf(error));
@@ -357,15 +364,16 @@ export class UserSession implements SessionEnd {
       return this.#leave(messageOf(error), 1008);
     }
     try {
-      await this.#options.opened(this);
+      if (first) await this.#options.opened(this);
+      if (use) await this.#options.used(this, use);
     } catch (error) {
       this.#options.log.error('session not logged', { sid: this.sid, error: messageOf(error) });
       return this.#leave('the session could not be written to the audit log', 1011);
     }
     this.#beginning = false;
-    this.#forward(message);
+    this.#relay(message);
     for (const later of this.#early.splice(0)) this.#forward(later);
-    this.#pause('begin', false);
+    if (!this.#beginning) this.#pause('begin', false);
   }
 
   /** Begins or goes on with the recording, if one is wanted. */
@@ -387,6 +395,14 @@ export class UserSession implements SessionEnd {
       this.#early.push(message);
       return;
     }
+    const first = this.#kind === undefined && message.hdr.proto !== ProtoType.Control;
+    const use = this.#uses.of(message);
+    if (first || use) void this.#log(message, first, use);
+    else this.#relay(message);
+  }
+
+  #relay(message: ProtoMsg): void {
+    if (this.#over) return;
     if (!this.#resumes && !this.#acks.toDevice(message)) return;
     const { hdr, body } = message;
     if (hdr.proto === ProtoType.Shell) this.#overhear(hdr);
@@ -551,9 +567,3 @@ export class UserSession implements SessionEnd {
 
 const quotaText = 'session byte limit exceeded';
 const utf8 = new TextEncoder();
-
-const kinds = new Map<number, SessionKind>([
-  [ProtoType.Shell, 'terminal'],
-  [ProtoType.FileTransfer, 'file-transfer'],
-  [ProtoType.PortForward, 'port-forward'],
-]);

@@ -36,12 +36,28 @@ export interface Attributes {
   name: string;
   /** 0 for a single value; 0… for elements; -1 for the only row of an empty array. */
   seq: number;
-  /** s: text, n: number, S and N: element of an array. */
+  /** s: text, n: number, S and N: element of an array; h: one more value, which filters find and clients are not shown. */
   kind: string;
   text: string | null;
   num: number | null;
   description: string | null;
   ts: string;
+}
+
+/** A group that was made by name: nested, described, or dynamic. Static ones may also be there by their members alone. */
+export interface Groups {
+  name: string;
+  /** UUID: of a dynamic group also that of its saved filter (`server-api.md` §4.2). */
+  id: string;
+  /** `static` or `dynamic`. */
+  kind: string;
+  /** The group that it is shown in. */
+  parent: string | null;
+  description: string;
+  /** JSON list of filter terms; null: static. */
+  terms: string | null;
+  created_ts: string;
+  updated_ts: string;
 }
 
 export interface Presence {
@@ -127,6 +143,8 @@ export interface Deployments {
   groups: string;
   filter: string | null;
   configuration: string | null;
+  /** JSON list of the keys in `configuration` of which nothing is shown; absent: none. */
+  secret_settings?: string | null;
   /** Hash of what was asked for: no two active deployments share it. */
   constructor_hash: string;
 }
@@ -214,10 +232,51 @@ export interface Secrets {
   value: string;
 }
 
+// --- 0004-contract
+
+/** An upload straight to a signed link. Until it is complete its blob is nobody's artifact. */
+export interface DirectUploads {
+  id: string;
+  expires: string;
+  /** The row that it will be in `artifacts`, JSON; null: nothing has come yet. */
+  artifact: string | null;
+  /** Bytes. PostgreSQL gives a bigint as text. */
+  size: number | string;
+}
+
+/** Somebody else's service that is told of events. */
+export interface Integrations {
+  id: string;
+  slot: number;
+  provider: string;
+  /** JSON, secrets and all. */
+  credentials: string;
+  description: string | null;
+  created_ts: string;
+}
+
+export interface IntegrationEvents {
+  id: string;
+  time: string;
+  type: string;
+  /** JSON. */
+  data: string;
+  /** 1 until delivery has been tried. */
+  waiting: number;
+  /** How delivery went, JSON list. */
+  statuses: string;
+}
+
+/** Devices that were accepted at least once, as integrations know them. */
+export interface ProvisionedDevices {
+  device_id: string;
+}
+
 export interface Database {
   devices: Devices;
   auth_sets: AuthSets;
   attributes: Attributes;
+  groups: Groups;
   presence: Presence;
   users: Users;
   user_tokens: UserTokens;
@@ -234,4 +293,8 @@ export interface Database {
   recordings: Recordings;
   settings: Settings;
   secrets: Secrets;
+  direct_uploads: DirectUploads;
+  integrations: Integrations;
+  integration_events: IntegrationEvents;
+  provisioned_devices: ProvisionedDevices;
 }

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
 import { messageOf } from '#base/errors';
+import { databaseOf, databaseOption } from '../config.ts';
 import { openStore, type Db } from '../store/store.ts';
 import { loadKeys } from '../tokens/keys.ts';
 import { AuditLog } from '../audit/audit.ts';
@@ -16,10 +17,11 @@ export async function userCommand(args: string[]): Promise<number> {
     .command('add <email>')
     .description('make a user')
     .addOption(data())
+    .addOption(databaseOption())
     .addOption(stdin())
     .option('--role <name...>', 'roles: admin, operator, support, read-only, ci', ['admin'])
-    .action((email: string, options: { data: string; role: string[]; passwordStdin?: boolean }) =>
-      withUsers(options.data, async (users, audit) => {
+    .action((email: string, options: Place & { role: string[]; passwordStdin?: boolean }) =>
+      withUsers(options, async (users, audit) => {
         const password = await readPassword(options.passwordStdin === true);
         const id = await users.create({ email, password, roles: options.role });
         await audit.append({
@@ -36,9 +38,10 @@ export async function userCommand(args: string[]): Promise<number> {
     .command('passwd <email>')
     .description("set a user's password; ends his logins")
     .addOption(data())
+    .addOption(databaseOption())
     .addOption(stdin())
-    .action((email: string, options: { data: string; passwordStdin?: boolean }) =>
-      withUsers(options.data, async (users, audit) => {
+    .action((email: string, options: Place & { passwordStdin?: boolean }) =>
+      withUsers(options, async (users, audit) => {
         const [user] = await users.list({ ids: [], emails: [email] });
         if (!user) throw new Error(`there is no user ${email}: see "patchbay user list"`);
         await users.update(user.id, { password: await readPassword(options.passwordStdin === true) });
@@ -56,8 +59,9 @@ export async function userCommand(args: string[]): Promise<number> {
     .command('list')
     .description('all users')
     .addOption(data())
-    .action((options: { data: string }) =>
-      withUsers(options.data, async (users) => {
+    .addOption(databaseOption())
+    .action((options: Place) =>
+      withUsers(options, async (users) => {
         for (const user of await users.list({ ids: [], emails: [] }))
           process.stdout.write(`${user.email}\t${user.roles.join(',')}\t${user.login_ts ?? 'never logged in'}\n`);
       }),
@@ -75,8 +79,13 @@ export async function userCommand(args: string[]): Promise<number> {
   }
 }
 
-async function withUsers(data: string, work: (users: Users, audit: AuditLog) => Promise<void>): Promise<void> {
-  const db: Db = await openStore(data);
+interface Place {
+  readonly data: string;
+  readonly database?: string;
+}
+
+async function withUsers(place: Place, work: (users: Users, audit: AuditLog) => Promise<void>): Promise<void> {
+  const db: Db = await openStore(place.data, databaseOf(place.database));
   try {
     await work(new Users(db, await loadKeys(db)), new AuditLog(db));
   } finally {

@@ -42,7 +42,7 @@ export const data = (folder: string): string => join(folder, 'var', 'lib', 'mend
  * Starts `mender` 3.4. Its places are compiled in, so it gets a mount namespace in which the device's folder lies over
  * /usr/share and /etc; nobody else sees that.
  */
-export async function startMender(folder: string, busAddress: string): Promise<Program> {
+export async function startMender(folder: string, busAddress: string, more: NodeJS.ProcessEnv = {}): Promise<Program> {
   const root = await peer('mender-client');
   const over = (path: string, ...layers: string[]) =>
     `mount -t overlay -o lowerdir=${[join(folder, path), ...layers, `/${path}`].join(':')} overlay /${path}`;
@@ -54,6 +54,7 @@ export async function startMender(folder: string, busAddress: string): Promise<P
     ...process.env,
     ...(await peerEnvironment('mender-client')),
     DBUS_SYSTEM_BUS_ADDRESS: busAddress,
+    ...more,
   });
 }
 

@@ -6,24 +6,36 @@ import { data } from './mender.ts';
 import { Program } from './program.ts';
 import { launcher } from './server.ts';
 
-/** Starts `patchbay client daemon` on a folder laid by `layDevice`; `bundle`: that file in place of the launcher. */
-export function startClient(folder: string, busAddress: string, bundle?: string): Program {
-  const program = bundle === undefined ? [launcher, 'client'] : [bundle];
-  return start('patchbay client', [...program, ...places(folder), 'daemon'], busAddress);
+/** Starts `patchbay client daemon` on a folder laid by `layDevice`. */
+export function startClient(folder: string, busAddress: string, more: NodeJS.ProcessEnv = {}): Program {
+  return start('patchbay client', [launcher, 'client', ...places(folder), 'daemon'], busAddress, more);
 }
 
 /** Starts `patchbay connect daemon` with a shell of the user who runs the tests. */
-export async function startConnect(folder: string, busAddress: string, bundle?: string): Promise<Program> {
-  const program = bundle === undefined ? [launcher, 'connect'] : [bundle];
-  const files = ['--config', await connectConfig(folder), '--fallback-config', join(folder, 'none.conf')];
-  return start('patchbay connect', [...program, ...files, 'daemon'], busAddress);
+export async function startConnect(
+  folder: string,
+  busAddress: string,
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<Program> {
+  const files = ['--config', await connectConfig(folder, settings), '--fallback-config', join(folder, 'none.conf')];
+  return start('patchbay connect', [launcher, 'connect', ...files, 'daemon'], busAddress);
 }
 
-/** Starts `patchbay device daemon`: both in one process. */
-export async function startDevice(folder: string, busAddress: string, bundle?: string): Promise<Program> {
-  const program = bundle === undefined ? [launcher, 'device'] : [bundle];
-  const connect = ['--connect-config', await connectConfig(folder)];
-  return start('patchbay device', [...program, 'daemon', ...places(folder), ...connect], busAddress);
+/** Starts a built program of a device as it ships: by its launcher, on the Node that is named. */
+export async function startBuilt(
+  program: 'client' | 'connect' | 'device',
+  { built, node }: { readonly built: string; readonly node: string },
+  folder: string,
+  busAddress: string,
+): Promise<Program> {
+  const config = await connectConfig(folder);
+  const args = {
+    client: [...places(folder), 'daemon'],
+    connect: ['--config', config, '--fallback-config', join(folder, 'none.conf'), 'daemon'],
+    device: ['daemon', ...places(folder), '--connect-config', config],
+  }[program];
+  const env = { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: busAddress, PATCHBAY_NODE: node };
+  return new Program(`patchbay ${program}`, join(built, 'patchbay-device'), [program, ...args], env);
 }
 
 const places = (folder: string): string[] => [
@@ -35,18 +47,19 @@ const places = (folder: string): string[] => [
   join(folder, 'usr', 'share', 'mender'),
 ];
 
-async function connectConfig(folder: string): Promise<string> {
+async function connectConfig(folder: string, settings: Readonly<Record<string, unknown>> = {}): Promise<string> {
   const config = join(folder, 'patchbay-connect.conf');
   const shell = {
     ShellCommand: '/bin/bash',
     ShellArguments: ['--norc'],
     User: userInfo().username,
     MenderClient: { PidFile: join(data(folder), 'patchbay-client.pid') },
+    ...settings,
   };
   await writeFile(config, JSON.stringify(shell));
   return config;
 }
 
-function start(name: string, args: readonly string[], busAddress: string): Program {
-  return new Program(name, process.execPath, args, { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: busAddress });
+function start(name: string, args: readonly string[], busAddress: string, more: NodeJS.ProcessEnv = {}): Program {
+  return new Program(name, process.execPath, args, { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: busAddress, ...more });
 }

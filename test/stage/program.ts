@@ -10,9 +10,15 @@ export class Program implements AsyncDisposable {
   readonly lines: string[] = [];
   #waiting: { pattern: RegExp; found: (line: RegExpExecArray) => void }[] = [];
 
-  constructor(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+  constructor(
+    name: string,
+    command: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = process.env,
+    input: 'ignore' | 'pipe' = 'ignore',
+  ) {
     this.name = name;
-    this.child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.child = spawn(command, args, { env, stdio: [input, 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       if (stream) createInterface(stream).on('line', (line) => this.#said(line));
     }

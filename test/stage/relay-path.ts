@@ -29,6 +29,7 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
     bus: new LocalBus(),
     log: silentLog,
     authenticateDevice: async (req) => ({ deviceId: who(req, 'device') }),
+    speaker: (proto) => (proto === manifest.protocol!.number ? manifest : undefined),
     authorizeUser: async (req) => {
       const userId = who(req, 'user');
       return { userId, name: userId, tokenId: userId, refuses: () => undefined };

@@ -33,29 +33,45 @@ export class Rig implements AsyncDisposable {
     this.operator = operator;
   }
 
-  /** `options`: more of the server's own. */
-  static async start(name: string, options: readonly string[] = []): Promise<Rig> {
+  /** `options`: of the server; `prepare` is given the folder before anything runs. */
+  static async start(
+    name: string,
+    options: { server?: (folder: string) => readonly string[]; prepare?: (folder: string) => Promise<void> } = {},
+  ): Promise<Rig> {
     const folder = await mkdtemp(join(tmpdir(), `patchbay-${name}-`));
-    const server = await startServer(folder, launcher, options);
+    await options.prepare?.(folder);
+    const server = await startServer(folder, undefined, options.server?.(folder));
     return new Rig(folder, server, await Operator.login(server.url, server.user, server.password));
   }
 
   /** A device, accepted and connected. */
-  async device(connect: 'patchbay' | 'mender'): Promise<Device> {
+  async device(
+    connect: 'patchbay' | 'mender',
+    options: { settings?: Readonly<Record<string, unknown>>; prepare?: (folder: string) => Promise<void> } = {},
+  ): Promise<Device> {
     const folder = join(this.folder, `device-${++this.#count}`);
     await mkdir(folder);
+    await options.prepare?.(folder);
     const mac = `02:00:00:00:77:0${this.#count}`;
     const bus = await startBus(folder);
     this.#programs.push(bus);
     await layDevice({ folder, mac, type: 'bench', serverUrl: this.server.url });
     this.#programs.push(startClient(folder, bus.address));
     const device = await this.operator.welcome(mac);
-    const start = () => (connect === 'patchbay' ? startConnect : startMenderConnect)(folder, bus.address);
+    const start = () =>
+      connect === 'patchbay'
+        ? startConnect(folder, bus.address, options.settings)
+        : startMenderConnect(folder, bus.address);
     const program = await start();
     this.#programs.push(program);
     this.#connects.set(device.id, { program, start });
     await this.operator.connected(device.id);
     return device;
+  }
+
+  /** The Connect daemon of a device. */
+  connect(device: string): Program {
+    return this.#connects.get(device)!.program;
   }
 
   /** Kills the Connect daemon of a device without a word, and starts another one. */

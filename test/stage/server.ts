@@ -49,7 +49,7 @@ export async function startServer(
   return new Server(data, started.url, started.program, options);
 }
 
-async function launch(file: string, data: string, listen: string, options: readonly string[] = []) {
+async function launch(file: string, data: string, listen: string, options: readonly string[]) {
   const program = new Program('patchbay server', process.execPath, [
     file,
     'server',

@@ -1,5 +1,5 @@
 import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useradm, type Me, type Permission } from '#proto/http/users';
+import { holds, useradm, type Me, type Permission } from '#proto/http/users';
 import { getJson, send } from './http.ts';
 import { dropToken, keepToken } from './token.ts';
 
@@ -49,7 +49,7 @@ const words: Partial<Record<Permission, string>> = {
 export function useDenied(permission: Permission | undefined): string | undefined {
   const me = useQueryClient().getQueryData<Me>(userKeys.me) ?? undefined;
   const { data = me } = useMe();
-  if (!data || !permission || data.permissions.includes(permission)) return undefined;
+  if (!data || !permission || holds(new Set(data.permissions), permission)) return undefined;
   const role = data.roles.length > 0 ? `Your role (${data.roles.join(', ')})` : 'Your account, which has no role,';
   return `${role} may not ${words[permission] ?? permission}. An administrator can change that.`;
 }

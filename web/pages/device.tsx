@@ -2,7 +2,7 @@ import { Group, Skeleton, Tabs } from '@mantine/core';
 import { IconArrowLeft, IconInfoCircle, IconRocket, IconTerminal2, IconUsers } from '../parts/icons.ts';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { Suspense, lazy, useEffect, useState } from 'react';
-import { webAddons } from '../addons.ts';
+import { useWebAddons } from '../addons.ts';
 import { ApiFailure } from '../api/http.ts';
 import { useDevice } from '../api/devices.ts';
 import { useInventory } from '../api/inventory.ts';
@@ -35,6 +35,7 @@ export function DevicePage() {
 function OneDevice({ id }: { readonly id: string }) {
   const { tab = 'overview', join } = useSearch({ from: '/inside/devices/$deviceId' });
   const navigate = useNavigate({ from: '/devices/$deviceId' });
+  const webAddons = useWebAddons();
   const { data: device, error, refetch } = useDevice(id);
   const { data: inventory } = useInventory(id);
   const presence = usePresence(id, device?.status === 'accepted');

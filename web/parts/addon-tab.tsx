@@ -23,7 +23,8 @@ interface AddonTabProps {
 /** Where an add-on draws. Before it may, the page says what stands in the way: the role, or a device that is away. */
 export function AddonTab({ addon, device, name, presence, join }: AddonTabProps) {
   const denied = useDenied(addon.permission);
-  const here = presence === 'connected' && device.status === 'accepted';
+  // One without sessions speaks with the server alone: the device may be away.
+  const here = !addon.manifest.protocol || (presence === 'connected' && device.status === 'accepted');
   // Once it was opened it stays: a device that goes away is for the add-on to tell, with what is on its screen.
   const [opened, setOpened] = useState(here);
   useEffect(() => {
@@ -97,15 +98,21 @@ function Mounted({ addon, device, name, join }: Omit<AddonTabProps, 'presence'>)
       fetch: fetchAsUser,
       notify: (message, kind) => (kind === 'error' ? complain(addon.title, new Error(message)) : tell(message)),
     };
-    addon.load().then(
-      (half) => {
+    addon
+      .load()
+      .then((half) => {
         if (!gone && element) unmount = half.mount(element, host);
-      },
-      (error: unknown) => setFault(error),
-    );
+      })
+      .catch((error: unknown) => setFault(error));
     return () => {
       gone = true;
-      unmount?.();
+      try {
+        unmount?.();
+      } catch (error) {
+        // A fault of one add-on must not take the page with it.
+        complain(addon.title, error instanceof Error ? error : new Error(String(error)));
+      }
+      if (element) element.replaceChildren();
     };
     // The name may change while a session runs; that is no reason to end it.
   }, [addon, device.id, join]);

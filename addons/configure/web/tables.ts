@@ -1,0 +1,75 @@
+import { originOf, type Revision, type Whole } from '../answers.ts';
+import { button, el, moment } from './dom.ts';
+import { valueOf } from '../values.ts';
+
+/** What a device is to have and why, and what it has; `override`: gives it a value of its own, undefined if one may not now. */
+export function settingsTable(view: Whole, override: ((key: string, value: string) => void) | undefined): HTMLElement {
+  const drift = new Map((view.drift?.keys ?? []).map((each) => [each.key, each]));
+  const wanted = new Map(view.effective.map((each) => [each.key, each]));
+  const keys = [...new Set([...wanted.keys(), ...Object.keys(view.reported)])].sort((a, b) => (a < b ? -1 : 1));
+  if (keys.length === 0)
+    return el(
+      'p',
+      { className: 'empty' },
+      'Nothing is given for this device and it has reported nothing. Give it a setting; a device with the update module mender-configure applies it and reports back.',
+    );
+  const rows = keys.map((key) => {
+    const setting = wanted.get(key);
+    const has = valueOf(view.reported, key);
+    const differs = drift.get(key);
+    const beaten = setting?.overrides.map(originOf).join(', ');
+    return el(
+      'tr',
+      { className: differs ? 'differs' : '' },
+      el('td', {}, el('code', {}, key)),
+      el('td', {}, setting ? el('span', { className: 'value' }, setting.value) : el('em', {}, 'not given')),
+      el(
+        'td',
+        {},
+        setting ? el('span', { className: 'origin' }, originOf(setting.origin)) : '',
+        beaten ? el('small', {}, `wins over ${beaten}`) : undefined,
+      ),
+      el(
+        'td',
+        {},
+        has === undefined ? el('em', {}, 'not reported') : el('span', { className: 'value' }, has),
+        differs && el('small', {}, 'differs since ', moment(differs.since)),
+      ),
+      el(
+        'td',
+        {},
+        override && setting && setting.origin.kind !== 'device'
+          ? button('Override', () => override(key, setting.secret ? '' : setting.value), 'quiet')
+          : '',
+      ),
+    );
+  });
+  const heads = ['Key', 'To have', 'From', 'Reported', ''].map((head) => el('th', {}, head));
+  return el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows));
+}
+
+/** Who changed what and when; the first is as it is now. */
+export function historyList(revisions: readonly Revision[], revert: (revision: number) => void): HTMLElement {
+  if (revisions.length === 0) return el('p', { className: 'empty' }, 'Nothing was ever set for this device itself.');
+  const items = revisions.map(({ revision, ts, by, reverts, changes }, at) =>
+    el(
+      'li',
+      {},
+      el(
+        'div',
+        { className: 'revision' },
+        el('strong', {}, `${revision}`),
+        moment(ts),
+        el('span', {}, by || 'unknown'),
+        reverts === undefined ? '' : el('span', {}, `back to ${reverts}`),
+        el('span', { className: 'gap' }),
+        at === 0 ? '' : button(`Back to ${revision}`, () => revert(revision), 'quiet'),
+      ),
+      ...(changes ?? []).flatMap(({ key, before, after }) => [
+        before === undefined ? undefined : el('code', { className: 'gone' }, `− ${key} = ${before}`),
+        after === undefined ? undefined : el('code', { className: 'come' }, `+ ${key} = ${after}`),
+      ]),
+    ),
+  );
+  return el('ol', {}, ...items);
+}

@@ -1,0 +1,131 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runClient } from '../daemon.ts';
+import { Nudges } from '../nudges.ts';
+import { paths } from '../places.ts';
+import { makeArtifact } from '../rig/artifact.ts';
+import { RigDevice } from '../rig/device.ts';
+import { RigLog } from '../rig/log.ts';
+import { ScriptedServer, type Call } from '../rig/server.ts';
+
+// What goes wrong around an update and must neither end the daemon nor keep it busy.
+
+let server: ScriptedServer;
+let device: RigDevice;
+let log: RigLog;
+let nudges: Nudges;
+let stop: AbortController;
+let client: Promise<void>;
+const isPoll = (call: Call) => call.path.includes('/deployments/next');
+const isDownload = (call: Call) => call.path === '/artifact';
+const isFinal = (call: Call) => call.path.endsWith('/status') && /success|failure/.test(call.body);
+
+beforeEach(async () => {
+  process.env['DBUS_SYSTEM_BUS_ADDRESS'] = 'unix:path=/nonexistent/bus';
+  server = await ScriptedServer.open();
+  device = new RigDevice({ ServerURL: server.url });
+  device.installed('release-1');
+  log = new RigLog();
+  nudges = new Nudges();
+  stop = new AbortController();
+  client = Promise.resolve();
+});
+afterEach(async () => {
+  stop.abort();
+  await client;
+  server.close();
+  device[Symbol.dispose]();
+});
+
+const start = () => {
+  client = runClient({ ...device.options(log), nudges }, stop.signal);
+};
+
+/** A good update after the trouble shows that it is over. */
+async function goesOn(id = 'good'): Promise<void> {
+  server.override = undefined;
+  server.deployment = { id, artifact: makeArtifact() };
+  const ended = server.called((call) => call.path.includes(`/${id}/`) && isFinal(call));
+  nudges.check();
+  await ended;
+  expect(server.reports.at(-1)).toBe('success');
+  expect(device.record().artifactName).toBe('release-2');
+}
+
+it.each([
+  ['404 for ever', { status: 404 }, 'server answers 404'],
+  ['a redirect to itself', { status: 302, headers: { Location: '/artifact' } }, 'server answers 302'],
+])('an artifact that is %s: asked for once, failure, and the next update works', async (_, answer, words) => {
+  server.deployment = { id: 'gone', artifact: makeArtifact() };
+  server.override = (call) => (isDownload(call) ? answer : undefined);
+  start();
+  await server.called(isFinal);
+  expect(server.calls.filter(isDownload)).toHaveLength(1);
+  expect(server.reports).toEqual(['downloading', 'failure']);
+  expect(log.text()).toContain(words);
+  expect(device.record().artifactName).toBe('release-1');
+  await goesOn();
+});
+
+it.each([
+  ['no JSON', '<html>It works!</html>'],
+  ['cut-off JSON', '{"id":"d","artifact":{"source":'],
+  ['JSON of another kind', '[[[]]]'],
+  ['an address that is none', '{"id":"d","artifact":{"source":{"uri":"file:///etc/passwd"}}}'],
+  ['more than it may say', `{"id":"${'x'.repeat(3_000_000)}"}`],
+])('a server that answers a poll with %s: nothing is installed, and the next update works', async (_, body) => {
+  server.override = (call) => (isPoll(call) ? { status: 200, body } : undefined);
+  start();
+  await server.called(isPoll);
+  await goesOn();
+  expect(server.calls.filter(isDownload)).toHaveLength(1);
+});
+
+it('a store damaged in the middle of an update: set aside, the server is told, and the next update works', async () => {
+  device.module({ extra: `[ "$1" = ArtifactInstall ] && printf '{"version":' >'${paths.journal(device.places)}'` });
+  server.deployment = { id: 'cut', artifact: makeArtifact() };
+  start();
+  await log.until('deployment closed');
+  expect(server.reports.at(-1)).toMatch(/success|failure/);
+  expect(log.text()).toContain('store is damaged: set aside');
+  expect(device.record().deployment).toBeUndefined();
+  device.module({});
+  await goesOn();
+});
+
+/** Whether this machine lets us have a file system of our own. */
+const mounts = (() => {
+  using probe = new RigDevice({});
+  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', probe.places.store]);
+  if (status === 0) spawnSync('umount', [probe.places.store]);
+  return status === 0;
+})();
+
+describe.skipIf(!mounts)('a data folder that becomes read-only', () => {
+  beforeEach(() => {
+    mkdirSync(device.places.store, { recursive: true });
+    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', device.places.store]);
+    writeFileSync(paths.deviceType(device.places), 'device_type=rig\n');
+    device.installed('release-1');
+  });
+  afterEach(() => {
+    spawnSync('umount', ['-l', device.places.store]);
+  });
+  const remount = (how: 'ro' | 'rw') => spawnSync('mount', ['-o', `remount,${how}`, device.places.store]);
+
+  it('nothing is installed, the server is told, and the next update works once it can be written', async () => {
+    start();
+    await server.called(isPoll);
+    expect(remount('ro').status).toBe(0);
+    server.deployment = { id: 'lost', artifact: makeArtifact() };
+    nudges.check();
+    await server.called(isFinal);
+    expect(server.reports).toEqual(['downloading', 'failure']);
+    expect(device.calls()).toEqual([]);
+    expect(log.text()).toContain('EROFS');
+    expect(device.record().artifactName).toBe('release-1');
+    expect(remount('rw').status).toBe(0);
+    await goesOn();
+  });
+});

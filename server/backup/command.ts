@@ -1,0 +1,100 @@
+import { stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { CodedError, messageOf } from '#base/errors';
+import { AuditLog } from '../audit/audit.ts';
+import { databaseOf, databaseOption } from '../config.ts';
+import { type Db, openDatabase, openStore } from '../store/store.ts';
+import { sqliteFile } from '../data-folder.ts';
+import { backup, type Done, type Progress } from './backup.ts';
+import { restore } from './restore.ts';
+
+interface Options {
+  readonly data: string;
+  readonly database?: string;
+}
+
+/** `patchbay backup FILE` and `patchbay restore FILE`, on the server's machine. */
+export async function backupCommand(args: string[]): Promise<number> {
+  const program = new Command('patchbay');
+  const data = () =>
+    new Option('--data <dir>', "the server's data folder").env('PATCHBAY_DATA').default('patchbay-data');
+  program
+    .command('backup')
+    .description('Write database, artifacts and recordings into one file, while the server runs.')
+    .argument('<file>', 'must not be there yet')
+    .addOption(data())
+    .addOption(databaseOption())
+    .action(async (file: string, options: Options) => {
+      const database = databaseOf(options.database);
+      const db = await existing(options.data, database);
+      try {
+        const done = await shown((progress) => backup(db, options.data, file, progress));
+        await note(db, 'backup', file, done);
+        process.stdout.write(`backed up ${said(done)} to ${file}\n`);
+      } finally {
+        await db.destroy();
+      }
+    });
+  program
+    .command('restore')
+    .description('Bring a backup into an empty data folder and database, SQLite or PostgreSQL.')
+    .argument('<file>', 'made by patchbay backup')
+    .addOption(data())
+    .addOption(databaseOption())
+    .action(async (file: string, options: Options) => {
+      const database = databaseOf(options.database);
+      const done = await shown((progress) => restore({ data: options.data, database }, file, progress));
+      const db = await openStore(options.data, database);
+      await note(db, 'restore', file, done).finally(() => db.destroy());
+      process.stdout.write(`restored ${said(done)} from ${file}: the server may be started\n`);
+    });
+  program.exitOverride();
+  for (const command of program.commands) command.exitOverride();
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    const commander = error as { code?: string; exitCode?: number };
+    if (commander.code?.startsWith('commander.')) return commander.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`patchbay ${args[0]}: ${messageOf(error)}\n`);
+    return error instanceof CodedError && error.code === 'usage' ? 2 : 1;
+  }
+}
+
+/** The server's database as it is. SQLite would make a new one where there is none. */
+async function existing(data: string, database: string | undefined): Promise<Db> {
+  const folder = await stat(database === undefined ? sqliteFile(data) : data).catch(() => undefined);
+  if (!folder)
+    throw new CodedError('no_data', `there is no server's data in ${resolve(data)}: name its data folder with --data`);
+  return openDatabase(data, database);
+}
+
+async function note(db: Db, action: 'backup' | 'restore', file: string, { rows, files }: Done): Promise<void> {
+  await new AuditLog(db).append({
+    actor: { type: 'system', id: 'command line' },
+    action,
+    object: { type: 'backup', id: basename(file) },
+    result: 'ok',
+    details: { rows, files },
+  });
+}
+
+const said = ({ tables, rows, files, bytes }: Done): string =>
+  `${rows} rows of ${tables} tables and ${files} files (${(bytes / 1e6).toFixed(1)} MB)`;
+
+/** Shows on a terminal how far it is; silent in a pipe. */
+async function shown(work: (progress: Progress) => Promise<Done>): Promise<Done> {
+  const { stderr } = process;
+  let next = 0;
+  const progress: Progress = (what, done, of) => {
+    if (!stderr.isTTY || Date.now() < next) return;
+    next = Date.now() + 200;
+    stderr.write(`\r\u001b[K${what}: ${of === undefined ? done : `${Math.floor((100 * done) / Math.max(1, of))} %`}`);
+  };
+  try {
+    return await work(progress);
+  } finally {
+    if (stderr.isTTY) stderr.write('\r\u001b[K');
+  }
+}

@@ -1,0 +1,458 @@
+// A server with one of each thing that paths and bodies name, made when it is first needed and again when it was used up.
+import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
+import { artifactBytes, bytesSource } from '#artifact';
+import { networksOf } from '../../server/http/proxies.ts';
+import { stage, type Answer, type Stage } from '../../server/stage.ts';
+import type { Operation } from './document.ts';
+
+export interface Request {
+  readonly path: string;
+  readonly token?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: unknown;
+  readonly form?: FormData;
+}
+
+const management = '/api/management';
+const artifactsPath = `${management}/v1/deployments/artifacts`;
+const own = '/api/devices/v1/deployments/device/deployments';
+
+/** What stands at a parameter, by the path up to it. The first that matches counts. */
+const places: readonly (readonly [RegExp, Kind])[] = [
+  [/device\/deployments\/\{\w+\}$/, 'task'],
+  [/directupload\/\{\w+\}$/, 'upload'],
+  [/artifacts?\/\{\w+\}$/, 'artifact'],
+  [/releases\/\{\w+\}$/, 'release'],
+  [/auth\/\{\w+\}$|devauth\/tokens\/\{\w+\}$/, 'authSet'],
+  [/deployments\/limits\/\{\w+\}$/, 'storage'],
+  [/devauth\/limits\/\{\w+\}$/, 'maxDevices'],
+  [/deployments\/deployments\/\{\w+\}$|configuration\/\{\w+\}$/, 'deployment'],
+  [/deployments\/\{\w+\}\/devices\/\{\w+\}$/, 'deployedDevice'],
+  [/patchbay\/groups\/\{\w+\}$/, 'ownGroup'],
+  [/filters\/\{\w+\}$/, 'filter'],
+  [/groups?\/\{\w+\}$/, 'group'],
+  [/users\/\{\w+\}$/, 'user'],
+  [/settings\/tokens\/\{\w+\}$/, 'accessToken'],
+  [/integrations\/\{\w+\}$|state\/\{\w+\}$/, 'integration'],
+  [/devices?\/\{\w+\}$/, 'device'],
+];
+type Kind =
+  | 'task'
+  | 'upload'
+  | 'artifact'
+  | 'release'
+  | 'authSet'
+  | 'storage'
+  | 'maxDevices'
+  | 'deployment'
+  | 'deployedDevice'
+  | 'group'
+  | 'ownGroup'
+  | 'filter'
+  | 'user'
+  | 'accessToken'
+  | 'integration'
+  | 'device';
+
+/** Kinds that are parts of others. */
+const heldBy: Partial<Record<Kind, Kind | 'pair'>> = {
+  task: 'pair',
+  deployment: 'pair',
+  deployedDevice: 'pair',
+  authSet: 'device',
+};
+const kindAt = (seen: string): Kind | undefined => places.find(([place]) => place.test(seen))?.[1];
+
+export class World {
+  readonly server: Stage;
+  readonly token: string;
+  #made = new Map<Kind | 'pair', unknown>();
+  #count = 0;
+
+  private constructor(server: Stage, token: string) {
+    this.server = server;
+    this.token = token;
+  }
+
+  static async open(): Promise<World> {
+    // Nothing listens where the webhooks go, and nothing leaves the machine.
+    const server = await stage({ webhookNetworks: networksOf('test', '127.0.0.1') });
+    await server.addUser('first@example.com', []);
+    return new World(server, await server.login());
+  }
+
+  /** What a write to this path may have used up is made anew for the next. */
+  used(template: string): void {
+    let seen = '';
+    for (const part of template.split(/(\{\w+\})/)) {
+      seen += part;
+      const kind = part.startsWith('{') ? kindAt(seen) : undefined;
+      if (kind) this.#made.delete(heldBy[kind] ?? kind);
+    }
+    // A group lasts as long as its one member.
+    if (!this.#made.has('device') || template.includes('/group')) this.#made.delete('group');
+  }
+
+  /** A request that is right in all but what the schemas cannot say. */
+  async request(operation: Operation, body: unknown): Promise<Request> {
+    const special = await this.#special(operation.name, body);
+    const headers: Record<string, string> = {};
+    const query = new URLSearchParams(special.query ?? {});
+    return {
+      path: `${special.path ?? (await this.path(operation.path))}${query.size > 0 ? `?${query.toString()}` : ''}`,
+      ...(special.anonymous ? {} : { token: special.token ?? (await this.#tokenFor(operation.path)) }),
+      headers: { ...headers, ...special.headers },
+      ...(special.form ? { form: special.form } : { body: 'body' in special ? special.body : body }),
+    };
+  }
+
+  /** Whether the body of a request is not the schema's alone to say. */
+  async sample(operation: Operation): Promise<unknown> {
+    return (await this.#special(operation.name, undefined)).body;
+  }
+
+  send({ path, token, headers = {}, body, form }: Request, method: string): Promise<Answer> {
+    if (form) return this.#sendForm(method, path, form, token);
+    const as = token ? { token } : {};
+    if (body instanceof Uint8Array) return this.server.call(method, path, { ...as, headers, raw: body });
+    return this.server.call(method, path, { ...as, headers, ...(body === undefined ? {} : { body }) });
+  }
+
+  async path(template: string): Promise<string> {
+    let path = '';
+    let seen = '';
+    for (const part of template.split(/(\{\w+\})/)) {
+      seen += part;
+      path += part.startsWith('{') ? encodeURIComponent(await this.#at(seen)) : part;
+    }
+    return path;
+  }
+
+  async #sendForm(method: string, path: string, form: FormData, token: string | undefined): Promise<Answer> {
+    const headers = token ? { authorization: `Bearer ${token}` } : undefined;
+    const response = await fetch(this.server.url + path, { method, body: form, ...(headers ? { headers } : {}) });
+    const text = await response.text();
+    const json = response.headers.get('content-type')?.includes('json') === true;
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: json ? (JSON.parse(text) as unknown) : undefined,
+    };
+  }
+
+  async #at(seen: string): Promise<string> {
+    const kind = kindAt(seen);
+    return kind ? await this.#get(kind) : randomUUID();
+  }
+
+  async #tokenFor(path: string): Promise<string> {
+    if (!path.startsWith('/api/devices/')) return this.token;
+    return path.includes('{') ? (await this.#pair()).device.token : (await this.#device()).token;
+  }
+
+  #once<T>(kind: Kind | 'pair', make: () => Promise<T>): Promise<T> {
+    const made = (this.#made.get(kind) as Promise<T> | undefined) ?? make();
+    this.#made.set(kind, made);
+    return made;
+  }
+
+  async #get(kind: Kind): Promise<string> {
+    switch (kind) {
+      case 'device':
+        return (await this.#device()).id;
+      case 'authSet': {
+        const { body } = await this.#ask('GET', `/v2/devauth/devices/${(await this.#device()).id}`);
+        return (body as { auth_sets: { id: string }[] }).auth_sets[0]?.id ?? '';
+      }
+      case 'deployedDevice':
+        return (await this.#pair()).device.id;
+      case 'task':
+      case 'deployment':
+        return (await this.#pair()).deployment;
+      case 'storage':
+        return 'storage';
+      case 'maxDevices':
+        return 'max_devices';
+      default:
+        return await this.#once(kind, () => this.#make(kind));
+    }
+  }
+
+  async #make(kind: Exclude<Kind, 'device' | 'authSet' | 'deployedDevice' | 'task' | 'deployment'>): Promise<string> {
+    switch (kind) {
+      case 'artifact':
+        return (await this.#upload()).id;
+      case 'release':
+        return (await this.#upload()).name;
+      case 'upload': {
+        const { id, uri } = (await this.#ask('POST', '/v1/deployments/artifacts/directupload')).body as {
+          id: string;
+          uri: string;
+        };
+        await fetch(uri, { method: 'PUT', body: new Uint8Array(await artifact(this.#name('direct'))) });
+        return id;
+      }
+      case 'group': {
+        const name = this.#name('group');
+        await this.#ask('PUT', `/v1/inventory/devices/${(await this.#device()).id}/group`, { group: name });
+        return name;
+      }
+      case 'ownGroup':
+        return lastOf((await this.#ask('POST', '/v1/patchbay/groups', this.make.ownGroup())).headers);
+      case 'filter':
+        return lastOf((await this.#ask('POST', '/v2/inventory/filters', this.make.filter())).headers);
+      case 'user': {
+        const { headers } = await this.#ask('POST', '/v1/useradm/users', { email: this.#email(), password });
+        return lastOf(headers);
+      }
+      case 'accessToken': {
+        const path = '/v1/useradm/settings/tokens';
+        const known = async () => (await this.#ask('GET', path)).body as { id: string }[];
+        if ((await known()).length === 0) await this.#ask('POST', path, { name: this.#name('token') });
+        return (await known())[0]?.id ?? '';
+      }
+      case 'integration': {
+        const { body } = await this.#ask('GET', '/v1/iot-manager/integrations');
+        const [known] = body as { id: string }[];
+        return known?.id ?? lastOf((await this.#ask('POST', '/v1/iot-manager/integrations', webhook)).headers);
+      }
+      default:
+        throw new Error(`no ${kind} to be made`);
+    }
+  }
+
+  #ask(method: string, path: string, body?: unknown): Promise<Answer> {
+    return this.server.call(method, management + path, { token: this.token, ...(body === undefined ? {} : { body }) });
+  }
+
+  #name(kind: string): string {
+    return `${kind}-${++this.#count}`;
+  }
+  #email(): string {
+    return `${this.#name('person')}@example.com`;
+  }
+
+  #device() {
+    return this.#once('device', () => this.server.addDevice({ mac: this.#name('mac') }));
+  }
+
+  /** A deployment that a device is at, and that has a log. */
+  #pair() {
+    return this.#once('pair', async () => {
+      const device = await this.server.addDevice({ mac: this.#name('mac') });
+      const { name } = await this.#upload();
+      const body = { name: this.#name('deployment'), artifact_name: name, devices: [device.id] };
+      const deployment = lastOf((await this.#ask('POST', '/v1/deployments/deployments', body)).headers);
+      const as = { token: device.token };
+      await this.server.call('GET', `${own}/next?artifact_name=none&device_type=qemu`, as);
+      const messages = [{ timestamp: '2026-01-02T03:04:05Z', level: 'info', message: 'x' }];
+      await this.server.call('PUT', `${own}/${deployment}/log`, { ...as, body: { messages } });
+      return { device, deployment };
+    });
+  }
+
+  async #upload(): Promise<{ id: string; name: string }> {
+    const name = this.#name('release');
+    const answer = await this.#sendForm('POST', artifactsPath, await artifactForm(name), this.token);
+    return { id: lastOf(answer.headers), name };
+  }
+
+  /** What an operation needs that no schema says. */
+  async #special(name: string, given: unknown): Promise<Special> {
+    const [method = '', path = ''] = name.split(' ');
+    const at = path.replace(/^\/api\/(management|devices)/, '').replaceAll(/\{\w+\}/g, '{}');
+    const make = specials[`${method} ${at}`];
+    return make ? await make(this, given) : {};
+  }
+
+  // What the special cases below are made of.
+  readonly make = {
+    device: async () => await this.#device(),
+    deviceId: async () => (await this.#device()).id,
+    release: async () => (await this.#upload()).name,
+    deployment: async () => (await this.#pair()).deployment,
+    name: () => this.#name('thing'),
+    email: () => this.#email(),
+    filter: () => ({ name: this.#name('filter'), terms }),
+    ownGroup: () => ({ name: this.#name('group'), terms }),
+    filterId: () => this.#get('filter'),
+    /** A person of his own, for what would end the login of all others. */
+    person: async () => await this.server.addUser(this.#email(), ['admin']),
+    link: async () =>
+      (await this.#ask('GET', `/v1/deployments/artifacts/${await this.#get('artifact')}/download`)).body as {
+        uri: string;
+      },
+    /** A key that is on the list already. */
+    listed: async () => {
+      const key = pem();
+      const mac = this.#name('mac');
+      await this.#ask('POST', '/v2/devauth/devices', { identity_data: { mac }, pubkey: key.pubkey });
+      return { ...key, body: { id_data: JSON.stringify({ mac }), pubkey: key.pubkey } };
+    },
+    noIntegration: async () => {
+      const { body } = await this.#ask('GET', '/v1/iot-manager/integrations');
+      for (const { id } of body as { id: string }[]) await this.#ask('DELETE', `/v1/iot-manager/integrations/${id}`);
+      this.#made.delete('integration');
+    },
+    uploadLink: async () => (await this.#ask('POST', '/v1/deployments/artifacts/directupload')).body as { uri: string },
+    /** Where a device is told to fetch its configuration. */
+    configuration: async () => {
+      const { id, token } = await this.server.addDevice({ mac: this.#name('mac') });
+      await this.#ask('POST', `/v1/deviceconfig/configurations/device/${id}/deploy`, {});
+      const { body } = await this.server.call('GET', `${own}/next?artifact_name=none&device_type=qemu`, { token });
+      return (body as { artifact: { source: { uri: string } } }).artifact.source.uri;
+    },
+  };
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.close();
+  }
+}
+
+const terms = [{ scope: 'inventory', attribute: 'a', type: '$exists', value: true }];
+const password = 'a password for tests';
+const webhook = {
+  provider: 'webhook',
+  credentials: { type: 'http', http: { url: 'http://127.0.0.1:9/hook' } },
+};
+const lastOf = (headers: Headers): string => headers.get('location')?.split('/').at(-1) ?? '';
+
+interface Special {
+  readonly path?: string;
+  readonly query?: Record<string, string>;
+  readonly headers?: Record<string, string>;
+  readonly token?: string;
+  readonly anonymous?: boolean;
+  readonly body?: unknown;
+  readonly form?: FormData;
+}
+
+const pem = (): { pubkey: string; sign(text: string): string } => {
+  const key = generateKeyPairSync('ed25519');
+  return {
+    pubkey: key.publicKey.export({ type: 'spki', format: 'pem' }),
+    sign: (text) => sign(null, Buffer.from(text), key.privateKey).toString('base64'),
+  };
+};
+
+const pathOf = (uri: string): Special => {
+  const { pathname, search } = new URL(uri);
+  return { path: pathname + search, anonymous: true };
+};
+
+const provides = { device_type: 'qemu', artifact_name: 'none' };
+
+/** By method and path, below `/api/management` or `/api/devices`. A body is given only where it replaces the schema's own. */
+const specials: Readonly<Record<string, (world: World, given: unknown) => Special | Promise<Special>>> = {
+  'POST /v1/authentication/auth_requests': async (world, given) => {
+    const key = await world.make.listed();
+    const body = given ?? key.body;
+    return { body, anonymous: true, headers: { 'x-men-signature': key.sign(JSON.stringify(body)) } };
+  },
+  'GET /v1/deployments/device/deployments/next': () => ({ query: provides }),
+  'POST /v1/deployments/device/deployments/next': (_, given) => ({ body: given ?? provides }),
+  'POST /v2/deployments/device/deployments/next': (_, given) => ({ body: given ?? { device_provides: provides } }),
+  'PUT /v1/deployments/device/deployments/{}/status': (_, given) => ({ body: given ?? { status: 'downloading' } }),
+  'PUT /v1/deployments/device/deployments/{}/log': (_, given) => ({
+    body: given ?? { messages: [{ timestamp: '2026-01-02T03:04:05Z', level: 'info', message: 'x' }] },
+  }),
+  'PUT /v1/inventory/device/attributes': (_, given) => ({ body: given ?? [{ name: 'a', value: 'b' }] }),
+  'PATCH /v1/inventory/device/attributes': (_, given) => ({ body: given ?? [{ name: 'a', value: 'b' }] }),
+  'GET /v1/deployments/download/artifact/{}': async (world) => pathOf((await world.make.link()).uri),
+  'GET /v1/deployments/download/configuration/{}/{}/{}': async (world) => pathOf(await world.make.configuration()),
+  'PUT /v1/deployments/artifacts/directupload/{}': async (world) => ({
+    ...pathOf((await world.make.uploadLink()).uri),
+    body: new Uint8Array(await artifact(world.make.name())),
+  }),
+
+  'POST /v2/devauth/devices': (world, given) => ({
+    body: given ?? { identity_data: { mac: world.make.name() }, pubkey: pem().pubkey },
+  }),
+  'PUT /v2/devauth/devices/{}/auth/{}/status': (_, given) => ({ body: given ?? { status: 'rejected' } }),
+  'POST /v2/devauth/devices/search': (_, given) => ({ body: given ?? { status: 'accepted' } }),
+  'POST /v1/deployments/deployments': async (world, given) => ({
+    body: given ?? {
+      name: world.make.name(),
+      artifact_name: await world.make.release(),
+      devices: [await world.make.deviceId()],
+    },
+  }),
+  'POST /v1/deployments/deployments/group/{}': async (world, given) => ({
+    body: given ?? { name: world.make.name(), artifact_name: await world.make.release() },
+  }),
+  'POST /v1/deployments/deployments/statistics/list': async (world, given) => ({
+    body: given ?? { deployment_ids: [await world.make.deployment()] },
+  }),
+  'PUT /v1/deployments/deployments/{}/status': (_, given) => ({ body: given ?? { status: 'aborted' } }),
+  'POST /v1/deployments/artifacts': async (world) => ({ form: await artifactForm(world.make.name()) }),
+  'POST /v1/deployments/artifacts/generate': (world) => ({ form: generateForm(world.make.name()) }),
+  'POST /v1/deployments/artifacts/directupload/{}/complete': (_, given) => ({ body: given ?? {} }),
+  'DELETE /v2/deployments/deployments/releases': async (world) => ({ query: { name: await world.make.release() } }),
+  'PUT /v2/deployments/deployments/releases/{}/tags': (_, given) => ({ body: given ?? ['tag'] }),
+  'PUT /v1/inventory/devices/{}/tags': (_, given) => ({ body: given ?? [{ name: 'a', value: 'b' }] }),
+  'PATCH /v1/inventory/devices/{}/tags': (_, given) => ({ body: given ?? [{ name: 'a', value: 'b' }] }),
+  'PUT /v1/inventory/devices/{}/group': (_, given) => ({ body: given ?? { group: 'group-0' } }),
+  'PATCH /v1/inventory/groups/{}/devices': async (world, given) => ({ body: given ?? [await world.make.deviceId()] }),
+  'DELETE /v1/inventory/groups/{}/devices': async (world, given) => ({ body: given ?? [await world.make.deviceId()] }),
+  'POST /v2/inventory/filters': (world, given) => ({ body: given ?? world.make.filter() }),
+  'POST /v1/patchbay/groups': (world, given) => ({ body: given ?? world.make.ownGroup() }),
+  'PATCH /v1/patchbay/groups/{}': (_, given) => ({ body: given ?? { terms } }),
+  'POST /v2/inventory/filters/search': (_, given) => ({ body: given ?? { page: 1, per_page: 5 } }),
+  'POST /v2alpha1/inventory/identities/search': (_, given) => ({
+    body: given ?? { scope: 'identity', name: 'mac', value_prefix: 'm' },
+  }),
+  'POST /v1/iot-manager/integrations': async (world, given) => {
+    if (given === undefined) await world.make.noIntegration();
+    return { body: given ?? webhook };
+  },
+  'PUT /v1/iot-manager/integrations/{}/credentials': (_, given) => ({ body: given ?? webhook.credentials }),
+  'PUT /v1/deviceconfig/configurations/device/{}': (_, given) => ({ body: given ?? { a: 'b' } }),
+  'POST /v1/deviceconfig/configurations/device/{}/deploy': (_, given) => ({ body: given ?? {} }),
+  'PUT /v1/deviceconfig/configuration': (_, given) => ({ body: given ?? { a: 'b' } }),
+  'POST /v1/useradm/auth/login': (_, given) => ({
+    anonymous: true,
+    body: given ?? {},
+    headers: { authorization: `Basic ${Buffer.from(`admin@example.com:${password}`).toString('base64')}` },
+  }),
+  'POST /v1/useradm/auth/logout': async (world) => ({ token: await world.make.person() }),
+  'POST /v1/useradm/users': (world, given) => ({ body: given ?? { email: world.make.email(), password } }),
+  'PUT /v1/useradm/users/{}': (world, given) => ({ body: given ?? { email: world.make.email() } }),
+  'PUT /v1/useradm/users/me': async (world, given) =>
+    given === undefined
+      ? { token: await world.make.person(), body: { password: 'another password', current_password: password } }
+      : { body: given },
+  'PUT /v2/useradm/users/me': async (world, given) =>
+    given === undefined
+      ? { token: await world.make.person(), body: { password: 'another password', current_password: password } }
+      : { body: given },
+  'POST /v1/useradm/settings/tokens': (world, given) => ({
+    body: given ?? { name: world.make.name(), expires_in: 60 },
+  }),
+  'POST /v1/useradm/settings': (_, given) => ({ body: given ?? { a: 'b' } }),
+  'POST /v1/useradm/settings/me': (_, given) => ({ body: given ?? { a: 'b' } }),
+};
+
+function artifact(name: string): Promise<Buffer> {
+  return artifactBytes({
+    name,
+    depends: { device_type: ['qemu'] },
+    payload: { type: 'single-file', provides: {}, depends: {}, clears: [], files: [bytesSource('f', name)] },
+    compression: 'none',
+  });
+}
+
+async function artifactForm(name: string): Promise<FormData> {
+  const form = new FormData();
+  form.set('artifact', new Blob([new Uint8Array(await artifact(name))]), 'x.mender');
+  return form;
+}
+
+function generateForm(name: string): FormData {
+  const form = new FormData();
+  const args = JSON.stringify({ filename: 'f', dest_dir: '/d' });
+  for (const [field, value] of Object.entries({ name, device_types_compatible: 'qemu', type: 'single_file', args }))
+    form.set(field, value);
+  form.set('file', new Blob(['x']), 'f');
+  return form;
+}

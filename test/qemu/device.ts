@@ -1,0 +1,139 @@
+// A virtual device and the server that it belongs to: updates are deployed as an operator would, the plug is pulled, and
+// what the device has become is read from all that can tell.
+import { eventually } from '../stage/program.ts';
+import { Operator, type Part } from '../stage/operator.ts';
+import { startServer, type Server } from '../stage/server.ts';
+import { buildBoard, mac, type Board, type Start } from './board.ts';
+import { Machine } from './machine.ts';
+
+/** What a device is, said by the device itself and by its server. */
+export interface Ending {
+  /** What the server was told last of the deployment. */
+  readonly report: string;
+  /** The release whose root file system runs. */
+  readonly runs: string;
+  /** What the client says it is. */
+  readonly name: string;
+  /** Partitions: which runs, which starts next; and whether that one is on trial still. */
+  readonly running: string;
+  readonly next: string;
+  readonly trial: string;
+}
+
+/** ms. Emulation on a busy machine is slow beyond measure; on an idle one nothing here waits longer than it must. */
+const patience = 1_200_000;
+
+export class VirtualDevice implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #server: Server;
+  readonly #operator: Operator;
+  readonly #board: Board;
+  readonly #uploaded = new Set<string>(['release-1']);
+  #machine: Machine;
+  #id = '';
+
+  private constructor(folder: string, server: Server, operator: Operator, board: Board) {
+    this.#folder = folder;
+    this.#server = server;
+    this.#operator = operator;
+    this.#board = board;
+    this.#machine = Machine.start({ folder, ...board });
+  }
+
+  /** A device that runs `release-1`, accepted by its server. */
+  static async open(folder: string): Promise<VirtualDevice> {
+    const server = await startServer(folder);
+    try {
+      const operator = await Operator.login(server.url, server.user, server.password);
+      const board = await buildBoard(folder, server.url.replace('127.0.0.1', '10.0.2.2'));
+      const device = new VirtualDevice(folder, server, operator, board);
+      await device.says(/board: release-1 runs from \/dev\/vda2/);
+      await operator.accept(await operator.device(mac, 'pending', patience));
+      device.#id = (await operator.device(mac, 'accepted')).id;
+      return device;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  get accelerator(): string {
+    return this.#board.accelerator;
+  }
+
+  /** Makes a release that devices can be told to become. */
+  async release(name: string, start?: Start): Promise<void> {
+    if (this.#uploaded.has(name)) return;
+    await this.#operator.upload(await this.#board.release(name, start));
+    this.#uploaded.add(name);
+  }
+
+  /** Tells the device to become a release; the id of that deployment. What its console said so far is forgotten. */
+  async deploy(release: string): Promise<string> {
+    this.#machine.console.lines.length = 0;
+    return await this.#operator.deploy(release, this.#id);
+  }
+
+  /** Waits until its console says so. */
+  async says(pattern: RegExp): Promise<string> {
+    return (await this.#machine.console.said(pattern, patience))[0];
+  }
+
+  /** What its console said since the last deployment or power cut. */
+  get lines(): readonly string[] {
+    return this.#machine.console.lines;
+  }
+
+  async pullPlug(): Promise<void> {
+    await this.#machine.pullPlug();
+  }
+
+  switchOn(): void {
+    this.#machine = Machine.start({ folder: this.#folder, ...this.#board });
+  }
+
+  /** The deployment is over, for the server and for the device. */
+  async ended(deployment: string): Promise<Ending> {
+    try {
+      return await eventually('the deployment ends, for device and server', () => this.#ending(deployment), patience);
+    } catch (cause) {
+      throw new Error(`the device does not come to an end; its console:\n${this.lines.slice(-40).join('\n')}`, {
+        cause,
+      });
+    }
+  }
+
+  async #ending(deployment: string): Promise<Ending | undefined> {
+    const parts = await this.#operator.get<Part[]>(`/v1/deployments/deployments/${deployment}/devices`);
+    const report = parts.find(({ id }) => id === this.#id)?.status ?? '';
+    if (report !== 'success' && report !== 'failure') return undefined;
+    const store = await this.#machine.ask('cat /data/mender/patchbay-store.json');
+    const record = JSON.parse(store) as { artifactName?: string; deployment?: unknown };
+    if (record.deployment) return undefined;
+    const [runs = '', root = '', environment = ''] = (await this.#machine.ask(question)).split('\n');
+    const [next = '', trial = ''] = environment.split(' ').map((pair) => pair.slice(pair.indexOf('=') + 1));
+    return { report, runs, name: record.artifactName ?? '', running: root.replace('/dev/vda', ''), next, trial };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#machine.pullPlug();
+    await this.#server.stop();
+  }
+}
+
+const question = [
+  'cat /etc/release',
+  String.raw`sed 's/.*root=\([^ ]*\).*/\1/' /proc/cmdline`,
+  'echo $(grub-mender-grubenv-print mender_boot_part upgrade_available)',
+].join('; ');
+
+/** Nothing if a device ended new and committed, or old and working, and told its server which; else what is wrong. */
+export function fault(ending: Ending, old: string, wanted: string): string | undefined {
+  const { report, runs, name, running, next, trial } = ending;
+  const should = report === 'success' ? wanted : old;
+  if (runs !== should) return `told the server ${report}, but runs ${runs}`;
+  if (name !== should) return `told the server ${report}, but calls itself ${name}`;
+  if (running !== next) return `runs from partition ${running}, but ${next} starts next`;
+  if (trial !== '0') return `is still on trial`;
+  return undefined;
+}
