@@ -93,7 +93,9 @@ async function converse(host: Host, device: NamedDevice, { join, share }: Option
   });
   let others = '';
   session.onPeople?.((people, self) => {
-    const now = people.flatMap(({ name, role }, index) => (index === self ? [] : [`${name} ${roles[role]}`])).join(', ');
+    const now = people
+      .flatMap(({ name, role }, index) => (index === self ? [] : [`${name} ${roles[role]}`]))
+      .join(', ');
     if (now !== others) notice.say(now || 'nobody else is here');
     others = now;
   });
@@ -169,7 +171,9 @@ async function converse(host: Host, device: NamedDevice, { join, share }: Option
 
   function farewell(): string {
     if (join !== undefined) return 'left';
-    return notice.away ? 'left; the device closes the shell when it has waited long enough' : 'left, the shell is closed';
+    return notice.away
+      ? 'left; the device closes the shell when it has waited long enough'
+      : 'left, the shell is closed';
   }
 
   /** Keys to the device, until the person leaves. A full link stops the reading, and so whoever fills the pipe. */
