@@ -169,6 +169,13 @@ async function converse(host: Host, device: NamedDevice, { join, share }: Option
     if (!answer.ok) notice.say('nobody else may type: the server said no');
   }
 
+  function farewell(): string {
+    if (join !== undefined) return 'left';
+    return notice.away
+      ? 'left; the device closes the shell when it has waited long enough'
+      : 'left, the shell is closed';
+  }
+
   /** Keys to the device, until the person leaves. A full link stops the reading, and so whoever fills the pipe. */
   async function type(): Promise<void> {
     try {
@@ -176,8 +183,7 @@ async function converse(host: Host, device: NamedDevice, { join, share }: Option
         const leave = chunk.length <= typedAtMost && stdin.isTTY ? chunk.indexOf(leaveKey) : -1;
         const body = leave < 0 ? chunk : chunk.subarray(0, leave);
         if (body.length > 0 && !session.send({ typ: 'shell', props: {}, body })) await session.drained();
-        if (leave >= 0)
-          return left.resolve({ code: 0, say: join === undefined ? '\r\nleft, the shell is closed' : '\r\nleft' });
+        if (leave >= 0) return left.resolve({ code: 0, say: `\r\n${farewell()}` });
       }
       if (!session.signal.aborted) session.send({ typ: 'shell', props: {}, body: endOfInput });
     } catch {
@@ -254,6 +260,7 @@ class Notice {
   readonly #name: string;
   readonly #modes: Modes;
   readonly #redraw: () => void;
+  away = false;
   #since = 0;
   /** `redraw`: has the shell, or what runs in it, draw again what the notice was written over. */
   constructor(screen: Writable | undefined, name: string, modes: Modes, redraw: () => void) {
@@ -267,6 +274,7 @@ class Notice {
     if (!this.#modes.full) this.#screen?.write(`\r\n\x1b[K[${line}]\r\n`);
   }
   link(up: boolean): void {
+    this.away = !up;
     const seconds = Math.round((performance.now() - this.#since) / 1000);
     if (!up) this.#since = performance.now();
     const line = up ? `connected again after ${seconds} s` : `reconnecting to ${this.#name}… (Ctrl-] leaves)`;
