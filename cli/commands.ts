@@ -31,8 +31,12 @@ const own: Readonly<Record<string, Row>> = {
     summary: 'list, show and abort deployments, read logs',
     load: () => import('./commands/deployments.ts'),
   },
-  users: { summary: 'list, add and delete users, change passwords', load: () => import('./commands/users.ts') },
-  audit: { summary: 'who did what', load: () => import('./commands/audit.ts') },
+  users: {
+    summary: 'users: add and delete, roles, passwords, logins, second factor',
+    load: () => import('./commands/users.ts'),
+  },
+  roles: { summary: 'what users may do, and where', load: () => import('./commands/roles.ts') },
+  audit: { summary: 'who did what: list, filter, export', load: () => import('./commands/audit.ts') },
   completion: { summary: 'complete commands in your shell', load: () => import('./commands/completion.ts') },
 };
 

@@ -50,6 +50,7 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
         groups: JSON.stringify(plan.groups.length > 0 ? plan.groups : await groupsOf(trx, devices)),
         filter: plan.filter ? JSON.stringify(plan.filter) : null,
         configuration: null,
+        secret_settings: null,
         constructor_hash: hash,
       });
     });
