@@ -22,6 +22,12 @@ export const columnOf = ({ scope, attribute }: Pick<FilterTerm, 'scope' | 'attri
 
 const never = sql<SqlBool>`1 = 0`;
 const always = sql<SqlBool>`1 = 1`;
+/** Each of these has an index of its own. */
+const anything = [
+  sql<SqlBool>`text is not null`,
+  sql<SqlBool>`num is not null`,
+  sql<SqlBool>`text is null and num is null`,
+];
 
 /**
  * True for the devices that a term means: a value of another type does not match, an array does if any element does. What
@@ -34,7 +40,7 @@ export function condition(e: Devices, term: Term): Expression<SqlBool> {
   switch (type) {
     case '$exists':
       if (typeof value !== 'boolean') throw badRequest(`filter ${attribute}: $exists takes true or false`);
-      return value ? some(e, term, [always]) : none(e, term, always);
+      return value ? some(e, term, anything) : none(e, term, always);
     case '$eq':
     case '$gt':
     case '$gte':

@@ -8,6 +8,7 @@ import { up as people } from './migrations/0003-people.ts';
 import { up as contract } from './migrations/0004-contract.ts';
 import { up as sessions } from './migrations/0005-sessions.ts';
 import { up as secretSettings } from './migrations/0012-secret-settings.ts';
+import { up as emptyAttributes } from './migrations/0014-empty-attributes.ts';
 import type { Database } from './tables.ts';
 
 export type Db = Kysely<Database>;
@@ -22,6 +23,7 @@ const migrations: Readonly<Record<string, (db: Kysely<unknown>) => Promise<void>
   '0004-contract': contract,
   '0005-sessions': sessions,
   '0012-secret-settings': secretSettings,
+  '0014-empty-attributes': emptyAttributes,
 };
 
 /**
