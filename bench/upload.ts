@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeArtifact } from '#artifact';
 import { openStore } from '../server/store/store.ts';
-import { loadKeys } from '../server/tokens/keys.ts';
 import { Users } from '../server/users/users.ts';
 import { median, type Bench } from './row.ts';
 import { startSaying } from './load/saying.ts';
@@ -26,7 +25,7 @@ export const run: Bench = async () => {
   try {
     const artifact = await makeArtifact(folder);
     const db = await openStore(folder);
-    await new Users(db, await loadKeys(db)).create({ ...account, roles: ['admin'] });
+    await new Users(db).create({ ...account, roles: ['admin'] });
     await db.destroy();
     const server = await startSaying(children, [
       'bin/patchbay.js',

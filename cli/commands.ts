@@ -23,6 +23,7 @@ const own: Readonly<Record<string, Row>> = {
   whoami: { summary: 'who is logged in, and what that user may do', load: () => import('./commands/whoami.ts') },
   devices: { summary: 'list, accept, reject and remove devices', load: () => import('./commands/devices.ts') },
   inventory: { summary: 'show what a device reported', load: () => import('./commands/inventory.ts') },
+  groups: { summary: 'put devices into groups, by hand or by filter', load: () => import('./commands/groups.ts') },
   sessions: { summary: 'list and end sessions, play recordings', load: () => import('./commands/sessions.ts') },
   releases: { summary: 'list, upload, download and delete releases', load: () => import('./commands/releases.ts') },
   deploy: { summary: 'bring a release to devices and see it through', load: () => import('./commands/deploy.ts') },
@@ -30,8 +31,12 @@ const own: Readonly<Record<string, Row>> = {
     summary: 'list, show and abort deployments, read logs',
     load: () => import('./commands/deployments.ts'),
   },
-  users: { summary: 'list, add and delete users, change passwords', load: () => import('./commands/users.ts') },
-  audit: { summary: 'who did what', load: () => import('./commands/audit.ts') },
+  users: {
+    summary: 'users: add and delete, roles, passwords, logins, second factor',
+    load: () => import('./commands/users.ts'),
+  },
+  roles: { summary: 'what users may do, and where', load: () => import('./commands/roles.ts') },
+  audit: { summary: 'who did what: list, filter, export', load: () => import('./commands/audit.ts') },
   completion: { summary: 'complete commands in your shell', load: () => import('./commands/completion.ts') },
 };
 

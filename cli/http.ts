@@ -1,3 +1,4 @@
+import { type as systemName } from 'node:os';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import { plain } from './io.ts';
 
@@ -106,11 +107,14 @@ export class Http {
   }
 
   async #send(url: URL, init: RequestInit, timeout: number, signal: AbortSignal): Promise<Response> {
+    const headers = new Headers(init.headers);
+    // The list of logins and the audit log say what it was.
+    headers.set('user-agent', `patchbay/1 (${systemName()})`);
     const late = new AbortController();
     const timer = timeout ? setTimeout(() => late.abort(), timeout) : undefined;
     try {
       const send = await (this.#fetch ??= sender(this.options.insecure));
-      return await send(url, { ...init, signal: AbortSignal.any([signal, late.signal]) });
+      return await send(url, { ...init, headers, signal: AbortSignal.any([signal, late.signal]) });
     } catch (error) {
       if (signal.aborted) throw new CodedError('interrupted', 'interrupted', { cause: error });
       if (late.signal.aborted) {

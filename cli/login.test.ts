@@ -50,6 +50,20 @@ test('a wrong password is one line and stores nothing', async () => {
   await expect(stat(join(ada.configFolder, 'logins.json'))).rejects.toThrow('ENOENT');
 });
 
+test('whoever has a second factor is told in a pipe how to give its code, and that a code is wrong', async () => {
+  const refused = (second_factor: string) => ({ status: 401, json: { error: 'unauthorized', second_factor } });
+  await using wanted = await serve({ [login]: refused('wanted') });
+  await using wrong = await serve({ [login]: refused('wrong') });
+  await using ada = await person();
+  const args = ['--user', 'a@b.c', '--password-stdin'];
+  expect((await ada.call(['login', wanted.url, ...args], { input: 'x\n' })).err).toBe(
+    `error: ${wanted.url} wants the code of the second factor of a@b.c: give it by --token2fa CODE\n`,
+  );
+  expect((await ada.call(['login', wrong.url, ...args, '--token2fa', '1'], { input: 'x\n' })).err).toBe(
+    `error: ${wrong.url} refuses a@b.c: that code is wrong or was used already: wait for the next\n`,
+  );
+});
+
 test('a second factor travels as mender-cli sends it', async () => {
   await using server = await serve({ [login]: { text: token } });
   await using ada = await person();

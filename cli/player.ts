@@ -71,7 +71,7 @@ class Clock {
 
   /** Seconds of the recording. False: the person has left. */
   async wait(seconds: number): Promise<boolean> {
-    for (let left = seconds * 1000; !this.#over && (left > 0 || this.#paused); ) {
+    for (let left = seconds * 1000; !this.#over && (left > 0 || this.#paused);) {
       const start = performance.now();
       const speed = this.#paused ? 0 : this.#speed;
       const step = await new Promise<boolean>((resolve) => {

@@ -17,7 +17,7 @@ test('users are listed, added with roles, given a password and deleted', async (
   });
   await using ada = await person();
   const env = { server: server.url, token: 't' };
-  expect((await ada.call(['users'], env)).out).toMatch(/bob@example\.com +support, read-only +- +u2/);
+  expect((await ada.call(['users'], env)).out).toMatch(/bob@example\.com +support, read-only +off +- +u2/);
   const args = ['users', 'add', 'eve@example.com', '--role', 'support', '--role', 'ci', '--password-stdin'];
   expect((await ada.call(args, { ...env, input: 'long secret\n' })).err).toBe('user eve@example.com added\n');
   expect(JSON.parse(server.asked.at(-1)!.body)).toEqual({

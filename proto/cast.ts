@@ -62,9 +62,11 @@ const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** The bytes that `castText` had. */
 export function castBytes(text: string): Uint8Array {
   if (!/[\udc80-\udcff]/u.test(text)) return utf8.encode(text);
-  const parts = text.split(/([\udc80-\udcff]+)/u).map((part, odd) =>
-    odd % 2 === 1 ? Uint8Array.from(part, (char) => char.charCodeAt(0) - 0xdc00) : utf8.encode(part),
-  );
+  const parts = text
+    .split(/([\udc80-\udcff]+)/u)
+    .map((part, odd) =>
+      odd % 2 === 1 ? Uint8Array.from(part, (char) => char.charCodeAt(0) - 0xdc00) : utf8.encode(part),
+    );
   return concat(parts);
 }
 
@@ -92,7 +94,7 @@ function partial(bytes: Uint8Array): number {
 
 function escaped(bytes: Uint8Array): string {
   let text = '';
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const byte = bytes[at]!;
     const length = byte < 0x80 ? 1 : byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 0;
     try {

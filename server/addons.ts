@@ -12,6 +12,7 @@ import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route } from './http/route.ts';
 import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
+import type { Stand } from './relay/relay.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
 export interface AddonOptions extends Fleet, Pick<ServerHost, 'deployConfiguration' | 'siteOrigin'> {
@@ -23,6 +24,8 @@ export interface AddonOptions extends Fleet, Pick<ServerHost, 'deployConfigurati
   readonly db: Db;
   readonly log: Log;
   readonly ours?: Ours;
+  /** Why somebody may not have a session, if he may not (any more): asked when it is opened. */
+  refuses?(stand: Omit<Stand, 'end'>): Promise<string | undefined>;
   /** Whose fault it is when an add-on throws where nobody can catch it; absent: the process ends. */
   readonly blame?: Blame | undefined;
 }
@@ -134,10 +137,13 @@ function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
   const { bus, db, hasDevice, acceptedDevices, hasGroup, inGroup, deploymentOutcome } = options;
   const { deployConfiguration, siteOrigin } = options;
   return {
-    openSession(deviceId, { userId, tokenId }) {
+    async openSession(deviceId, { userId, tokenId, access }) {
       const { protocol } = manifest;
       if (!protocol) throw new CodedError('no_sessions', `the add-on ${manifest.id} has no sessions`);
-      return openInner({ bus, deviceId, userId, tokenId, protocol });
+      // What an add-on was allowed once, such as a page of a device, may have been taken away since.
+      const why = await options.refuses?.({ userId, tokenId, deviceId, rights: [access] });
+      if (why !== undefined) throw new CodedError('forbidden', why);
+      return openInner({ bus, deviceId, userId, tokenId, rights: [access], protocol });
     },
     // The type is the add-on's to say: it made the tables.
     tables: <T>() => db as unknown as Kysely<T>,
@@ -221,6 +227,7 @@ function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
         tokenId: caller.kind === 'user' ? caller.tokenId : '',
         deviceId: caller.kind === 'device' ? callerId(context) : '',
         requestId,
+        access: served.access,
         note: (note) => context.note(note),
       }),
     );

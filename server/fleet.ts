@@ -28,7 +28,7 @@ export function fleetOf(parts: {
   };
   return {
     hasDevice: (id) => register.has(id),
-    acceptedDevices: (group) => (group === undefined ? register.accepted() : groups.accepted(group)),
+    acceptedDevices: (group) => (group === undefined ? register.accepted('all') : groups.accepted(group)),
     hasGroup: async (name) => (await groupOf(name)) !== undefined,
     async inGroup(deviceId, name) {
       if (await isMember(db, deviceId, [name])) return true;

@@ -16,6 +16,7 @@ import { artifactRoutes } from './artifacts/routes.ts';
 import { storageUsage } from './artifacts/store.ts';
 import { AuditLog } from './audit/audit.ts';
 import { SessionAudit } from './audit/session.ts';
+import { Retention } from './audit/retention.ts';
 import { auditRoutes } from './audit/routes.ts';
 import { openFolder } from './blobs/folder.ts';
 import { Certificate } from './certificate.ts';
@@ -50,6 +51,7 @@ import { Integrations } from './iot-manager/integrations.ts';
 import { Outbound } from './iot-manager/outbound.ts';
 import { iotManagerRoutes } from './iot-manager/routes.ts';
 import { tagRoutes, tagVersion } from './inventory/tags.ts';
+import { placesOf } from './live/places.ts';
 import { liveSockets } from './live/socket.ts';
 import { listen, makeServer } from './listen.ts';
 import { metricsServer } from './metrics/listener.ts';
@@ -66,8 +68,19 @@ import { referenceRoutes } from './reference/routes.ts';
 import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { AccessTokens } from './users/access-tokens.ts';
+import { Entry } from './users/entry.ts';
+import { loginRoutes } from './users/login-routes.ts';
+import { Logins } from './users/logins.ts';
 import { ownRoutes } from './users/own-routes.ts';
+import { Policies } from './users/policy.ts';
+import { policyRoutes } from './users/policy-routes.ts';
+import { reaches } from './users/reach.ts';
+import { roleRoutes } from './users/role-routes.ts';
+import { Roles } from './users/role-store.ts';
+import { secondFactorRoutes } from './users/second-factor-routes.ts';
+import { SecondFactors } from './users/second-factor.ts';
 import { Settings } from './users/settings.ts';
+import { Standing } from './users/standing.ts';
 import { userRoutes } from './users/routes.ts';
 import { Users } from './users/users.ts';
 
@@ -91,13 +104,13 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
   const db = await openStore(config.data, config.database);
   try {
     const keys = await loadKeys(db);
-    const verify: TokenVerifier = { user: (token) => users.verify(token), device: (token) => tokens.verify(token) };
-    const live = liveSockets(server, verify);
+    const verify: TokenVerifier = { user: (token) => logins.verify(token), device: (token) => tokens.verify(token) };
+    const live = liveSockets(server, verify, (event, data) => placesOf(db, { event, data }), log);
     const audit = new AuditLog(db);
     const sessionAudit = new SessionAudit(db, audit);
     const tokens = new DeviceTokens(db, keys);
     const presence = new Presence(db, live);
-    const inventory = new Inventory(db, live);
+    const inventory = new Inventory(db, live, (deviceIds) => standing.devicesMoved(deviceIds));
     const groups = new Groups(db, inventory);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
     const rates = new RateLimits(config.rates);
@@ -127,16 +140,35 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       recall: (sid) => sessionAudit.recall(sid),
       record: (session) => recordings.begin(session),
     });
-    const users = new Users(db, keys, (userId, tokenId) => {
-      live.disconnectUser(userId);
-      relay.disconnectUser(userId, 'your login has ended or your rights have changed', tokenId);
-      addons.revoked(userId, tokenId);
+    const standing = new Standing({
+      db,
+      live,
+      relay,
+      logins: () => logins,
+      revoked: (userId, tokenId) => addons.revoked(userId, tokenId),
     });
+    const roles = new Roles(db);
+    const policies = new Policies(db);
+    const logins = new Logins({ db, keys, roles, policies }, (userId, tokenIds) =>
+      standing.loginsEnded(userId, tokenIds),
+    );
+    const factors = new SecondFactors(db);
+    const entry = new Entry(db, logins, factors);
+    const users = new Users(db, {
+      rightsChanged: (userId) => standing.rightsChanged(userId),
+      passwordChanged: (userId, keepToken) => logins.endOthers(userId, keepToken),
+    });
+    const people = { users, roles, logins, entry, factors, policies };
+    const policyChanged = async (): Promise<void> => {
+      await standing.policyChanged();
+      await retention.run();
+    };
+    const retention = new Retention(db, audit, policies, log);
     const outbound = new Outbound(config.webhookNetworks);
     const deliveries = new Deliveries(db, log, outbound);
     const integrations = new Integrations(db, () => deliveries.wake());
     const register = new Register(db);
-    const accessTokens = new AccessTokens(db, keys, (userId, tokenId) => users.tokenRevoked(userId, tokenId));
+    const accessTokens = new AccessTokens(db, keys, logins);
     const devices = new Devices(db, live, {
       revoked(deviceId) {
         integrations.committed();
@@ -159,6 +191,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       db,
       log,
       ...fleetOf({ db, register, inventory, groups }),
+      refuses: (stand) => standing.why(stand),
       siteOrigin: (label, req) => siteOrigin(label, req, config),
       async deployConfiguration(deviceId, values, secrets) {
         const id = await deployConfiguration({ db, live, activity }, deviceId, values, secrets);
@@ -168,6 +201,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       },
     });
     await presence.reset();
+    retention.start();
     await sessionAudit.recover();
     const started = new Date();
     const lateness = setTimeout(() => {
@@ -188,7 +222,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       publicUrl: (req) => config.publicUrl ?? `${req.protocol}://${req.host}`,
       room: new Room(db, config.storageLimit),
       limits: { artifactSize: config.artifactLimit },
-      acceptedDevices: () => register.accepted(),
+      acceptedDevices: (scope) => register.accepted(scope),
       devicesOfGroup: (group) => groups.accepted(group),
       devicesOfFilter: async (id) => {
         const filter = await groups.filter(id);
@@ -199,8 +233,14 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const readiness = new Readiness({ db, blobs, log, minFree: config.minFree });
     const routes: Route[] = [
       ...healthRoutes(db, readiness),
-      ...userRoutes(users),
-      ...ownRoutes(users, new Settings(db), accessTokens),
+      ...userRoutes(people),
+      ...ownRoutes(users, new Settings(db), accessTokens, () => standing.policyChanged()),
+      ...loginRoutes(people),
+      ...secondFactorRoutes(people),
+      ...roleRoutes(roles, async (userIds) => {
+        for (const userId of userIds) await standing.rightsChanged(userId);
+      }),
+      ...policyRoutes(policies, policyChanged),
       ...auditRoutes(audit),
       ...deviceRoutes(devices, register, tokens),
       ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
@@ -210,7 +250,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       ...filterRoutes(groups, inventory),
       ...tagRoutes(db, live),
       ...presenceRoutes(presence, relay),
-      ...sessionRoutes(relay),
+      ...sessionRoutes(relay, db),
       ...recordingRoutes(recordings),
       ...addons.routes,
       ...artifactRoutes(deployments),
@@ -236,6 +276,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       log,
       rates,
       meter: metrics?.meter ?? noMeter,
+      reaches: (kind, id, scope) => reaches(db, kind, id, scope),
       audit: (record) => audit.record(record),
     };
     const app = createApp(routes, frame, log, { trust: config.trust, webFolder: webFolder() });
@@ -289,6 +330,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         await delivering;
         clearTimeout(cut);
         figures?.closeAllConnections();
+        await retention.stop();
         await db.destroy();
       },
     };

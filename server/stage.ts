@@ -8,7 +8,6 @@ import { silentLog, type Log } from '#base/log';
 import { configOf, serverOptions, type ServerConfig } from './config.ts';
 import { openStore } from './store/store.ts';
 import { startServer, type RunningServer } from './server.ts';
-import { loadKeys } from './tokens/keys.ts';
 import { Users } from './users/users.ts';
 
 export interface Answer {
@@ -73,7 +72,7 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
   const data = await mkdtemp(join(tmpdir(), 'patchbay-server-'));
   const database = 'database' in told ? told.database : await databaseFor();
   const db = await openStore(data, database);
-  await new Users(db, await loadKeys(db)).create({ email: admin, password, roles: ['admin'] });
+  await new Users(db).create({ email: admin, password, roles: ['admin'] });
   await db.destroy();
   // Options as everybody's, but that tests ask more often than people.
   const args = [
@@ -95,6 +94,13 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
   };
   let last = 0;
   let administrator: Promise<string> | undefined;
+  /** One login for all of them, as long as it is good: a user's oldest end when there are many. */
+  const administratorToken = async (): Promise<string> => {
+    administrator ??= made.login();
+    const token = await administrator;
+    const { status } = await made.call('GET', '/api/management/v1/useradm/users/me', { token });
+    return status === 401 ? (administrator = made.login()) : token;
+  };
   let server = await startServer(config, log);
   const url = (): string => `${config.tls ? 'https' : 'http'}://127.0.0.1:${server.port}`;
   const made: Stage = {
@@ -115,8 +121,7 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
       return answer.text;
     },
     async addUser(email, roles) {
-      administrator ??= made.login();
-      const token = await administrator;
+      const token = await administratorToken();
       const answer = await made.call('POST', '/api/management/v1/useradm/users', {
         token,
         body: { email, password, roles },
@@ -128,8 +133,7 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
       const key = generateKeyPairSync('ed25519');
       const pubkey = key.publicKey.export({ type: 'spki', format: 'pem' });
       // One login for all: a person has ten at most.
-      administrator ??= made.login();
-      const token = await administrator;
+      const token = await administratorToken();
       const listed = await made.call('POST', '/api/management/v2/devauth/devices', {
         token,
         body: { identity_data: identity, pubkey },

@@ -54,6 +54,18 @@ describe('npm run build', () => {
     expect(ours).toContain('client/share/modules/v3/single-file');
   });
 
+  it('makes a Debian package that runs where nothing else is installed', async () => {
+    const deb = join(folder, 'deb');
+    await run(process.execPath, [join(root, 'packaging', 'deb.mjs'), '--built', join(folder, 'built'), '--out', deb]);
+    const [file = ''] = await readdir(deb);
+    const machine = join(folder, 'machine');
+    await run('dpkg', ['-x', join(deb, file), machine]);
+    const program = join(machine, 'usr', 'bin', 'patchbay-device');
+    const bare = { env: { PATH: '/usr/bin:/bin' } };
+    expect((await run(program, ['client', '--version'], bare)).stdout).toBe('0.1.0\n');
+    await expect(run(program, ['server'], bare)).rejects.toMatchObject({ code: 2 });
+  });
+
   it.each(['two processes', 'one process'])('runs a server, and a device of bundled files as %s', async (processes) => {
     const own = await mkdtemp(join(folder, 'run-'));
     await using programs = new AsyncDisposableStack();
@@ -72,6 +84,15 @@ describe('npm run build', () => {
     const shipped = { built: bundles, node: process.execPath };
     begin(await startBuilt(one ? 'device' : 'client', shipped, own, bus.address));
     const device = await operator.welcome(mac);
+    // The bundles write introspection data with a few lines of their own.
+    const asked = ['--print-reply', `--bus=${bus.address}`, '--dest=io.patchbay.Client', '/io/patchbay/Client'];
+    const { stdout } = await run('dbus-send', [...asked, 'org.freedesktop.DBus.Introspectable.Introspect']);
+    for (const part of [
+      '<interface name="io.patchbay.Update1">',
+      '<method name="Defer">',
+      '<property name="Progress" type="u"',
+    ])
+      expect(stdout).toContain(part);
     if (!one) begin(await startBuilt('connect', shipped, own, bus.address));
     await operator.connected(device.id);
     using shell = await Shell.open(operator, device.id);

@@ -109,7 +109,7 @@ describeBrowser('the settings of a device on its page', (executable) => {
     await update('failure');
     await person.page.reload();
     await person.page.getByRole('tab', { name: 'Configuration' }).click();
-    await person.sees('Could not be applied: the device has gone back to what it had.');
+    await person.sees('Was not applied: the device has what it had before.');
     expect(await person.page.getByRole('link', { name: 'See why' }).getAttribute('href')).toMatch(
       /^\/deployments\/[0-9a-f-]+$/,
     );

@@ -12,6 +12,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { AuditEntry } from '#proto/http/users';
 import { describePeers, peerEnvironment } from './peers.ts';
+import { eventually } from './stage/program.ts';
 import { Rig } from './stage/rig.ts';
 import { launcher } from './stage/server.ts';
 import { startSshd } from './stage/sshd.ts';
@@ -210,6 +211,24 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
   each('patchbay forward --stdio is a pipe to a port, device %s', async (which) => {
     const { code, out, err } = await rig.run(['forward', '--stdio', id(which), String(echoPort)], 'through and back\n');
     expect({ code, out: out.toString(), err }).toEqual({ code: 0, out: 'through and back\n', err: '' });
+  });
+
+  it('PF-14 FT-21 the audit log says which port was reached and which file was taken, with the bytes', async () => {
+    await rig.run(['forward', '--stdio', ours, String(echoPort)], 'counted');
+    await rig.run(['cp', `${ours}:${at('content')}`, at('audited')]);
+    const entries = async (action: string) =>
+      await rig.operator.get<AuditEntry[]>(`/v1/patchbay/audit?action=${action}&per_page=100`);
+    const used = (await entries('session_use')).map(({ object, details }) => ({ device: object.id, ...details }));
+    const port = { typ: 'new', protocol: 'tcp', remote_host: '127.0.0.1', remote_port: echoPort };
+    expect(used).toContainEqual(expect.objectContaining({ device: ours, kind: 'port-forward', ...port }));
+    const file = { typ: 'get_file', path: at('content') };
+    expect(used).toContainEqual(expect.objectContaining({ device: ours, kind: 'file-transfer', ...file }));
+    await eventually('the ends are written', async () => {
+      const ended = (await entries('session_close')).map(({ details }) => details);
+      const of = (use: object) =>
+        ended.find((details) => JSON.stringify(details?.['uses'])?.includes(JSON.stringify(use)));
+      return Number(of(port)?.['bytes_to_device']) > 7 && Number(of(file)?.['bytes_from_device']) > content.length;
+    });
   });
 
   it('ssh and scp go through --stdio as a ProxyCommand', async () => {

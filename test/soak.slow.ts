@@ -27,13 +27,21 @@ function holdings() {
   });
   const children = readdirSync('/proc').filter((pid) => {
     try {
-      return readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ')[1] === String(process.pid);
+      return (
+        readFileSync(`/proc/${pid}/stat`, 'latin1')
+          .replace(/^.*\) /s, '')
+          .split(' ')[1] === String(process.pid)
+      );
     } catch {
       return false;
     }
   });
   const timers = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
-  return { sockets: descriptors.filter((name) => /socket|ptmx|pts/.test(name)).length, children: children.length, timers };
+  return {
+    sockets: descriptors.filter((name) => /socket|ptmx|pts/.test(name)).length,
+    children: children.length,
+    timers,
+  };
 }
 
 it(`${sessions} sessions and more, used and cut at random for ${seconds} s, leave nothing behind`, async () => {
@@ -65,7 +73,9 @@ it(`${sessions} sessions and more, used and cut at random for ${seconds} s, leav
       session.close();
       throw error;
     }
-    person.type(`stty -echo -onlcr; PS1=; seq 1 ${lines}; sleep 0.${Math.floor(Math.random() * 9)}; seq 1 ${lines}; echo d""one\r`);
+    person.type(
+      `stty -echo -onlcr; PS1=; seq 1 ${lines}; sleep 0.${Math.floor(Math.random() * 9)}; seq 1 ${lines}; echo d""one\r`,
+    );
     if (Math.random() < 0.2) return void session.close(); // left in the middle
     await person.until('done', () => /done\n/.test(person.output.toString()) || person.ended, 60_000);
     const numbers = [...person.output.toString().matchAll(/^(\d+)$/gm)].map(([, n]) => Number(n));
@@ -137,7 +147,8 @@ it(`${sessions} sessions and more, used and cut at random for ${seconds} s, leav
         return await work();
       } catch (error) {
         const text = String(error);
-        if (!/hang up|ECONNRE|disconnected|broken off|connection lost|too many|does not have|has ended/.test(text)) throw error;
+        if (!/hang up|ECONNRE|disconnected|broken off|connection lost|too many|does not have|has ended/.test(text))
+          throw error;
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }

@@ -135,7 +135,10 @@ describeBrowser('the web pages', (executable) => {
 
   it('who is on the device is listed, and can be ended from there', async () => {
     await person.page.getByRole('tab', { name: 'Sessions' }).click();
-    const row = person.page.getByRole('table', { name: /Sessions with/ }).getByRole('row').nth(1);
+    const row = person.page
+      .getByRole('table', { name: /Sessions with/ })
+      .getByRole('row')
+      .nth(1);
     await person.sees('Terminal', row);
     await person.sees(server.user, row);
     await row.getByRole('button', { name: 'End' }).click();

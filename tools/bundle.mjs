@@ -4,7 +4,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 
 /** Loaded at run time if there at all: node-pty is native, the others are optional speed-ups that their users probe for. */
-const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11'];
+const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11', 'undici'];
 
 /**
  * @param {string} root the checkout
@@ -18,6 +18,7 @@ export async function bundleDevice(root, out) {
       cwd: root,
       platform: 'node',
       external,
+      resolve: { alias: { xml2js: join(root, 'tools', 'small-xml.cjs') } },
       plugins: [beginning(`\0${program}`, lines)],
       logLevel: 'warn',
     });
@@ -27,6 +28,7 @@ export async function bundleDevice(root, out) {
     escapeNonAscii(file);
   }
   shipPty(root, join(out, 'node_modules', 'node-pty'));
+  await shipUndici(root, join(out, 'node_modules', 'undici'));
 }
 
 /**
@@ -97,6 +99,17 @@ const ours = {
   load: (name, part) =>
     table[\`\${name}/\${part}\`]?.() ?? Promise.reject(new Error(\`there is no built-in add-on \${name}\`)),
 };`;
+}
+
+/** As large as all the rest, and needed behind a proxy only: a file of its own, which few devices ever load. */
+async function shipUndici(/** @type {string} */ root, /** @type {string} */ to) {
+  const { rolldown } = await import('rolldown');
+  const lines = ["export { Agent, ProxyAgent, fetch } from 'undici';"];
+  const plugins = [beginning('\0undici', lines)];
+  const bundle = await rolldown({ input: '\0undici', cwd: root, platform: 'node', plugins, logLevel: 'warn' });
+  await bundle.write({ file: join(to, 'index.mjs'), format: 'esm', codeSplitting: false, minify: true });
+  await bundle.close();
+  writeFileSync(join(to, 'package.json'), '{"name":"undici","exports":"./index.mjs"}\n');
 }
 
 /** What node-pty needs to run: its JavaScript and the binary that was built for this machine. */

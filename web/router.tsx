@@ -15,7 +15,7 @@ import {
   deviceSearch,
   devicesSearch,
   loginSearch,
-  pagedSearch,
+  auditSearch,
   releasesSearch,
 } from './search.ts';
 
@@ -29,6 +29,9 @@ const pages = {
   deployments: () => import('./pages/deployments.tsx'),
   deployment: () => import('./pages/deployment.tsx'),
   audit: () => import('./pages/audit.tsx'),
+  users: () => import('./pages/users.tsx'),
+  roles: () => import('./pages/roles.tsx'),
+  security: () => import('./pages/security.tsx'),
 };
 
 /** Fetches what other pages are made of while there is nothing else to do: a page opens at once, server or no server. */
@@ -104,13 +107,41 @@ const deployment = createRoute({
 const audit = createRoute({
   getParentRoute: () => inside,
   path: '/audit',
-  validateSearch: pagedSearch,
+  validateSearch: auditSearch,
   component: lazyRouteComponent(pages.audit, 'AuditPage'),
+});
+
+const users = createRoute({
+  getParentRoute: () => inside,
+  path: '/users',
+  component: lazyRouteComponent(pages.users, 'UsersPage'),
+});
+const roles = createRoute({
+  getParentRoute: () => inside,
+  path: '/roles',
+  component: lazyRouteComponent(pages.roles, 'RolesPage'),
+});
+const security = createRoute({
+  getParentRoute: () => inside,
+  path: '/security',
+  component: lazyRouteComponent(pages.security, 'SecurityPage'),
 });
 
 const tree = root.addChildren([
   login,
-  inside.addChildren([home, devices, device, releases, release, deployments, deployment, audit]),
+  inside.addChildren([
+    home,
+    devices,
+    device,
+    releases,
+    release,
+    deployments,
+    deployment,
+    audit,
+    users,
+    roles,
+    security,
+  ]),
 ]);
 
 export function createAppRouter(client: QueryClient) {

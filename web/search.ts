@@ -5,6 +5,8 @@ const word = <W extends string>(value: unknown, words: readonly W[]): W | undefi
   words.find((each) => each === value);
 const text = (value: unknown): string | undefined =>
   typeof value === 'string' && value ? value.slice(0, 256) : typeof value === 'number' ? String(value) : undefined;
+const day = (value: unknown): string | undefined =>
+  typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value) ? value : undefined;
 const list = (value: unknown): string | undefined =>
   typeof value === 'string' && value.length <= 40_000 ? value : undefined;
 const page = (value: unknown): number | undefined => {
@@ -16,7 +18,8 @@ const some = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], und
 
 export const devicesSearch = (raw: Raw) =>
   some({ status: word(raw['status'], ['pending', 'rejected']), page: page(raw['page']), q: text(raw['q']) });
-export const deviceSearch = (raw: Raw) => some({ tab: text(raw['tab']), page: page(raw['page']), join: text(raw['join']) });
+export const deviceSearch = (raw: Raw) =>
+  some({ tab: text(raw['tab']), page: page(raw['page']), join: text(raw['join']) });
 export const releasesSearch = (raw: Raw) => some({ page: page(raw['page']), q: text(raw['q']) });
 export const deploymentsSearch = (raw: Raw) =>
   some({
@@ -29,7 +32,17 @@ export const deploymentsSearch = (raw: Raw) =>
   });
 export const deploymentSearch = (raw: Raw) =>
   some({ page: page(raw['page']), show: word(raw['show'], ['active', 'success', 'failure']), log: text(raw['log']) });
-export const pagedSearch = (raw: Raw) => some({ page: page(raw['page']) });
+export const auditSearch = (raw: Raw) =>
+  some({
+    page: page(raw['page']),
+    user: text(raw['user']),
+    action: text(raw['action']),
+    object: text(raw['object']),
+    result: word(raw['result'], ['ok', 'refused', 'failed']),
+    since: day(raw['since']),
+    until: day(raw['until']),
+  });
+export type AuditSearch = ReturnType<typeof auditSearch>;
 
 /** Where to go on after login: a path of ours only, never another host's. */
 export const loginSearch = (raw: Raw) => {

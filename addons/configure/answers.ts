@@ -75,6 +75,6 @@ export const stateWords: Readonly<Record<State, string>> = {
   current: 'up to date',
   changed: 'changed, and not sent yet',
   pending: 'on its way',
-  failed: 'could not be applied: the device has gone back to what it had',
+  failed: 'was not applied: the device has what it had before',
   drifted: 'the device reports something else than it was sent',
 };

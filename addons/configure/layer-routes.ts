@@ -147,7 +147,9 @@ function routesOf({ path, what, place, devices }: Target, settings: Settings): S
   };
   const given = (description: string) => ({ 200: { description, body: Given as TSchema }, ...missing });
   const refused = { 400: { description: 'too many or too large, or refused by the schema' } };
-  const own: ServerRoute[] = path.includes('{id}')
+  const ofDevice = path.includes('{id}');
+  const confined = ofDevice ? ({ confined: 'device' } as const) : {};
+  const own: ServerRoute[] = ofDevice
     ? []
     : [
         {
@@ -183,6 +185,7 @@ function routesOf({ path, what, place, devices }: Target, settings: Settings): S
       method: 'PATCH',
       path,
       access,
+      ...confined,
       summary: `Change settings given for ${what}; what is not named stays`,
       audit: 'set_configuration',
       body: Patch,
@@ -199,6 +202,7 @@ function routesOf({ path, what, place, devices }: Target, settings: Settings): S
       method: 'GET',
       path: `${path}/history`,
       access,
+      ...confined,
       summary: `How the settings given for ${what} came to be, the newest first; the last ${historyLimit} changes are kept`,
       query: HistoryPage,
       responses: { 200: { description: 'revisions', body: History }, ...missing },
@@ -214,6 +218,7 @@ function routesOf({ path, what, place, devices }: Target, settings: Settings): S
       method: 'POST',
       path: `${path}/revert`,
       access,
+      ...confined,
       summary: `Give ${what} the settings again that were given at a revision`,
       audit: 'revert_configuration',
       body: Type.Object({ revision: Type.Integer({ minimum: 1 }) }),
@@ -233,6 +238,7 @@ function viewRoutes(host: Host, settings: Settings): ServerRoute[] {
       method: 'GET',
       path: `${base}/devices/{id}`,
       access,
+      confined: 'device',
       summary: 'The settings of a device: what it is to have and why, what it has, and whether that is the same',
       responses: { 200: { description: 'all of it', body: Whole }, 404: { description: 'no such device' } },
       async handler(request) {

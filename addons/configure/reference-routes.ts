@@ -59,6 +59,7 @@ export function referenceRoutes(host: Host, settings: Settings): ServerRoute[] {
       method: 'GET',
       path: ofDevice,
       access: 'devices:configure',
+      confined: 'device',
       summary:
         'The settings of a device: its own, which win over those of its groups and of the fleet, and those it has',
       responses: { 200: { description: 'both', body: Stored }, 404: { description: 'no such device' } },
@@ -84,6 +85,7 @@ export function referenceRoutes(host: Host, settings: Settings): ServerRoute[] {
       method: 'PUT',
       path: ofDevice,
       access: 'devices:configure',
+      confined: 'device',
       summary: 'Set the settings that a device is to have; they are sent with deploy',
       audit: 'set_configuration',
       body: Values,
@@ -108,6 +110,7 @@ export function referenceRoutes(host: Host, settings: Settings): ServerRoute[] {
       method: 'POST',
       path: `${ofDevice}/deploy`,
       access: 'devices:configure',
+      confined: 'device',
       summary: 'Send a device the settings that it is to have',
       audit: 'deploy_configuration',
       body: Deploy,

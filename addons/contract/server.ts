@@ -23,6 +23,8 @@ export interface ServerRequest {
   readonly userName: string;
   /** Which of the user's logins: with it his sessions end. */
   readonly tokenId: string;
+  /** That of the route: a session that is opened for a user ends when this is taken from him. */
+  readonly access: Permission | 'device';
   /** The device that calls a route with access `device`; else empty. */
   readonly deviceId: string;
   readonly requestId: string;
@@ -45,6 +47,11 @@ export interface ServerRoute {
   readonly path: string;
   /** A user with this permission, or `device`: any accepted device, in its own name. */
   readonly access: Permission | 'device';
+  /**
+   * Whoever has the permission for some groups of devices only passes for the device that the path names (`{device}`, else
+   * `{id}`), and for others it is 404. Not said: he is refused.
+   */
+  readonly confined?: 'device';
   readonly summary: string;
   readonly query?: TObject;
   /** JSON body, at most 1 MiB, checked before the handler runs. */
@@ -67,7 +74,7 @@ export interface ServerHost<M extends Manifest = Manifest> {
    */
   openSession(
     deviceId: string,
-    request: Pick<ServerRequest, 'userId' | 'tokenId'>,
+    request: Pick<ServerRequest, 'userId' | 'tokenId' | 'access'>,
   ): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
   /** The database, for the add-on's own tables (`migrations`), SQLite or PostgreSQL. */
   tables<T>(): Kysely<T>;

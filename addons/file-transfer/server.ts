@@ -48,6 +48,7 @@ export default defineServer(manifest, (host) => {
         method: 'GET',
         path: `${devices}/download`,
         access: 'sessions:transfer',
+        confined: 'device',
         summary: 'Download a file from a device',
         audit: 'file_download',
         query: Type.Object({ path: Type.Optional(Type.String({ maxLength: 4096 })) }),
@@ -58,11 +59,14 @@ export default defineServer(manifest, (host) => {
         method: 'PUT',
         path: `${devices}/upload`,
         access: 'sessions:transfer',
+        confined: 'device',
         summary: 'Upload a file to a device: a form with path, uid, gid, mode (octal), and file as the last field',
         audit: 'file_upload',
         streams: true,
         responses: { 201: { description: 'the file is in its place' } },
         async handler(request) {
+          // Before anything is known of the file: whatever refuses it is in the log under its device.
+          request.note({ object: { type: 'device', id: request.params['id'] ?? '' } });
           const form = await readForm(request.req);
           if ('error' in form) return failure(request, 400, form.error);
           const { file, fields } = form;

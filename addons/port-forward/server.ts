@@ -13,6 +13,7 @@ const Page = Type.Object({
   path: Type.Optional(Type.String({ pattern: '^/', maxLength: 2048 })),
 });
 
+const access = 'sessions:forward';
 const secured = new Set([443, 8443]);
 
 /** Web pages of devices, each under an origin of its own. */
@@ -23,7 +24,7 @@ export default defineServer(manifest, (host) => {
   function tunnelOf(pass: Pass): Tunnel {
     let tunnel = tunnels.get(pass);
     if (!tunnel) {
-      const made = (tunnel = new Tunnel(() => host.openSession(pass.deviceId, pass)));
+      const made = (tunnel = new Tunnel(() => host.openSession(pass.deviceId, { ...pass, access })));
       tunnels.set(pass, made);
       pass.signal.addEventListener('abort', () => made.close());
     }
@@ -35,7 +36,8 @@ export default defineServer(manifest, (host) => {
       {
         method: 'POST',
         path: '/api/management/v1/patchbay/devices/{id}/pages',
-        access: 'sessions:forward',
+        access,
+        confined: 'device',
         summary: 'Open a web page of a device: a link that is good once, for a minute',
         audit: 'page_open',
         body: Page,

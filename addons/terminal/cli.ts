@@ -93,7 +93,9 @@ async function converse(host: Host, device: NamedDevice, { join, share }: Option
   });
   let others = '';
   session.onPeople?.((people, self) => {
-    const now = people.flatMap(({ name, role }, index) => (index === self ? [] : [`${name} ${roles[role]}`])).join(', ');
+    const now = people
+      .flatMap(({ name, role }, index) => (index === self ? [] : [`${name} ${roles[role]}`]))
+      .join(', ');
     if (now !== others) notice.say(now || 'nobody else is here');
     others = now;
   });
@@ -174,7 +176,8 @@ async function converse(host: Host, device: NamedDevice, { join, share }: Option
         const leave = chunk.length <= typedAtMost && stdin.isTTY ? chunk.indexOf(leaveKey) : -1;
         const body = leave < 0 ? chunk : chunk.subarray(0, leave);
         if (body.length > 0 && !session.send({ typ: 'shell', props: {}, body })) await session.drained();
-        if (leave >= 0) return left.resolve({ code: 0, say: join === undefined ? '\r\nleft, the shell is closed' : '\r\nleft' });
+        if (leave >= 0)
+          return left.resolve({ code: 0, say: join === undefined ? '\r\nleft, the shell is closed' : '\r\nleft' });
       }
       if (!session.signal.aborted) session.send({ typ: 'shell', props: {}, body: endOfInput });
     } catch {

@@ -4,8 +4,8 @@ import { openStore } from '../../server/store/store.ts';
 import { loadKeys } from '../../server/tokens/keys.ts';
 
 /** Accepted devices straight into the database, one deployment that most of them have finished; their tokens. */
-export async function seedDevices(folder: string, devices: number): Promise<string[]> {
-  const db = await openStore(folder);
+export async function seedDevices(folder: string, devices: number, database?: string): Promise<string[]> {
+  const db = await openStore(folder, database);
   const tokens = new DeviceTokens(db, await loadKeys(db));
   const { publicKey } = generateKeyPairSync('ed25519');
   const pubkey = publicKey.export({ type: 'spki', format: 'pem' });
@@ -32,6 +32,7 @@ export async function seedDevices(folder: string, devices: number): Promise<stri
         groups: '[]',
         filter: null,
         configuration: null,
+        secret_settings: null,
         constructor_hash: 'x',
       })
       .execute();

@@ -1,14 +1,14 @@
 import type { Command } from 'commander';
-import type { User } from '#proto/http/users';
 import { useradm } from '#proto/http/paths';
 import { age } from '../age.ts';
-import { listOf } from '../answer.ts';
 import type { Context } from '../context.ts';
 import { failed } from '../failure.ts';
-import type { Http } from '../http.ts';
 import { plain } from '../io.ts';
 import { collect } from '../option.ts';
 import { ask, confirm, firstLine } from '../prompt.ts';
+import { findUser, readUsers } from '../users/find-user.ts';
+import { loginCommands } from '../users/logins.ts';
+import { secondFactorCommands } from '../users/second-factor.ts';
 
 interface PasswordOptions {
   readonly passwordStdin?: boolean;
@@ -28,6 +28,12 @@ export default function users(command: Command, context: Context): void {
     .option('--password-stdin', 'take the password from standard input')
     .action((email: string, options: PasswordOptions & { role?: string[] }) => add(context, email, options));
   command
+    .command('roles')
+    .description("Set a user's roles in place of those that he has; what he has open and may no longer do ends.")
+    .argument('<email>', 'email or id')
+    .argument('<role...>', "'patchbay roles' lists them")
+    .action((email: string, roles: string[]) => setRoles(context, email, roles));
+  command
     .command('passwd')
     .description('Change your own password, or that of another user.')
     .argument('[email]', 'the other user')
@@ -42,18 +48,8 @@ export default function users(command: Command, context: Context): void {
     .argument('<email>', 'email or id')
     .option('-y, --yes', 'do not ask')
     .action((email: string, options: { yes?: boolean }) => remove(context, email, options));
-}
-
-async function readUsers(http: Http): Promise<User[]> {
-  const answer = await http.json('GET', `${useradm}/users`, { what: 'users' });
-  return listOf<User>(answer, { id: 'string', email: 'string' }, 'users');
-}
-
-async function findUser(http: Http, wanted: string): Promise<User> {
-  const known = await readUsers(http);
-  const found = known.find(({ id, email }) => id === wanted || email.toLowerCase() === wanted.toLowerCase());
-  if (!found) throw failed(`there is no user '${wanted}': 'patchbay users' lists them`);
-  return found;
+  loginCommands(command, context);
+  secondFactorCommands(command.command('2fa').summary('the second factor of a login'), context);
 }
 
 async function list(context: Context): Promise<void> {
@@ -62,6 +58,7 @@ async function list(context: Context): Promise<void> {
     [
       { head: 'EMAIL', of: ({ email }) => email, paint: (cell) => context.paint('bold', cell) },
       { head: 'ROLES', of: ({ roles }) => (roles ?? []).join(', ') },
+      { head: '2FA', of: ({ second_factor }) => (second_factor ? 'on' : 'off') },
       { head: 'LAST LOGIN', of: ({ login_ts }) => age(login_ts) },
       { head: 'ID', of: ({ id }) => id, paint: (cell) => context.paint('dim', cell) },
     ],
@@ -77,6 +74,13 @@ async function add(context: Context, email: string, { role, passwordStdin }: Pas
   const id = response.headers.get('location')?.split('/').at(-1);
   context.note(`user ${email} added`);
   context.show({ id, email, roles: role }, () => '');
+}
+
+async function setRoles(context: Context, wanted: string, roles: readonly string[]): Promise<void> {
+  const http = await context.http();
+  const { id, email } = await findUser(http, wanted);
+  await http.request('PUT', `${useradm}/users/${id}`, { json: { roles }, what: `user ${email}` });
+  context.note(`roles of ${plain(email)}: ${roles.map(plain).join(', ')}`);
 }
 
 async function passwd(context: Context, email: string | undefined, { passwordStdin }: PasswordOptions) {

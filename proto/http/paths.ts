@@ -17,6 +17,11 @@ export const addonsPath = '/api/management/v1/addons';
 export const deviceAddonsPath = '/api/devices/v1/addons';
 /** Ours: the audit log, newest first, paged. */
 export const auditPath = '/api/management/v1/patchbay/audit';
+/** Ours: roles, logins of users, the second factor, what is decided for all. */
+export const rolesPath = '/api/management/v1/patchbay/roles';
+export const loginsPath = '/api/management/v1/patchbay/logins';
+export const secondFactorPath = '/api/management/v1/patchbay/second-factor';
+export const policyPath = '/api/management/v1/patchbay/policy';
 /** Ours: groups, static and dynamic. */
 export const groupsPath = '/api/management/v1/patchbay/groups';
 /** Ours: sessions that are open, and what terminals showed. */

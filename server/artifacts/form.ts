@@ -17,13 +17,13 @@ const framing = 64 * 1024;
 const bufferSize = 64 * 1024;
 
 /**
- * Reads a multipart form: `consume` gets the fields before the file, by lower-case name, and the file's bytes, which are
+ * Reads a multipart form: `consume` gets the fields before the file, by lower-case name, the file's bytes, which are
  * read from the socket only as fast as it takes them. If the client goes away or the form is broken, the bytes throw.
  */
 export async function readForm<T>(
   req: IncomingMessage,
   rules: FormRules,
-  consume: (fields: ReadonlyMap<string, string>, file: AsyncIterable<Uint8Array>) => Promise<T>,
+  consume: (fields: ReadonlyMap<string, string>, file: AsyncIterable<Uint8Array>, filename: string) => Promise<T>,
 ): Promise<T> {
   const type = req.headers['content-type'] ?? '';
   if (!/^multipart\/(form-data|mixed)\s*(;|$)/i.test(type))
@@ -48,7 +48,7 @@ export async function readForm<T>(
           fail(new HttpError('too_large', `the form's fields are larger than ${fieldsLimit} bytes`));
         else if (name !== undefined) fields.set(name.toLowerCase(), value);
       });
-      busboy.on('file', (_name, stream) => {
+      busboy.on('file', (_name, stream, filename?: string) => {
         stream.on('error', () => undefined);
         // What it has at hand it parses on, whatever has happened before.
         if (failed) {
@@ -56,7 +56,7 @@ export async function readForm<T>(
           return;
         }
         file = stream;
-        void Promise.try(consume, fields, bytesOf(stream)).then(resolve, reject);
+        void Promise.try(consume, fields, bytesOf(stream), filename ?? '').then(resolve, reject);
       });
       busboy.on('error', (error) => fail(badRequest(`the form cannot be read: ${messageOf(error)}`)));
       busboy.on('finish', () => {

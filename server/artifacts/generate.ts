@@ -8,7 +8,7 @@ import { parser } from '#proto/validate';
 import { badRequest, HttpError, unprocessable } from '../errors.ts';
 import type { ArtifactDeps } from './deps.ts';
 import { readForm, tooLarge } from './form.ts';
-import { storeArtifact, type Uploaded } from './upload.ts';
+import { storeArtifact, type Uploaded, type Uploader } from './upload.ts';
 
 /** The whole file, bytes (`server-api.md` §2.2.2). */
 const fileLimit = 256 * 1024 * 1024;
@@ -48,14 +48,20 @@ interface Recipe {
 }
 
 /** Makes an artifact that puts one file in its place, from a form, and stores it (§2.2.2). 422 if it is there already. */
-export async function generateArtifact(deps: ArtifactDeps, req: IncomingMessage): Promise<Uploaded> {
+export async function generateArtifact(
+  deps: ArtifactDeps,
+  req: IncomingMessage,
+  uploader: Uploader,
+): Promise<Uploaded> {
   try {
     return await readForm(req, { file: 'file', limit: fileLimit }, async (fields, file) => {
       const recipe = recipeOf(fields);
+      uploader.named('', recipe.name);
       const raw = await spool(deps, file);
       try {
         const content = () => bytesOf(deps, raw.id);
-        return await store(deps, recipe, { name: recipe.args.filename, size: raw.size, modified: 0, content });
+        const source = { name: recipe.args.filename, size: raw.size, modified: 0, content };
+        return await store(deps, recipe, source, uploader);
       } finally {
         await deps.blobs.remove(raw.id);
       }
@@ -96,7 +102,7 @@ async function* bytesOf({ blobs }: ArtifactDeps, id: string): AsyncGenerator<Uin
   yield* await blobs.open(id);
 }
 
-async function store(deps: ArtifactDeps, recipe: Recipe, file: PayloadSource): Promise<Uploaded> {
+async function store(deps: ArtifactDeps, recipe: Recipe, file: PayloadSource, uploader: Uploader): Promise<Uploaded> {
   const output = new PassThrough({ highWaterMark: 1024 * 1024 });
   output.on('error', () => undefined);
   const written = finished(specOf(recipe, file), output).catch((error: Error) => {
@@ -105,7 +111,8 @@ async function store(deps: ArtifactDeps, recipe: Recipe, file: PayloadSource): P
     output.destroy(fault);
     throw fault;
   });
-  const stored = storeArtifact(deps, output, { id: randomUUID(), size: undefined, description: recipe.description });
+  const { description } = recipe;
+  const stored = storeArtifact(deps, output, { id: randomUUID(), size: undefined, description, uploader });
   const [writing, storing] = await Promise.allSettled([written, stored]);
   if (storing.status === 'fulfilled' && writing.status === 'fulfilled') return storing.value;
   // Whichever failed has ended the other: the fault with a code for clients is the one to tell.

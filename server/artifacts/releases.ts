@@ -4,7 +4,9 @@ import { beginsWith, likeAnywhere } from '../store/like.ts';
 import type { Queries } from '../store/store.ts';
 import type { Releases } from '../store/tables.ts';
 import type { Order } from './listing.ts';
+import type { Scope } from '../http/rights.ts';
 import { artifactsOfReleases } from './store.ts';
+import { tagged } from './tagged.ts';
 
 export interface ReleaseFilter {
   /** Part of the name, whatever the case. */
@@ -20,6 +22,8 @@ export interface ReleaseFilter {
   /** What the name begins with. */
   readonly prefix?: string | undefined;
   readonly kind?: ReleaseKind | undefined;
+  /** Only those in reach. */
+  readonly scope: Scope;
 }
 
 /** What a release is for: a device's software, or the manifest of a system of several (`artifact-format.md` §10). */
@@ -43,6 +47,7 @@ export async function listReleases(
   page?: { readonly perPage: number; readonly offset: number },
 ): Promise<{ releases: Release[]; total: number }> {
   let query = db.selectFrom('releases');
+  if (filter.scope !== 'all') query = query.where(tagged('releases.name', filter.scope));
   if (filter.name) query = query.where(likeAnywhere('releases.name', filter.name));
   const { description, deviceType, updateType, tags = [], names = [], prefix, kind } = filter;
   if (names.length > 0) query = query.where('name', 'in', names);
@@ -96,9 +101,9 @@ async function withArtifacts(db: Queries, rows: readonly Releases[]): Promise<Re
   });
 }
 
-/** All tags that any release (of a kind) has. */
-export async function allTags(db: Queries, kind?: ReleaseKind): Promise<string[]> {
-  let query = db.selectFrom('release_tags').select('tag').distinct();
+/** All tags that any release in reach (of a kind) has. */
+export async function allTags(db: Queries, scope: Scope, kind?: ReleaseKind): Promise<string[]> {
+  let query = db.selectFrom('release_tags').select('tag').distinct().where(tagged('release_tags.release_name', scope));
   if (kind)
     query = query.where((e) => {
       const manifests = e.selectFrom('artifacts').select('artifacts.name').where('update_type', '=', manifestType);
@@ -109,12 +114,13 @@ export async function allTags(db: Queries, kind?: ReleaseKind): Promise<string[]
 }
 
 /** All update types of stored artifacts. */
-export async function allUpdateTypes(db: Queries): Promise<string[]> {
+export async function allUpdateTypes(db: Queries, scope: Scope): Promise<string[]> {
   const rows = await db
     .selectFrom('artifacts')
     .select('update_type')
     .distinct()
     .where('update_type', 'is not', null)
+    .where(tagged('artifacts.name', scope))
     .orderBy('update_type')
     .execute();
   return rows.flatMap(({ update_type }) => (update_type === null ? [] : [update_type]));

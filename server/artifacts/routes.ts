@@ -3,7 +3,7 @@ import { Repeated, Text } from '#proto/http/conventions';
 import { Artifact, ArtifactChange, deploymentsV1, deploymentsV2, DownloadLink } from '#proto/http/deployments';
 import { badRequest, conflict, notFound, unprocessable } from '../errors.ts';
 import { listOf, pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
-import { empty, json, type Route, route } from '../http/route.ts';
+import { type Context, empty, json, type Route, route, scopeOf } from '../http/route.ts';
 import type { ArtifactDeps } from './deps.ts';
 import { directRoutes } from './direct.ts';
 import { checkUuid, downloadRoute } from './download.ts';
@@ -11,9 +11,18 @@ import { generateArtifact } from './generate.ts';
 import { artifactDownloadPath, linkLife, signLink } from './link.ts';
 import { matchOf, orderOf, pageOrDefault } from './listing.ts';
 import { releaseRoutes } from './release-routes.ts';
-import { describeArtifact, findArtifact, listArtifacts, matchArtifacts, removeArtifact, usageOf } from './store.ts';
+import {
+  describeArtifact,
+  findArtifact,
+  listArtifacts,
+  matchArtifacts,
+  removeArtifact,
+  usageOf,
+  bytesWithin,
+} from './store.ts';
 import { softwareRoutes } from './software-routes.ts';
-import { uploadArtifact } from './upload.ts';
+import { tagsOf } from './tagged.ts';
+import { uploadArtifact, type Uploader } from './upload.ts';
 
 const artifacts = `${deploymentsV1}/artifacts`;
 const filter = {
@@ -41,12 +50,15 @@ function listRoutes({ db }: ArtifactDeps): Route[] {
         method: 'GET',
         path: artifacts,
         access: 'releases:read',
+        confined: 'handler',
         summary: 'All artifacts (deprecated: use artifacts/list)',
         query: Type.Object(filter),
         responses: { 200: { description: 'the artifacts', body: Type.Array(Artifact) } },
       },
-      async ({ query: { name, description, device_type: deviceType } }) => {
-        const found = await listArtifacts(db, { name, description, deviceType }, { by: 'name', desc: false });
+      async (context) => {
+        const { name, description, device_type: deviceType } = context.query;
+        const scope = scopeOf(context, 'releases:read');
+        const found = await listArtifacts(db, { name, description, deviceType, scope }, { by: 'name', desc: false });
         return json(200, found.artifacts);
       },
     ),
@@ -55,15 +67,18 @@ function listRoutes({ db }: ArtifactDeps): Route[] {
         method: 'GET',
         path: `${artifacts}/list`,
         access: 'releases:read',
+        confined: 'handler',
         summary: 'A page of the artifacts',
         query: Type.Object({ ...filter, ...PageQuery, sort: Type.Optional(Text(64)) }),
         responses: { 200: { description: 'a page', body: Type.Array(Artifact) }, 400: { description: 'bad sort' } },
       },
-      async ({ req, query }) => {
+      async (context) => {
+        const { req, query } = context;
         const page = pageOrDefault(query);
         const order = orderOf(query.sort, ['name', 'modified'], 'name:asc');
         const { name, description, device_type: deviceType } = query;
-        const found = await listArtifacts(db, { name, description, deviceType }, order, page);
+        const scope = scopeOf(context, 'releases:read');
+        const found = await listArtifacts(db, { name, description, deviceType, scope }, order, page);
         return json(200, found.artifacts, pageHeaders(req.originalUrl, page, found));
       },
     ),
@@ -72,6 +87,7 @@ function listRoutes({ db }: ArtifactDeps): Route[] {
         method: 'GET',
         path: `${deploymentsV2}/artifacts`,
         access: 'releases:read',
+        confined: 'handler',
         summary: 'A page of the artifacts with these names, or a name that begins so (`x*`)',
         query: Type.Object({
           ...PageQuery,
@@ -84,11 +100,13 @@ function listRoutes({ db }: ArtifactDeps): Route[] {
           400: { description: 'bad parameter' },
         },
       },
-      async ({ req, query }) => {
+      async (context) => {
+        const { req, query } = context;
         const page = pageOf(query);
         const name = matchOf('name', listOf(query.name), 100);
         const deviceType = matchOf('device_type', query.device_type ? [query.device_type] : [], 1);
-        const found = await matchArtifacts(db, { name, description: query.description, deviceType }, page);
+        const scope = scopeOf(context, 'releases:read');
+        const found = await matchArtifacts(db, { name, description: query.description, deviceType, scope }, page);
         return json(200, found.artifacts, pageHeaders(req.originalUrl, page, found));
       },
     ),
@@ -102,6 +120,7 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
         method: 'POST',
         path: artifacts,
         access: 'releases:manage',
+        confined: 'handler',
         summary: 'Upload an artifact: a multipart form whose last field, artifact, is the file',
         streams: true,
         audit: 'artifact_upload',
@@ -114,8 +133,9 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
           503: { description: 'no room left' },
         },
       },
-      async ({ req, note }) => {
-        const { id, name, size } = await uploadArtifact(deps, req);
+      async (context) => {
+        const { req, note } = context;
+        const { id, name, size } = await uploadArtifact(deps, req, uploaderOf(context));
         note({ object: { type: 'artifact', id, name }, details: { size } });
         return empty(201, { Location: `${artifacts}/${id}` });
       },
@@ -125,6 +145,7 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
         method: 'POST',
         path: `${artifacts}/generate`,
         access: 'releases:manage',
+        confined: 'handler',
         summary: 'Make an artifact that installs one file: a multipart form whose last field, file, is it',
         streams: true,
         audit: 'artifact_generate',
@@ -136,8 +157,9 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
           422: { description: 'such an artifact is there' },
         },
       },
-      async ({ req, note }) => {
-        const { id, name, size } = await generateArtifact(deps, req);
+      async (context) => {
+        const { req, note } = context;
+        const { id, name, size } = await generateArtifact(deps, req, uploaderOf(context));
         note({ object: { type: 'artifact', id, name }, details: { size } });
         return empty(201, { Location: `${artifacts}/${id}` });
       },
@@ -148,6 +170,7 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
         method: 'GET',
         path: `${deploymentsV1}/limits/{name}`,
         access: 'releases:read',
+        confined: 'handler',
         summary: 'How much room there is for artifacts; limit 0: no limit',
         responses: {
           200: {
@@ -157,13 +180,22 @@ function storeRoutes(deps: ArtifactDeps): Route[] {
           400: { description: 'no such limit' },
         },
       },
-      async ({ params: { name = '' } }) => {
+      async (context) => {
+        const { name = '' } = context.params;
         if (name !== 'storage') throw badRequest(`unsupported limit "${name.slice(0, 64)}"`);
-        return json(200, { limit: deps.room.limit, usage: await deps.room.used() });
+        const scope = scopeOf(context, 'releases:read');
+        const usage = scope === 'all' ? await deps.room.used() : await bytesWithin(deps.db, scope);
+        return json(200, { limit: deps.room.limit, usage });
       },
     ),
   ];
 }
+
+/** Who uploads: how far he reaches, and what the audit log is told of the artifact before it is known to be good. */
+const uploaderOf = (context: Pick<Context, 'caller' | 'note'>): Uploader => ({
+  scope: scopeOf(context, 'releases:manage'),
+  named: (id, name) => context.note({ object: { type: 'artifact', id, name } }),
+});
 
 function objectRoutes({ db, blobs, live, linkSecret, publicUrl }: ArtifactDeps): Route[] {
   const path = `${artifacts}/{id}`;
@@ -179,6 +211,7 @@ function objectRoutes({ db, blobs, live, linkSecret, publicUrl }: ArtifactDeps):
         method: 'GET',
         path,
         access: 'releases:read',
+        confined: 'artifact',
         summary: 'An artifact',
         responses: { 200: { description: 'the artifact', body: Artifact }, ...missing },
       },
@@ -189,6 +222,7 @@ function objectRoutes({ db, blobs, live, linkSecret, publicUrl }: ArtifactDeps):
         method: 'PUT',
         path,
         access: 'releases:manage',
+        confined: 'artifact',
         summary: 'Describe an artifact that no deployment has used',
         body: ArtifactChange,
         audit: 'artifact_update',
@@ -212,6 +246,7 @@ function objectRoutes({ db, blobs, live, linkSecret, publicUrl }: ArtifactDeps):
         method: 'DELETE',
         path,
         access: 'releases:manage',
+        confined: 'artifact',
         summary: 'Remove an artifact',
         audit: 'artifact_delete',
         responses: {
@@ -223,12 +258,13 @@ function objectRoutes({ db, blobs, live, linkSecret, publicUrl }: ArtifactDeps):
       async ({ params, note }) => {
         const artifact = await found(params['id']);
         note({ object: { type: 'artifact', id: artifact.id, name: artifact.name } });
+        const tags = await tagsOf(db, artifact.name);
         await db.transaction().execute(async (trx) => {
           if ((await usageOf(trx, artifact)) === 'active') throw conflict('Artifact is used in active deployment');
           await removeArtifact(trx, artifact);
         });
         await blobs.remove(artifact.id);
-        live.tell('release', { name: artifact.name });
+        live.tellOf(tags, 'release', { name: artifact.name });
         return empty();
       },
     ),
@@ -237,6 +273,7 @@ function objectRoutes({ db, blobs, live, linkSecret, publicUrl }: ArtifactDeps):
         method: 'GET',
         path: `${path}/download`,
         access: 'releases:read',
+        confined: 'artifact',
         summary: 'A link to download an artifact; good for 15 minutes',
         responses: { 200: { description: 'the link', body: DownloadLink }, ...missing },
       },

@@ -3,7 +3,7 @@ import { Repeated, Text } from '#proto/http/conventions';
 import { Software } from '#proto/http/deployments';
 import { badRequest } from '../errors.ts';
 import { listOf, pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
-import { json, type Route, route } from '../http/route.ts';
+import { json, type Route, route, scopeOf } from '../http/route.ts';
 import type { ArtifactDeps } from './deps.ts';
 import { orderOf } from './listing.ts';
 import { allTags, kindOf, listReleases, type ReleaseKind, releaseKinds } from './releases.ts';
@@ -18,6 +18,7 @@ export function softwareRoutes({ db }: ArtifactDeps): Route[] {
         method: 'GET',
         path,
         access: 'releases:read',
+        confined: 'handler',
         summary: 'A page of the software that there is',
         query: Type.Object({
           ...PageQuery,
@@ -33,7 +34,8 @@ export function softwareRoutes({ db }: ArtifactDeps): Route[] {
           400: { description: 'bad parameter' },
         },
       },
-      async ({ req, query }) => {
+      async (context) => {
+        const { req, query } = context;
         const page = pageOf(query);
         const names = listOf(query.name);
         if (names.length > 0 && query.name_prefix) throw badRequest('name and name_prefix cannot be given together');
@@ -43,6 +45,7 @@ export function softwareRoutes({ db }: ArtifactDeps): Route[] {
           kind: kindFrom(query.kind),
           tags: listOf(query.tag).map((tag) => tag.toLowerCase()),
           updateType: query.update_type,
+          scope: scopeOf(context, 'releases:read'),
         };
         const order = orderOf(query.sort, ['name', 'modified', 'tags'], 'name:asc');
         const found = await listReleases(db, filter, order, page);
@@ -59,6 +62,7 @@ export function softwareRoutes({ db }: ArtifactDeps): Route[] {
         method: 'GET',
         path: `${path}/tags`,
         access: 'releases:read',
+        confined: 'handler',
         summary: 'All tags of software',
         query: Type.Object({ kind: Type.Optional(Text(32)) }),
         responses: {
@@ -66,7 +70,7 @@ export function softwareRoutes({ db }: ArtifactDeps): Route[] {
           400: { description: 'no such kind' },
         },
       },
-      async ({ query }) => json(200, await allTags(db, kindFrom(query.kind))),
+      async (context) => json(200, await allTags(db, scopeOf(context, 'releases:read'), kindFrom(context.query.kind))),
     ),
   ];
 }

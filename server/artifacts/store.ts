@@ -3,10 +3,16 @@ import type { Artifact } from '#proto/http/deployments';
 import { beginsWith, likeAnywhere } from '../store/like.ts';
 import { type Db, now, type Queries } from '../store/store.ts';
 import type { Artifacts } from '../store/tables.ts';
+import type { Scope } from '../http/rights.ts';
 import { artifactOf } from './document.ts';
+import { tagged } from './tagged.ts';
 
 /** An artifact about to be stored. */
-export type NewArtifact = Omit<Artifacts, 'modified'> & { readonly deviceTypes: readonly string[] };
+export type NewArtifact = Omit<Artifacts, 'modified'> & {
+  readonly deviceTypes: readonly string[];
+  /** Of its release, if that is new. */
+  readonly tags?: readonly string[];
+};
 
 /**
  * Stores an artifact, makes or renews its release, and adds it to every unfinished deployment of that name
@@ -14,7 +20,7 @@ export type NewArtifact = Omit<Artifacts, 'modified'> & { readonly deviceTypes: 
  */
 export function insertArtifact(
   db: Db,
-  { deviceTypes, ...artifact }: NewArtifact,
+  { deviceTypes, tags = [], ...artifact }: NewArtifact,
   also?: (trx: Queries) => Promise<unknown>,
 ): Promise<void> {
   return db.transaction().execute(async (trx) => {
@@ -29,11 +35,17 @@ export function insertArtifact(
         .insertInto('artifact_types')
         .values(deviceTypes.map((device_type) => ({ artifact_id: artifact.id, device_type })))
         .execute();
+    const known = await trx.selectFrom('releases').select('name').where('name', '=', artifact.name).executeTakeFirst();
     await trx
       .insertInto('releases')
-      .values({ name: artifact.name, modified, notes: '', tags: '[]' })
+      .values({ name: artifact.name, modified, notes: '', tags: JSON.stringify([...tags].sort()) })
       .onConflict((conflict) => conflict.column('name').doUpdateSet({ modified }))
       .execute();
+    if (!known && tags.length > 0)
+      await trx
+        .insertInto('release_tags')
+        .values(tags.map((tag) => ({ tag, release_name: artifact.name })))
+        .execute();
     const waiting = await trx
       .selectFrom('deployments')
       .select(['id', 'artifacts'])
@@ -94,6 +106,8 @@ export async function artifactsOfReleases(db: Queries, names: readonly string[])
 }
 
 export interface ArtifactFilter {
+  /** Only those of releases in reach. */
+  readonly scope: Scope;
   readonly name?: string | undefined;
   readonly description?: string | undefined;
   readonly deviceType?: string | undefined;
@@ -107,6 +121,7 @@ export async function listArtifacts(
   page?: { readonly perPage: number; readonly offset: number },
 ): Promise<{ artifacts: Artifact[]; total: number }> {
   let query = db.selectFrom('artifacts');
+  if (filter.scope !== 'all') query = query.where(tagged('artifacts.name', filter.scope));
   if (filter.name) query = query.where(likeAnywhere('artifacts.name', filter.name));
   if (filter.description) query = query.where(likeAnywhere('artifacts.description', filter.description));
   const { deviceType } = filter;
@@ -140,10 +155,16 @@ export interface Match {
 /** A page of artifacts by whole words (`server-api.md` §2.3), by name; one more than asked for tells that there are more. */
 export async function matchArtifacts(
   db: Queries,
-  { name, description, deviceType }: { name: Match; description: string | undefined; deviceType: Match },
+  {
+    name,
+    description,
+    deviceType,
+    scope,
+  }: { name: Match; description: string | undefined; deviceType: Match; scope: Scope },
   { perPage, offset }: { readonly perPage: number; readonly offset: number },
 ): Promise<{ artifacts: Artifact[]; more: boolean }> {
   let query = db.selectFrom('artifacts');
+  if (scope !== 'all') query = query.where(tagged('artifacts.name', scope));
   if (name.exact.length > 0) query = query.where('name', 'in', name.exact);
   if (name.prefix) query = query.where(beginsWith('artifacts.name', name.prefix));
   if (description) query = query.where(likeAnywhere('artifacts.description', description));
@@ -184,6 +205,16 @@ export async function removeArtifact(trx: Queries, artifact: { readonly id: stri
 
 export async function describeArtifact(db: Queries, id: string, description: string): Promise<void> {
   await db.updateTable('artifacts').set({ description, modified: now() }).where('id', '=', id).execute();
+}
+
+/** Bytes of the stored artifacts in reach. */
+export async function bytesWithin(db: Queries, scope: Scope): Promise<number> {
+  const { bytes } = await db
+    .selectFrom('artifacts')
+    .where(tagged('artifacts.name', scope))
+    .select((e) => e.fn.sum('size').as('bytes'))
+    .executeTakeFirstOrThrow();
+  return Number(bytes ?? 0);
 }
 
 /** Bytes of all stored artifacts, and of uploads that wait to be completed. */

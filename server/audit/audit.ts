@@ -1,15 +1,14 @@
-import type { AuditEntry } from '#proto/http/users';
+import { auditCode, type AuditEntry, type AuditResult } from '#proto/http/audit';
 import type { AuditRecord } from '../http/mount.ts';
 import { now, type Db } from '../store/store.ts';
+import type { Audit } from '../store/tables.ts';
+import { matching, type AuditFilter } from './filter.ts';
+import { masked } from './mask.ts';
 
-export interface AuditFilter {
-  readonly actor?: string;
-  readonly action?: string;
-  readonly objectType?: string;
-  readonly objectId?: string;
-  readonly since?: string;
-  readonly until?: string;
-}
+export type NewEntry = Omit<AuditEntry, 'id' | 'time' | 'code'>;
+
+/** Largest text of details, before and after, characters each. */
+const textLimit = 65_536;
 
 /** Who did what. Entries are added and read; nothing here changes or removes one. */
 export class AuditLog {
@@ -19,8 +18,9 @@ export class AuditLog {
   }
 
   /** Adds an entry. Names are written down with it: who and what it was stays readable when both are gone. */
-  async append(entry: Omit<AuditEntry, 'id' | 'time'>): Promise<void> {
+  async append(entry: NewEntry): Promise<void> {
     const { actor, object } = entry;
+    const { details, before, after } = changeOf(entry);
     const actorName =
       actor.name ?? (actor.type === 'user' ? await this.#emailOf(actor.id) : await this.#hostnameOf(actor.id));
     const objectName =
@@ -39,19 +39,24 @@ export class AuditLog {
         result: entry.result,
         request_id: entry.request_id ?? null,
         address: entry.address ?? null,
-        details: entry.details ? JSON.stringify(entry.details).slice(0, 65_536) : null,
+        details: textOf(details),
+        user_agent: entry.user_agent?.slice(0, 512) ?? null,
+        before: textOf(before),
+        after: textOf(after),
       })
       .execute();
   }
 
   /** What the frame of the routes knows of a request, as an entry. */
-  async record({ caller, action, note, result, requestId, address }: AuditRecord): Promise<void> {
+  async record({ caller, action, note, result, requestId, address, userAgent }: AuditRecord): Promise<void> {
     const actor: AuditEntry['actor'] =
       caller.kind === 'user'
         ? { type: 'user', id: caller.id, name: caller.email }
         : caller.kind === 'device'
           ? { type: 'device', id: caller.id }
-          : { type: 'user', id: note.object.id, ...(note.object.name ? { name: note.object.name } : {}) };
+          : note.object.type === 'user'
+            ? { type: 'user', id: note.object.id, ...(note.object.name ? { name: note.object.name } : {}) }
+            : { type: 'system', id: 'signed link' };
     await this.append({
       actor,
       action,
@@ -59,7 +64,10 @@ export class AuditLog {
       result,
       request_id: requestId,
       address,
+      ...(userAgent === undefined ? {} : { user_agent: userAgent }),
       ...(note.details ? { details: note.details } : {}),
+      ...(note.before ? { before: note.before } : {}),
+      ...(note.after ? { after: note.after } : {}),
     });
   }
 
@@ -81,39 +89,64 @@ export class AuditLog {
 
   /** A page, newest first, and how many there are. */
   async list(filter: AuditFilter, limit: number, offset: number): Promise<{ entries: AuditEntry[]; total: number }> {
-    let query = this.#db.selectFrom('audit');
-    if (filter.actor)
-      query = query.where((e) =>
-        e.or([e('actor_id', '=', filter.actor ?? ''), e('actor_name', '=', filter.actor ?? '')]),
-      );
-    if (filter.action) query = query.where('action', '=', filter.action);
-    if (filter.objectType) query = query.where('object_type', '=', filter.objectType);
-    if (filter.objectId) query = query.where('object_id', '=', filter.objectId);
-    if (filter.since) query = query.where('time', '>=', filter.since);
-    if (filter.until) query = query.where('time', '<', filter.until);
+    const query = matching(this.#db, filter);
     const { n } = await query.select((e) => e.fn.countAll<number | string>().as('n')).executeTakeFirstOrThrow();
     const rows = await query.selectAll().orderBy('id', 'desc').limit(limit).offset(offset).execute();
-    const entries = rows.map((row): AuditEntry => ({
-      id: row.id,
-      time: row.time,
-      actor: {
-        type: row.actor_type as AuditEntry['actor']['type'],
-        id: row.actor_id,
-        ...(row.actor_name === null ? {} : { name: row.actor_name }),
-      },
-      action: row.action,
-      object: {
-        type: row.object_type,
-        id: row.object_id,
-        ...(row.object_name === null ? {} : { name: row.object_name }),
-      },
-      result: row.result as AuditEntry['result'],
-      ...(row.request_id === null ? {} : { request_id: row.request_id }),
-      ...(row.address === null ? {} : { address: row.address }),
-      ...(row.details === null ? {} : { details: parse(row.details) }),
-    }));
-    return { entries, total: Number(n) };
+    return { entries: rows.map(entryOf), total: Number(n) };
   }
+
+  /** All that match, newest first, read in portions: what is added meanwhile is not among them. */
+  async *all(filter: AuditFilter, portion = 1000): AsyncGenerator<AuditEntry[], void, undefined> {
+    for (let before: number | undefined; ;) {
+      let query = matching(this.#db, filter);
+      if (before !== undefined) query = query.where('id', '<', before);
+      const rows = await query.selectAll().orderBy('id', 'desc').limit(portion).execute();
+      if (rows.length > 0) yield rows.map(entryOf);
+      if (rows.length < portion) return;
+      before = rows.at(-1)?.id;
+    }
+  }
+}
+
+/** Older callers put what was and what is among the details. */
+function changeOf({ details, before, after }: NewEntry): Pick<NewEntry, 'details' | 'before' | 'after'> {
+  const { before: was, after: is, ...rest } = details ?? {};
+  const lifted = isObject(was) && isObject(is) && before === undefined && after === undefined;
+  if (!lifted) return { ...(details ? { details } : {}), ...(before ? { before } : {}), ...(after ? { after } : {}) };
+  return { ...(Object.keys(rest).length > 0 ? { details: rest } : {}), before: was, after: is };
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const textOf = (content: Record<string, unknown> | undefined): string | null =>
+  content ? JSON.stringify(masked(content)).slice(0, textLimit) : null;
+
+function entryOf(row: { [K in keyof Audit]: K extends 'id' ? number : Audit[K] }): AuditEntry {
+  const result = row.result as AuditResult;
+  return {
+    id: row.id,
+    time: row.time,
+    actor: {
+      type: row.actor_type as AuditEntry['actor']['type'],
+      id: row.actor_id,
+      ...(row.actor_name === null ? {} : { name: row.actor_name }),
+    },
+    action: row.action,
+    code: auditCode(row.action, result),
+    object: {
+      type: row.object_type,
+      id: row.object_id,
+      ...(row.object_name === null ? {} : { name: row.object_name }),
+    },
+    result,
+    ...(row.request_id === null ? {} : { request_id: row.request_id }),
+    ...(row.address === null ? {} : { address: row.address }),
+    ...(row.user_agent === null ? {} : { user_agent: row.user_agent }),
+    ...(row.details === null ? {} : { details: parse(row.details) }),
+    ...(row.before === null ? {} : { before: parse(row.before) }),
+    ...(row.after === null ? {} : { after: parse(row.after) }),
+  };
 }
 
 /** A name as it fits: what a refused request tried may hold anything. */

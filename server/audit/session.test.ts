@@ -49,7 +49,7 @@ it('a session that a killed server had open is closed by the next start, once; o
   await sessions.write(event('closed', 'a'));
   await new SessionAudit(db, audit).recover();
   await new SessionAudit(db, audit).recover();
-  const { entries } = await audit.list({ action: 'session_close' }, 10, 0);
+  const { entries } = await audit.list({ actions: [{ action: 'session_close' }] }, 10, 0);
   expect(entries.map(({ result, details }) => [result, details?.['session_id']])).toEqual([
     ['failed', 'b'],
     ['ok', 'a'],

@@ -1,8 +1,7 @@
-import type { AuditEntry } from '#proto/http/users';
 import type { JoinEvent, SessionEvent } from '../relay/relay.ts';
 import type { Recalled } from '../relay/user-session.ts';
 import type { Db } from '../store/store.ts';
-import type { AuditLog } from './audit.ts';
+import type { AuditLog, NewEntry } from './audit.ts';
 
 /** Sessions in the audit log: each that is opened there is closed there, by its end or by a later start. */
 export class SessionAudit {
@@ -34,6 +33,7 @@ export class SessionAudit {
       result: 'ok',
       request_id: request.id,
       address: request.address,
+      ...(request.userAgent === undefined ? {} : { user_agent: request.userAgent }),
       details: { session_id: session.sid, owner: session.userName },
     });
   }
@@ -75,7 +75,7 @@ export class SessionAudit {
 }
 
 /** An entry of the log, and what the next server needs to go on with the session. */
-type Entry = Omit<AuditEntry, 'id' | 'time'> & {
+type Entry = NewEntry & {
   readonly resumes?: boolean;
   readonly openedAt?: string;
   readonly userName?: string;
@@ -86,7 +86,7 @@ const actions = { opened: 'session_open', used: 'session_use', closed: 'session_
 const usesKept = 20;
 
 /** A session's beginning, use or end as an entry: who, which device, how long, how many bytes each way. */
-function sessionEntry({ type, session, request, use }: SessionEvent): Omit<AuditEntry, 'id' | 'time'> {
+function sessionEntry({ type, session, request, use }: SessionEvent): NewEntry {
   const { sid, kind, deviceId, userId, openedAt, bytesFromDevice, bytesToDevice, uses } = session;
   const { interruptions, recorded } = session;
   return {
@@ -96,6 +96,7 @@ function sessionEntry({ type, session, request, use }: SessionEvent): Omit<Audit
     result: 'ok',
     request_id: request.id,
     address: request.address,
+    ...(request.userAgent === undefined ? {} : { user_agent: request.userAgent }),
     details: {
       session_id: sid,
       kind,

@@ -107,17 +107,18 @@ export async function* rowsOf(tx: Queries, { name, columns }: Table): AsyncGener
   await sql`close patchbay_rows`.execute(tx);
 }
 
-/** A statement takes 32 766 parameters on SQLite. */
-const parameters = 30_000;
-
-/** Puts rows into a table. */
+/** Puts rows into a table, as many as fit one parameter: compiling a statement for each thousand would take minutes. */
 export async function insertRows(tx: Queries, { name, columns }: Table, rows: readonly unknown[][]): Promise<void> {
-  const portion = Math.min(1000, Math.floor(parameters / columns.length));
-  for (let at = 0; at < rows.length; at += portion)
-    await any(tx)
-      .insertInto(name)
-      .values(rows.slice(at, at + portion).map((row) => Object.fromEntries(columns.map((key, n) => [key, row[n]]))))
-      .execute();
+  if (rows.length === 0) return;
+  const into = sql`${sql.table(name)} (${sql.join(columns.map((column) => sql.ref(column)))})`;
+  if (onPostgres(tx)) {
+    const objects = rows.map((row) => Object.fromEntries(columns.map((column, at) => [column, row[at]])));
+    await sql`insert into ${into} select ${sql.join(columns.map((column) => sql.ref(column)))}
+      from json_populate_recordset(null::${sql.table(name)}, ${JSON.stringify(objects)}::json)`.execute(tx);
+    return;
+  }
+  const values = columns.map((_, at) => sql`value ->> ${sql.lit(at)}`);
+  await sql`insert into ${into} select ${sql.join(values)} from json_each(${JSON.stringify(rows)})`.execute(tx);
 }
 
 /** Has the numbers that the database gives itself go on after those that were put in. SQLite sees to it by itself. */

@@ -5,8 +5,12 @@ import {
   NewFilterDeployment,
   NewGroupDeployment,
 } from '#proto/http/deployments';
-import { badRequest } from '../errors.ts';
-import { empty, type Route, route } from '../http/route.ts';
+import { reachesRelease } from '../artifacts/tagged.ts';
+import { badRequest, forbidden, unprocessable } from '../errors.ts';
+import { type Context, empty, type Route, route, scopeOf } from '../http/route.ts';
+import type { Scope } from '../http/rights.ts';
+import { isMember } from '../inventory/membership.ts';
+import type { Db } from '../store/store.ts';
 import { createDeployment, type Plan } from './create.ts';
 import type { DeploymentDeps } from './deps.ts';
 
@@ -34,25 +38,44 @@ export function createRoutes({
     live.tell('deployment', { id, status: 'pending' });
     return empty(201, { Location: `${path}/${id}` });
   };
+  /** Those of some devices that are in reach. */
+  const within = async (devices: readonly string[], scope: Scope): Promise<readonly string[]> => {
+    if (scope === 'all') return devices;
+    const mine: string[] = [];
+    for (const device of devices) if (await isMember(db, device, scope)) mine.push(device);
+    return mine;
+  };
+  /** A release that one may not see is none (§2.2). */
+  const checkRelease = async (context: Context, name: string): Promise<void> => {
+    if (!(await reachesRelease(db, name, scopeOf(context, 'releases:read'))))
+      throw unprocessable('No artifact for the deployment');
+  };
   return [
     route(
       {
         method: 'POST',
         path,
         access: 'deployments:manage',
+        confined: 'handler',
         summary: 'Deploy a release to devices, or to all accepted ones',
         body: NewDeployment,
         audit: 'deployment_create',
         responses: created,
       },
-      async ({ body, note }) => {
+      async (context) => {
+        const { body, note } = context;
         const { name, artifact_name: artifactName, devices, all_devices: all = false } = body;
         note({ object: { type: 'deployment', id: '', name }, details: { artifact_name: artifactName } });
         const force = body.force_installation === true;
         if (all === (devices !== undefined && devices.length > 0))
           throw badRequest('Validating request body: either devices or all_devices must be given, and not both');
-        const asked = { name, artifactName, force, ...(all ? { all } : { devices: [...new Set(devices)].sort() }) };
-        const targets = [...new Set(all ? await acceptedDevices() : devices)];
+        const scope = scopeOf(context, 'deployments:manage');
+        // What "all" means to somebody who is confined is another deployment than what it means to others.
+        const meant = scope === 'all' ? { all } : { all, within: scope };
+        const asked = { name, artifactName, force, ...(all ? meant : { devices: [...new Set(devices)].sort() }) };
+        const targets = [...new Set(all ? await acceptedDevices(scope) : devices)];
+        if (!all) await checkTargets(db, targets, scope);
+        await checkRelease(context, artifactName);
         return create({ name, artifactName, devices: targets, groups: [], force, asked }, (id) =>
           note({
             object: { type: 'deployment', id, name },
@@ -66,19 +89,24 @@ export function createRoutes({
         method: 'POST',
         path: `${path}/group/{name}`,
         access: 'deployments:manage',
+        confined: 'group',
         summary: 'Deploy a release to the accepted devices of a group',
         body: NewGroupDeployment,
         audit: 'deployment_create',
         responses: created,
       },
-      async ({ params: { name: group = '' }, body, note }) => {
+      async (context) => {
+        const { body, note } = context;
+        const { name: group = '' } = context.params;
         const { name, artifact_name: artifactName } = body;
         note({ object: { type: 'deployment', id: '', name }, details: { artifact_name: artifactName, group } });
         if (body.devices !== undefined || body.all_devices !== undefined)
           throw badRequest('Validating request body: a deployment to a group takes no devices and no all_devices');
         const force = body.force_installation === true;
         const asked = { name, artifactName, force, group };
-        const devices = await devicesOfGroup(group);
+        // A dynamic group of that name holds whom it finds, and his are those of the static one.
+        const devices = await within(await devicesOfGroup(group), scopeOf(context, 'deployments:manage'));
+        await checkRelease(context, artifactName);
         return create({ name, artifactName, devices, groups: [group], force, asked }, (id) =>
           note({ object: { type: 'deployment', id, name }, details: { artifact_name: artifactName, group } }),
         );
@@ -89,22 +117,35 @@ export function createRoutes({
         method: 'POST',
         path: `${deploymentsV2}/deployments`,
         access: 'deployments:manage',
+        confined: 'handler',
         summary: 'Deploy a release to the accepted devices that a saved filter finds now',
         body: NewFilterDeployment,
         audit: 'deployment_create',
         responses: { ...created, 404: { description: 'no such filter' } },
       },
-      async ({ body, note }) => {
+      async (context) => {
+        const { body, note } = context;
         const { name, artifact_name: artifactName, filter_id: filterId } = body;
         const details = { artifact_name: artifactName, filter: filterId };
         note({ object: { type: 'deployment', id: '', name }, details });
         const force = body.force_installation === true;
-        const asked = { name, artifactName, force, filter: filterId };
-        const { filter, devices } = await devicesOfFilter(filterId);
+        const scope = scopeOf(context, 'deployments:manage');
+        const asked = { name, artifactName, force, filter: filterId, ...(scope === 'all' ? {} : { within: scope }) };
+        const { filter, devices: found } = await devicesOfFilter(filterId);
+        const devices = await within(found, scope);
+        await checkRelease(context, artifactName);
         return create({ name, artifactName, devices, groups: [], filter, force, asked }, (id) =>
           note({ object: { type: 'deployment', id, name }, details: { ...details, count: devices.length } }),
         );
       },
     ),
   ];
+}
+
+/** 403 for a device out of reach, or one that there is not: the answer does not tell which. */
+async function checkTargets(db: Db, devices: readonly string[], scope: Scope): Promise<void> {
+  if (scope === 'all') return;
+  for (const device of devices)
+    if (!(await isMember(db, device, scope)))
+      throw forbidden(`device ${device} is not in a group that you may deploy to`);
 }

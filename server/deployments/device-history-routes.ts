@@ -2,7 +2,7 @@ import { Type } from 'typebox';
 import { Text } from '#proto/http/conventions';
 import { deploymentsV1, DeviceHistoryEntry } from '#proto/http/deployments';
 import { pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
-import { empty, json, type Route, route } from '../http/route.ts';
+import { empty, json, type Route, route, scopeOf } from '../http/route.ts';
 import { abortForDevice } from './abort.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { clearHistory, listHistory } from './history.ts';
@@ -21,6 +21,7 @@ export function deviceHistoryRoutes({ db, live, activity }: DeploymentDeps): Rou
         method: 'GET',
         path,
         access: 'deployments:read',
+        confined: 'device',
         summary: 'A page of what a device was deployed, newest first',
         query: Type.Object({ ...PageQuery, status: Type.Optional(Text(64)) }),
         responses: {
@@ -28,11 +29,15 @@ export function deviceHistoryRoutes({ db, live, activity }: DeploymentDeps): Rou
           400: { description: 'bad parameter' },
         },
       },
-      async ({ req, params: { id = '' }, query }) => {
+      async (context) => {
+        const { req, query } = context;
+        const { id = '' } = context.params;
         const page = pageOf(query, { max: perPageLimit });
         const { parts, deployments, total } = await listHistory(db, id, statusFilter(query.status), page);
-        const shown = new Map((await deploymentsOf(db, deployments)).map((one) => [one.id, one]));
-        const devices = await deviceEntriesOf(db, parts);
+        const shown = new Map(
+          (await deploymentsOf(db, deployments, scopeOf(context, 'deployments:read'))).map((one) => [one.id, one]),
+        );
+        const devices = await deviceEntriesOf(db, parts, scopeOf(context, 'releases:read'));
         const entries = parts.map(({ deployment_id }, index) => ({
           id: `${deployment_id}.${id}`,
           deployment: shown.get(deployment_id),
@@ -46,6 +51,7 @@ export function deviceHistoryRoutes({ db, live, activity }: DeploymentDeps): Rou
         method: 'DELETE',
         path,
         access: 'deployments:manage',
+        confined: 'device',
         summary: 'Abort all that a device is at or has been asked to do',
         audit: 'device_deployments_abort',
         responses: { 204: { description: 'aborted' } },
@@ -61,6 +67,7 @@ export function deviceHistoryRoutes({ db, live, activity }: DeploymentDeps): Rou
         method: 'DELETE',
         path: `${path}/history`,
         access: 'deployments:manage',
+        confined: 'device',
         summary: "Forget a device's finished deployments: it takes part again in those still active",
         audit: 'device_deployments_forget',
         responses: { 204: { description: 'forgotten' } },

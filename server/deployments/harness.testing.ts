@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Rights } from '../http/rights.ts';
 import express from 'express';
 import { expect } from 'vitest';
 import { artifactBytes, bytesSource, type ArtifactSpec } from '#artifact';
@@ -66,7 +67,10 @@ export async function openHarness({
     activity: new Activity({ alone: !onPostgres(db) }),
     blobs,
     room: new Room(db, storageLimit),
-    live: { tell: (event, ...data) => void told.push([event, data[0]]) },
+    live: {
+      tell: (event, ...data) => void told.push([event, data[0]]),
+      tellOf: (_places, event, ...data) => void told.push([event, data[0]]),
+    },
     log: silentLog,
     linkSecret: Buffer.from('secret of a test'),
     publicUrl: (req) => `${req.protocol}://${req.get('host')}`,
@@ -93,13 +97,19 @@ export async function openHarness({
               id: 'u1',
               email: 'user@example.com',
               tokenId: 't1',
-              permissions: new Set(permissions.filter((name) => token === 'user' || name.endsWith(':read'))),
+              permissions: new Rights(
+                permissions
+                  .filter((name) => token === 'user' || name.endsWith(':read'))
+                  .map((permission) => ({ permission })),
+              ),
+              mustEnrol: false,
             }
           : undefined,
       device: async (token) =>
         token.startsWith('device.') ? { kind: 'device', id: token.slice(7), authSetId: 'a1' } : undefined,
     },
     log: silentLog,
+    reaches: async () => true,
     rates: new RateLimits({ device: 0, user: 0 }),
     meter: noMeter,
     audit: async (record) => void audited.push(record),

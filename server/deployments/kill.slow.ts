@@ -66,7 +66,7 @@ it(
   async () => {
     const db = await openStore(folder);
     const keys = await loadKeys(db);
-    await new Users(db, keys).create({ ...account, roles: ['admin'] });
+    await new Users(db).create({ ...account, roles: ['admin'] });
     const devices = await Promise.all(Array.from({ length: fleet }, () => accepted()));
     await db.destroy();
     let token = '';

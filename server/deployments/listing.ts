@@ -1,9 +1,11 @@
 import { sql } from 'kysely';
 import { badRequest, notFound } from '../errors.ts';
+import type { Scope } from '../http/rights.ts';
 import { listOf } from '../http/paging.ts';
 import { likeAnywhere } from '../store/like.ts';
 import type { Queries } from '../store/store.ts';
 import type { Deployments } from '../store/tables.ts';
+import { deploymentsWithin, ofReach } from './confined.ts';
 
 export interface DeploymentFilter {
   readonly status: string | undefined;
@@ -17,6 +19,8 @@ export interface DeploymentFilter {
   /** If no deployment has the name: devices whose attribute has it as value. */
   readonly attribute: { readonly scope: string; readonly name: string } | undefined;
   readonly asc: boolean;
+  /** Only those that have a device in reach. */
+  readonly scope: Scope;
 }
 
 interface Query {
@@ -33,7 +37,7 @@ interface Query {
 }
 
 /** The filter of a query, of either version; 400 for what it cannot mean (`server-api.md` §2.2, §2.3). */
-export function filterOf(query: Query): DeploymentFilter {
+export function filterOf(query: Query, scope: Scope): DeploymentFilter {
   const { status, type, sort = 'desc' } = query;
   // `aborted` is a finished one to everybody but this filter.
   const known = status === 'aborted' ? 'finished' : status || undefined;
@@ -52,6 +56,7 @@ export function filterOf(query: Query): DeploymentFilter {
     names: listOf(query.name),
     attribute: attributeOf(query),
     asc: sort === 'asc',
+    scope,
   };
 }
 
@@ -88,6 +93,7 @@ export async function listDeployments(
       e.or([likeAnywhere('deployments.name', search), likeAnywhere('deployments.artifact_name', search)]),
     );
   if (ids.length > 0) query = query.where('id', 'in', ids);
+  if (filter.scope !== 'all') query = query.where('id', 'in', deploymentsWithin(db, filter.scope));
   query = await named(db, query, filter);
   const direction = filter.asc ? 'asc' : 'desc';
   const rows = await query
@@ -105,9 +111,11 @@ const allDeployments = (db: Queries) => db.selectFrom('deployments');
 type DeploymentQuery = ReturnType<typeof allDeployments>;
 
 async function named(db: Queries, query: DeploymentQuery, filter: DeploymentFilter): Promise<DeploymentQuery> {
-  const { names, attribute } = filter;
+  const { names, attribute, scope } = filter;
   if (names.length === 0) return query;
-  const byName = allDeployments(db).select('id').where('name', 'in', names).limit(1);
+  let byName = allDeployments(db).select('id').where('name', 'in', names).limit(1);
+  // Whether a name is taken somewhere else must not be told by what is found instead.
+  if (scope !== 'all') byName = byName.where('id', 'in', deploymentsWithin(db, scope));
   if (!attribute || (await byName.executeTakeFirst())) return query.where('name', 'in', names);
   return query.where('id', 'in', (e) =>
     e
@@ -122,7 +130,8 @@ async function named(db: Queries, query: DeploymentQuery, filter: DeploymentFilt
         'in',
         names.map((name) => name.slice(0, 200)),
       )
-      .where('attributes.text', 'in', names),
+      .where('attributes.text', 'in', names)
+      .where(ofReach(scope)),
   );
 }
 

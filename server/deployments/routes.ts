@@ -10,11 +10,12 @@ import {
   deploymentsV2,
   StatisticsList,
 } from '#proto/http/deployments';
-import { badRequest, notFound } from '../errors.ts';
+import { badRequest, forbidden, notFound } from '../errors.ts';
 import { pageHeaders, pageOf } from '../http/paging.ts';
-import { empty, json, type Route, route } from '../http/route.ts';
+import { empty, json, type Route, route, scopeOf } from '../http/route.ts';
 import { checkUuid } from '../artifacts/download.ts';
 import { abortDeployment } from './abort.ts';
+import { countersFor, reachesWholeDeployment } from './confined.ts';
 import { createRoutes } from './create-routes.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { deviceHistoryRoutes } from './device-history-routes.ts';
@@ -22,7 +23,7 @@ import { deviceRoutes } from './device-routes.ts';
 import { filterOf, findDeployment, listDeployments } from './listing.ts';
 import { logText, type LogLine } from './log-text.ts';
 import { statusFilter } from './status-filter.ts';
-import { countersOfDeployments, findLog, listDevices, targetsOf } from './store.ts';
+import { findLog, listDevices, targetsOf } from './store.ts';
 import { deploymentsOf, deviceEntriesOf } from './view.ts';
 
 const path = `${deploymentsV1}/deployments`;
@@ -60,14 +61,17 @@ function listRoutes({ db }: DeploymentDeps): Route[] {
         method: 'GET',
         path,
         access: 'deployments:read',
+        confined: 'handler',
         summary: 'A page of the deployments (deprecated: use v2)',
         query: Type.Object({ ...listQuery, search: Type.Optional(Text(4096)) }),
         responses,
       },
-      async ({ req, query }) => {
+      async (context) => {
+        const { req, query } = context;
         const page = pageOf(query);
-        const { rows, total } = await listDeployments(db, filterOf({ ...query }), page);
-        return json(200, await deploymentsOf(db, rows), pageHeaders(req.originalUrl, page, { total }));
+        const scope = scopeOf(context, 'deployments:read');
+        const { rows, total } = await listDeployments(db, filterOf({ ...query }, scope), page);
+        return json(200, await deploymentsOf(db, rows, scope), pageHeaders(req.originalUrl, page, { total }));
       },
     ),
     route(
@@ -75,6 +79,7 @@ function listRoutes({ db }: DeploymentDeps): Route[] {
         method: 'GET',
         path: `${deploymentsV2}/deployments`,
         access: 'deployments:read',
+        confined: 'handler',
         summary: 'A page of the deployments',
         query: Type.Object({
           ...listQuery,
@@ -85,10 +90,12 @@ function listRoutes({ db }: DeploymentDeps): Route[] {
         }),
         responses,
       },
-      async ({ req, query }) => {
+      async (context) => {
+        const { req, query } = context;
         const page = pageOf(query);
-        const { rows, total } = await listDeployments(db, filterOf({ ...query }), page);
-        return json(200, await deploymentsOf(db, rows), pageHeaders(req.originalUrl, page, { total }));
+        const scope = scopeOf(context, 'deployments:read');
+        const { rows, total } = await listDeployments(db, filterOf({ ...query }, scope), page);
+        return json(200, await deploymentsOf(db, rows, scope), pageHeaders(req.originalUrl, page, { total }));
       },
     ),
     route(
@@ -96,6 +103,7 @@ function listRoutes({ db }: DeploymentDeps): Route[] {
         method: 'POST',
         path: `${path}/statistics/list`,
         access: 'deployments:read',
+        confined: 'handler',
         summary: 'Counters of several deployments',
         body: StatisticsList,
         responses: {
@@ -107,10 +115,11 @@ function listRoutes({ db }: DeploymentDeps): Route[] {
           404: { description: 'none was found' },
         },
       },
-      async ({ body: { deployment_ids: ids } }) => {
+      async (context) => {
+        const { deployment_ids: ids } = context.body;
         // What the reference does with an empty list.
         if (ids.length === 0) return json(200, {});
-        const counters = await countersOfDeployments(db, ids);
+        const counters = await countersFor(db, ids, scopeOf(context, 'deployments:read'));
         if (counters.size === 0) throw notFound('none of these deployments exists');
         return json(
           200,
@@ -130,11 +139,14 @@ function objectRoutes({ db, live }: DeploymentDeps): Route[] {
         method: 'GET',
         path: `${path}/{id}`,
         access: 'deployments:read',
+        confined: 'deployment',
         summary: 'A deployment',
         responses: { 200: { description: 'the deployment', body: Deployment }, ...missing },
       },
-      async ({ params: { id = '' } }) => {
-        const [deployment] = await deploymentsOf(db, [await findDeployment(db, checkUuid(id))]);
+      async (context) => {
+        const { id = '' } = context.params;
+        const scope = scopeOf(context, 'deployments:read');
+        const [deployment] = await deploymentsOf(db, [await findDeployment(db, checkUuid(id))], scope);
         return json(200, deployment);
       },
     ),
@@ -143,6 +155,7 @@ function objectRoutes({ db, live }: DeploymentDeps): Route[] {
         method: 'PUT',
         path: `${path}/{id}/status`,
         access: 'deployments:manage',
+        confined: 'deployment',
         summary: 'Abort a deployment',
         body: DeploymentChange,
         audit: 'deployment_abort',
@@ -152,10 +165,16 @@ function objectRoutes({ db, live }: DeploymentDeps): Route[] {
           422: { description: 'finished already, or unknown' },
         },
       },
-      async ({ params: { id: given = '' }, body: { status }, note }) => {
-        const id = checkUuid(given);
+      async (context) => {
+        const { body, note } = context;
+        const { status } = body;
+        const id = checkUuid(context.params['id'] ?? '');
         note({ object: { type: 'deployment', id } });
         if (status !== 'aborted') throw badRequest('status: only "aborted" can be set');
+        if (!(await reachesWholeDeployment(db, id, scopeOf(context, 'deployments:manage'))))
+          throw forbidden(
+            'the deployment is under way on devices outside of your groups too: abort it for single devices',
+          );
         await abortDeployment(db, id);
         live.tell('deployment', { id, status: 'finished' });
         return empty();
@@ -166,12 +185,13 @@ function objectRoutes({ db, live }: DeploymentDeps): Route[] {
         method: 'GET',
         path: `${path}/{id}/statistics`,
         access: 'deployments:read',
+        confined: 'deployment',
         summary: 'Counters of a deployment',
         responses: { 200: { description: 'devices a status', body: Counters }, ...missing },
       },
-      async ({ params: { id = '' } }) => {
-        const { id: known } = await findDeployment(db, checkUuid(id));
-        return json(200, (await countersOfDeployments(db, [known])).get(known));
+      async (context) => {
+        const { id: known } = await findDeployment(db, checkUuid(context.params['id'] ?? ''));
+        return json(200, (await countersFor(db, [known], scopeOf(context, 'deployments:read'))).get(known));
       },
     ),
   ];
@@ -185,13 +205,15 @@ function partRoutes({ db }: DeploymentDeps): Route[] {
         method: 'GET',
         path: `${path}/{id}/devices`,
         access: 'deployments:read',
+        confined: 'deployment',
         summary: 'All devices of a deployment (deprecated: use devices/list)',
         responses: { 200: devices, ...missing },
       },
-      async ({ params: { id = '' } }) => {
-        const { id: known } = await findDeployment(db, checkUuid(id));
-        const { rows } = await listDevices(db, known, undefined);
-        return json(200, await deviceEntriesOf(db, rows));
+      async (context) => {
+        const { id: known } = await findDeployment(db, checkUuid(context.params['id'] ?? ''));
+        const scope = scopeOf(context, 'deployments:read');
+        const { rows } = await listDevices(db, known, { statuses: undefined, scope });
+        return json(200, await deviceEntriesOf(db, rows, scopeOf(context, 'releases:read')));
       },
     ),
     route(
@@ -199,15 +221,19 @@ function partRoutes({ db }: DeploymentDeps): Route[] {
         method: 'GET',
         path: `${path}/{id}/devices/list`,
         access: 'deployments:read',
+        confined: 'deployment',
         summary: 'A page of the devices of a deployment',
         query: Type.Object({ ...PageQuery, status: Type.Optional(Text(64)) }),
         responses: { 200: devices, ...missing },
       },
-      async ({ req, params: { id = '' }, query }) => {
+      async (context) => {
+        const { req, query } = context;
         const page = pageOf(query);
-        const { id: known } = await findDeployment(db, checkUuid(id));
-        const { rows, total } = await listDevices(db, known, statusFilter(query.status), page);
-        return json(200, await deviceEntriesOf(db, rows), pageHeaders(req.originalUrl, page, { total }));
+        const { id: known } = await findDeployment(db, checkUuid(context.params['id'] ?? ''));
+        const filter = { statuses: statusFilter(query.status), scope: scopeOf(context, 'deployments:read') };
+        const { rows, total } = await listDevices(db, known, filter, page);
+        const entries = await deviceEntriesOf(db, rows, scopeOf(context, 'releases:read'));
+        return json(200, entries, pageHeaders(req.originalUrl, page, { total }));
       },
     ),
     route(
@@ -215,12 +241,13 @@ function partRoutes({ db }: DeploymentDeps): Route[] {
         method: 'GET',
         path: `${path}/{id}/device_list`,
         access: 'deployments:read',
+        confined: 'deployment',
         summary: 'Ids of the devices that a deployment was made for',
         responses: { 200: { description: 'ids', body: Type.Array(Type.String()) }, ...missing },
       },
-      async ({ params: { id = '' } }) => {
-        const { id: known } = await findDeployment(db, checkUuid(id));
-        return json(200, await targetsOf(db, known));
+      async (context) => {
+        const { id: known } = await findDeployment(db, checkUuid(context.params['id'] ?? ''));
+        return json(200, await targetsOf(db, known, scopeOf(context, 'deployments:read')));
       },
     ),
     route(
@@ -228,6 +255,7 @@ function partRoutes({ db }: DeploymentDeps): Route[] {
         method: 'GET',
         path: `${path}/{id}/devices/{device}/log`,
         access: 'deployments:read',
+        confined: 'device',
         summary: 'The log that a device sent of its failed deployment',
         responses: { 200: { description: 'a line each', type: 'text/plain' }, 404: { description: 'no log' } },
       },

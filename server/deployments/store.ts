@@ -1,5 +1,7 @@
 import { sql } from 'kysely';
 import { type Counters, type DeploymentStatus, deviceDeploymentStatuses } from '#proto/http/deployments';
+import type { Scope } from '../http/rights.ts';
+import { inGroups } from '../inventory/membership.ts';
 import { type Db, now, type Queries } from '../store/store.ts';
 import type { Deployments, DeviceDeployments } from '../store/tables.ts';
 import { countersOf, deploymentStatusOf, isFinal } from './lifecycle.ts';
@@ -132,13 +134,14 @@ export const activeOf = (db: Queries, deviceId: string) =>
 export async function listDevices(
   db: Queries,
   deploymentId: string,
-  statuses: readonly string[] | undefined,
+  { statuses, scope }: { readonly statuses: readonly string[] | undefined; readonly scope: Scope },
   page?: { readonly perPage: number; readonly offset: number },
 ): Promise<{ rows: DeviceDeployments[]; total: number }> {
   let query = db
     .selectFrom('device_deployments')
     .where('deployment_id', '=', deploymentId)
     .where('asked', 'is not', null);
+  if (scope !== 'all') query = query.where(inGroups('device_deployments.device_id', scope));
   if (statuses) query = query.where('status', 'in', statuses);
   let list = query.selectAll().orderBy('status').orderBy('device_id');
   if (page) list = list.limit(page.perPage).offset(page.offset);
@@ -148,14 +151,11 @@ export async function listDevices(
   return { rows, total: Number(total) };
 }
 
-/** The frozen list of a deployment. */
-export async function targetsOf(db: Queries, deploymentId: string): Promise<string[]> {
-  const rows = await db
-    .selectFrom('device_deployments')
-    .select('device_id')
-    .where('deployment_id', '=', deploymentId)
-    .orderBy('device_id')
-    .execute();
+/** The frozen list of a deployment, as far as it is in reach. */
+export async function targetsOf(db: Queries, deploymentId: string, scope: Scope): Promise<string[]> {
+  let query = db.selectFrom('device_deployments').select('device_id').where('deployment_id', '=', deploymentId);
+  if (scope !== 'all') query = query.where(inGroups('device_deployments.device_id', scope));
+  const rows = await query.orderBy('device_id').execute();
   return rows.map(({ device_id }) => device_id);
 }
 

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { DeviceStatus } from '#proto/http/devices';
 import { badRequest, conflict, notFound, unauthorized } from '../errors.ts';
 import { mergeScope, replaceScope, type Value } from '../inventory/attributes.ts';
+import { groupsOf } from '../inventory/membership.ts';
 import type { Live } from '../live/live.ts';
 import { now, type Db, type Queries } from '../store/store.ts';
 import { identityHash, parseDeviceKey, parseIdentity, signatureHolds, type Identity } from './identity.ts';
@@ -191,6 +192,7 @@ export class Devices {
   /** Takes one set away; with its last set a preauthorised device goes too. */
   async dismiss(deviceId: string, authSetId: string): Promise<void> {
     const ts = now();
+    const groups = await groupsOf(this.#db, deviceId);
     const gone = await this.#db.transaction().execute(async (tx) => {
       const set = await tx
         .selectFrom('auth_sets')
@@ -209,7 +211,7 @@ export class Devices {
       return false;
     });
     this.#events.revoked(deviceId);
-    if (gone) this.#live.tell('device', { id: deviceId, status: 'gone' });
+    if (gone) this.#live.tellOf(groups, 'device', { id: deviceId, status: 'gone' });
     else await this.#tell(deviceId);
   }
 
@@ -231,10 +233,11 @@ export class Devices {
   }
 
   async #finishDecommission(deviceId: string): Promise<void> {
+    const groups = await groupsOf(this.#db, deviceId);
     this.#events.revoked(deviceId);
     await this.#events.decommissioned(deviceId);
     await this.#db.transaction().execute((tx) => this.#erase(tx, deviceId));
-    this.#live.tell('device', { id: deviceId, status: 'gone' });
+    this.#live.tellOf(groups, 'device', { id: deviceId, status: 'gone' });
   }
 
   async #erase(tx: Queries, deviceId: string): Promise<void> {

@@ -1,5 +1,7 @@
 import type { Device, DeviceStatus } from '#proto/http/devices';
 import { notFound } from '../errors.ts';
+import type { Scope } from '../http/rights.ts';
+import { inGroups } from '../inventory/membership.ts';
 import type { Queries } from '../store/store.ts';
 import type { AuthSets, Devices as DeviceRow } from '../store/tables.ts';
 
@@ -36,13 +38,14 @@ export class Register {
 
   /** Devices in order of (status, id), and whether there are more. */
   async list(
-    filter: { statuses: readonly string[]; ids: readonly string[] },
+    filter: { statuses: readonly string[]; ids: readonly string[]; scope: Scope },
     limit: number,
     offset: number,
   ): Promise<{ devices: Device[]; more: boolean }> {
     let query = this.#db.selectFrom('devices').selectAll();
     if (filter.statuses.length > 0) query = query.where('status', 'in', filter.statuses);
     if (filter.ids.length > 0) query = query.where('id', 'in', filter.ids);
+    if (filter.scope !== 'all') query = query.where(inGroups('devices.id', filter.scope));
     const rows = await query
       .orderBy('status')
       .orderBy('id')
@@ -52,21 +55,19 @@ export class Register {
     return { devices: await this.#withSets(rows.slice(0, limit)), more: rows.length > limit };
   }
 
-  async count(status: string | undefined): Promise<number> {
+  async count(status: string | undefined, scope: Scope): Promise<number> {
     let query = this.#db.selectFrom('devices');
     if (status !== undefined) query = query.where('status', '=', status);
+    if (scope !== 'all') query = query.where(inGroups('devices.id', scope));
     const { n } = await query.select((e) => e.fn.countAll<number | string>().as('n')).executeTakeFirstOrThrow();
     return Number(n);
   }
 
-  /** Ids of all accepted devices: whom `all_devices` means. */
-  async accepted(): Promise<string[]> {
-    const rows = await this.#db
-      .selectFrom('devices')
-      .select('id')
-      .where('status', '=', 'accepted')
-      .orderBy('id')
-      .execute();
+  /** Ids of the accepted devices in reach: whom `all_devices` means. */
+  async accepted(scope: Scope): Promise<string[]> {
+    let query = this.#db.selectFrom('devices').select('id').where('status', '=', 'accepted');
+    if (scope !== 'all') query = query.where(inGroups('devices.id', scope));
+    const rows = await query.orderBy('id').execute();
     return rows.map((row) => row.id);
   }
 

@@ -4,7 +4,7 @@ import { AuthSetStatus, devauth, Device, DeviceCount, deviceStatuses } from '#pr
 import { badRequest } from '../errors.ts';
 import { rawBody } from '../http/mount.ts';
 import { listOf, pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
-import { empty, json, route, type Context, type Reply, type Route } from '../http/route.ts';
+import { empty, json, route, scopeOf, type Context, type Reply, type Route } from '../http/route.ts';
 import type { Devices } from './devices.ts';
 import type { Register } from './register.ts';
 import type { DeviceTokens } from './tokens.ts';
@@ -27,7 +27,7 @@ const list = { 200: { description: 'devices', body: Type.Array(Device) } };
 /** `server-api.md` §1.1 and §2.1. */
 export function deviceRoutes(devices: Devices, register: Register, tokens: DeviceTokens): Route[] {
   const page = async (
-    req: Context['req'],
+    context: Pick<Context, 'req' | 'caller'>,
     paging: { page?: string; per_page?: string },
     statuses: readonly string[],
     ids: readonly string[],
@@ -35,8 +35,12 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
     const wrong = statuses.find((status) => !(deviceStatuses as readonly string[]).includes(status));
     if (wrong !== undefined) throw badRequest(`incorrect device status "${wrong.slice(0, 32)}"`);
     const wanted = pageOf(paging);
-    const { devices: found, more } = await register.list({ statuses, ids }, wanted.perPage, wanted.offset);
-    return json(200, found, pageHeaders(req.originalUrl, wanted, { more }));
+    const { devices: found, more } = await register.list(
+      { statuses, ids, scope: scopeOf(context, 'devices:read') },
+      wanted.perPage,
+      wanted.offset,
+    );
+    return json(200, found, pageHeaders(context.req.originalUrl, wanted, { more }));
   };
   const named = (context: Context): { id: string; aid: string } => ({
     id: context.params['id'] ?? '',
@@ -62,23 +66,25 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'GET',
         path: `${devauth}/devices`,
         access: 'devices:read',
+        confined: 'handler',
         summary: 'Devices by status',
         query: Type.Object({ ...PageQuery, status: Type.Optional(Repeated()), id: Type.Optional(Repeated(500)) }),
         responses: list,
       },
-      ({ req, query }) => page(req, query, listOf(query.status), listOf(query.id)),
+      (context) => page(context, context.query, listOf(context.query.status), listOf(context.query.id)),
     ),
     route(
       {
         method: 'POST',
         path: `${devauth}/devices/search`,
         access: 'devices:read',
+        confined: 'handler',
         summary: 'Devices by status and id, with long lists',
         query: Type.Object(PageQuery),
         body: Type.Object({ status: Type.Optional(Statuses), id: Type.Optional(Ids) }),
         responses: list,
       },
-      ({ req, query, body }) => page(req, query, listOf(body.status), listOf(body.id)),
+      (context) => page(context, context.query, listOf(context.body.status), listOf(context.body.id)),
     ),
     route(
       {
@@ -103,14 +109,16 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'GET',
         path: `${devauth}/devices/count`,
         access: 'devices:read',
+        confined: 'handler',
         summary: 'How many devices',
         query: Type.Object({ status: Type.Optional(Text(32)) }),
         responses: { 200: { description: 'count', body: DeviceCount } },
       },
-      async ({ query }) => {
+      async (context) => {
+        const { query } = context;
         if (query.status !== undefined && !(deviceStatuses as readonly string[]).includes(query.status))
           throw badRequest('incorrect device status');
-        return json(200, { count: await register.count(query.status) });
+        return json(200, { count: await register.count(query.status, scopeOf(context, 'devices:read')) });
       },
     ),
     route(
@@ -118,6 +126,7 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'GET',
         path: `${devauth}/devices/{id}`,
         access: 'devices:read',
+        confined: 'device',
         summary: 'One device',
         responses: { 200: { description: 'the device', body: Device } },
       },
@@ -128,6 +137,7 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'DELETE',
         path: `${devauth}/devices/{id}`,
         access: 'devices:manage',
+        confined: 'device',
         summary: 'Decommission a device',
         audit: 'device_decommission',
         responses: { 204: { description: 'gone' } },
@@ -144,6 +154,7 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'GET',
         path: `${devauth}/devices/{id}/auth/{aid}/status`,
         access: 'devices:read',
+        confined: 'device',
         summary: 'Status of an authentication set',
         responses: { 200: { description: 'status' } },
       },
@@ -157,6 +168,7 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'PUT',
         path: `${devauth}/devices/{id}/auth/{aid}/status`,
         access: 'devices:manage',
+        confined: 'device',
         summary: 'Accept, reject or hold a device',
         body: AuthSetStatus,
         audit: 'device_status',
@@ -164,7 +176,14 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
       },
       async (context) => {
         const { id, aid } = named(context);
-        context.note({ object: { type: 'device', id }, details: { status: context.body.status, auth_set: aid } });
+        const { status } = context.body;
+        const before = await register.authSetStatus(id, aid).catch(() => undefined);
+        context.note({
+          object: { type: 'device', id },
+          details: { status, auth_set: aid },
+          ...(before === undefined ? {} : { before: { status: before } }),
+          after: { status },
+        });
         await devices.setStatus(id, aid, context.body.status);
         return empty();
       },
@@ -174,6 +193,7 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'DELETE',
         path: `${devauth}/devices/{id}/auth/{aid}`,
         access: 'devices:manage',
+        confined: 'device',
         summary: 'Dismiss an authentication set',
         audit: 'device_dismiss',
         responses: { 204: { description: 'gone' } },
@@ -205,6 +225,7 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'GET',
         path: `${devauth}/limits/{name}`,
         access: 'devices:read',
+        confined: 'handler',
         summary: 'How many devices may be accepted',
         responses: { 200: { description: 'limit; -1: no limit' } },
       },

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { holds, tokenCookie } from '#proto/http/users';
-import { HttpError, unauthorized } from '../errors.ts';
-import type { Access, Caller } from './route.ts';
+import { scopeKindOf, tokenCookie, type Permission } from '#proto/http/users';
+import { forbidden, HttpError, unauthorized } from '../errors.ts';
+import type { Access, Caller, Confined, RouteSpec } from './route.ts';
 
 /** What the guard needs to know of tokens: each returns the caller, or undefined for a token that is not good. */
 export interface TokenVerifier {
@@ -28,22 +28,62 @@ export function bearerOf(req: IncomingMessage): { token: string; cookie: boolean
   return undefined;
 }
 
-/** Lets a request pass that has what its route asks for; else 401 (no or wrong token) or 403 (not his to do). */
-export async function authorize(access: Access, req: IncomingMessage, verify: TokenVerifier): Promise<Caller> {
+/** Who calls, for a route that asks for this; else 401. */
+export async function identify(access: Access, req: IncomingMessage, verify: TokenVerifier): Promise<Caller> {
   if (access === 'public') return { kind: 'anyone' };
   const bearer = bearerOf(req);
   if (!bearer) throw unauthorized('Authorization not present in header');
   // A browser sends its cookie along with whatever page asks: only reading is allowed by cookie alone (CSRF).
   if (bearer.cookie && req.method !== 'GET' && req.method !== 'HEAD')
     throw unauthorized('Authorization not present in header');
-  if (access === 'device') {
-    const device = await verify.device(bearer.token);
-    if (!device) throw unauthorized('unauthorized');
-    return device;
-  }
-  const user = await verify.user(bearer.token);
-  if (!user) throw unauthorized('unauthorized');
-  if (access !== 'user' && !holds(user.permissions, access))
-    throw new HttpError('forbidden', `your roles do not include the permission ${access}`);
-  return user;
+  const caller = access === 'device' ? await verify.device(bearer.token) : await verify.user(bearer.token);
+  if (!caller) throw unauthorized('unauthorized');
+  return caller;
+}
+
+/** 403 unless the caller has what the route asks for; confined to some groups he passes only where the route says how. */
+export function permit({ access, confined }: Pick<RouteSpec, 'access' | 'confined'>, caller: Caller): void {
+  if (caller.kind !== 'user' || access === 'public' || access === 'device' || access === 'user') return;
+  if (caller.mustEnrol) throw enrolFirst();
+  if (!caller.permissions.has(access)) throw forbidden(`your roles do not include the permission ${access}`);
+  if (confined === undefined && caller.permissions.scope(access) !== 'all')
+    throw forbidden(
+      `your roles include the permission ${access} for some ${scopeWord(access)} only: this needs it for all`,
+    );
+}
+
+/** The confined object that a path names, and where the caller must be able to reach it; undefined: no question. */
+export function targetOf(
+  { access, confined }: Pick<RouteSpec, 'access' | 'confined'>,
+  caller: Caller,
+  params: Readonly<Record<string, string>>,
+): { kind: Confined; id: string; scope: readonly string[] } | undefined {
+  if (caller.kind !== 'user' || confined === undefined || confined === 'handler') return undefined;
+  const scope = caller.permissions.scope(access as Permission);
+  if (scope === 'all') return undefined;
+  const named = confined === 'device' ? (params['device'] ?? params['id']) : params['id'];
+  return { kind: confined, id: (confined === 'release' || confined === 'group' ? params['name'] : named) ?? '', scope };
+}
+
+const scopeWord = (access: Permission): string =>
+  scopeKindOf(access) === 'tags' ? 'tags of releases' : 'groups of devices';
+
+export const enrolFirst = (): HttpError =>
+  new HttpError(
+    'forbidden',
+    'this server wants a second factor of everybody: set yours up first, on the page Security or by "patchbay users 2fa on"',
+    {
+      extra: { second_factor: 'enrol' },
+    },
+  );
+
+/** Lets a request pass that has what its route asks for; else 401 (no or wrong token) or 403 (not his to do). */
+export async function authorize(
+  spec: Pick<RouteSpec, 'access' | 'confined'>,
+  req: IncomingMessage,
+  verify: TokenVerifier,
+): Promise<Caller> {
+  const caller = await identify(spec.access, req, verify);
+  permit(spec, caller);
+  return caller;
 }

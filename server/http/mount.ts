@@ -6,11 +6,11 @@ import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { parser } from '#proto/validate';
 import { jsonBodyLimit, requestIdHeader } from '#proto/http/conventions';
-import { HttpError, statusFor } from '../errors.ts';
-import { authorize, type TokenVerifier } from './guard.ts';
+import { HttpError, notFound, statusFor } from '../errors.ts';
+import { identify, permit, targetOf, type TokenVerifier } from './guard.ts';
 import type { Meter } from './meter.ts';
 import type { RateLimits } from './rate.ts';
-import type { AuditNote, Caller, Context, Reply, Route, RouteSpec } from './route.ts';
+import type { AuditNote, Caller, Confined, Context, Reply, Route, RouteSpec } from './route.ts';
 
 /** One line for the audit log, as the frame knows it. */
 export interface AuditRecord {
@@ -20,11 +20,14 @@ export interface AuditRecord {
   readonly result: 'ok' | 'refused' | 'failed';
   readonly requestId: string;
   readonly address: string;
+  readonly userAgent: string | undefined;
 }
 
 export interface Frame {
   readonly verify: TokenVerifier;
   readonly log: Log;
+  /** Whether an object lies in these groups, or has one of these tags. */
+  reaches(kind: Confined, id: string, scope: readonly string[]): Promise<boolean>;
   readonly rates: RateLimits;
   readonly meter: Meter;
   audit(record: AuditRecord): Promise<void>;
@@ -141,23 +144,29 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
   const parseQuery = spec.query && parser(spec.query, 'bad_request');
   const parseBody = spec.body && !spec.streams ? parser(spec.body, 'bad_request') : undefined;
   return async (req, res, next) => {
-    let note: AuditNote = { object: { type: 'route', id: spec.path } };
+    const params = req.params as Record<string, string>;
+    let note: AuditNote = { object: objectOf(spec.path, params) };
     let caller: Caller = { kind: 'anyone' };
     const noted = res.locals as Noted;
     noted.spec = spec;
     const { requestId } = noted;
     const address = req.ip ?? '';
     const audit = async (result: AuditRecord['result']): Promise<void> => {
-      if (spec.audit) await frame.audit({ caller, action: spec.audit, note, result, requestId, address });
+      const userAgent = req.get('user-agent');
+      if (spec.audit) await frame.audit({ caller, action: spec.audit, note, result, requestId, address, userAgent });
     };
     try {
-      noted.caller = caller = await authorize(spec.access, req, frame.verify);
+      noted.caller = caller = await identify(spec.access, req, frame.verify);
       countIn(req, caller, frame.rates);
+      permit(spec, caller);
+      const target = targetOf(spec, caller, params);
+      if (target && !(await frame.reaches(target.kind, target.id, target.scope)))
+        throw notFound(`${target.kind} not found`);
       const body: unknown = req.body;
       const context = {
         req,
         res,
-        params: req.params as Record<string, string>,
+        params,
         query: parseQuery ? parseQuery({ ...(req.query as object) }) : {},
         body: parseBody ? (body === undefined && spec.optionalBody ? undefined : parseBody(body)) : undefined,
         caller,
@@ -170,7 +179,8 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
       answer(res, reply);
     } catch (error) {
       try {
-        if (caller.kind !== 'anyone' || note.object.type !== 'route')
+        // A token that is not good names nobody; a failed login names whom it was to be.
+        if (caller.kind !== 'anyone' || (spec.access === 'public' && note.object.type !== 'route'))
           await audit(statusOf(error) >= 500 ? 'failed' : 'refused');
       } catch (failure) {
         frame.log.error('audit log not written', { request: requestId, error: messageOf(failure) });
@@ -178,6 +188,28 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
       next(error);
     }
   };
+}
+
+const nouns: Readonly<Record<string, string>> = {
+  devices: 'device',
+  deployments: 'deployment',
+  artifacts: 'artifact',
+  releases: 'release',
+  users: 'user',
+  roles: 'role',
+  groups: 'group',
+  group: 'group',
+  sessions: 'session',
+  logins: 'login',
+};
+
+/** What a path names, for a request that is refused before its handler can say it: `…/devices/{id}/upload` a device. */
+function objectOf(path: string, params: Readonly<Record<string, string>>): AuditNote['object'] {
+  for (const [, noun = '', param = ''] of path.matchAll(/\/(\w+)\/\{(\w+)\}/g)) {
+    const type = nouns[noun];
+    if (type) return { type, id: params[param] ?? '' };
+  }
+  return { type: 'route', id: path };
 }
 
 /** A handler may answer a refusal as well as throw it. */

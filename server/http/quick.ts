@@ -53,7 +53,7 @@ function askOf(
   const body = spec.body && parser(spec.body, 'bad_request');
   return async (req, search) => {
     if (body && !isShortJson(req)) return false;
-    const caller = await authorize(spec.access, req, frame.verify);
+    const caller = await authorize(spec, req, frame.verify);
     countIn(req, caller, frame.rates);
     const asked: Asked = {
       caller,

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import type { Static, TObject, TSchema } from 'typebox';
 import type { Permission } from '#proto/http/users';
+import type { Rights, Scope } from './rights.ts';
 
 /** Who calls: proved by his token. */
 export type Caller =
@@ -9,7 +10,9 @@ export type Caller =
       readonly id: string;
       readonly email: string;
       readonly tokenId: string;
-      readonly permissions: ReadonlySet<Permission>;
+      readonly permissions: Rights;
+      /** Everybody has to have a second factor and he has none: he may see to that and do nothing else. */
+      readonly mustEnrol: boolean;
     }
   | { readonly kind: 'device'; readonly id: string; readonly authSetId: string }
   | { readonly kind: 'anyone' };
@@ -23,13 +26,24 @@ export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export interface AuditNote {
   readonly object: { readonly type: string; readonly id: string; readonly name?: string };
   readonly details?: Readonly<Record<string, unknown>>;
+  /** Of a change: what was and what is. Secrets are masked on the way into the log. */
+  readonly before?: Readonly<Record<string, unknown>>;
+  readonly after?: Readonly<Record<string, unknown>>;
 }
+
+/** What a right can be confined to reach, by the path's `{device}` or `{id}`, `{id}`, or `{name}`. */
+export type Confined = 'device' | 'deployment' | 'artifact' | 'release' | 'group';
 
 export interface RouteSpec<Q extends TObject = TObject, B extends TSchema = TSchema> {
   readonly method: Method;
   /** As OpenAPI spells it: `/api/management/v2/devauth/devices/{id}`. */
   readonly path: string;
   readonly access: Access;
+  /**
+   * Of whom may do this in some groups (or with some tags) only: the object that the path names must lie there, else it
+   * is 404 as if it were not; `handler`: the handler holds him to his scope (`scopeOf`). Not said: he is refused.
+   */
+  readonly confined?: Confined | 'handler';
   readonly summary: string;
   /** Query parameters. Strings; `Repeated` ones may come several times. Unknown ones are read over. */
   readonly query?: Q;
@@ -103,6 +117,11 @@ export const json = (status: number, body: unknown, headers: Record<string, stri
   headers,
 });
 export const empty = (status = 204, headers: Record<string, string> = {}): Reply => ({ status, headers });
+
+/** Where a caller may do something. Devices and strangers have passed other checks: theirs is not confined. */
+export function scopeOf(context: { readonly caller: Caller }, permission: Permission): Scope {
+  return context.caller.kind === 'user' ? context.caller.permissions.scope(permission) : 'all';
+}
 
 /** The id of a user who passed a `user` or permission check, or of a device that passed `device`. */
 export function callerId(context: { readonly caller: Caller }): string {

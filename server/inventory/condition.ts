@@ -2,7 +2,7 @@ import { type Expression, type ExpressionBuilder, sql, type SqlBool } from 'kyse
 import type { FilterTerm } from '#proto/http/devices';
 import { badRequest } from '../errors.ts';
 import type { Database } from '../store/tables.ts';
-import { head, headed } from './head.ts';
+import { head, headed, isAnyText, isWhole } from './head.ts';
 
 export type Devices = ExpressionBuilder<Database, 'devices'>;
 
@@ -106,9 +106,10 @@ function onColumn(column: Column, term: Term): Expression<SqlBool> {
   }
 }
 
-/** Text compares by its beginning first: that is what the index holds. */
+/** Text compares by its beginning, which is all that the index holds; that decides for every value that is no longer. */
 function compare(operator: Operator, value: string | number): Expression<SqlBool> {
   if (typeof value === 'number') return sql<SqlBool>`num ${sql.raw(operator)} ${value}`;
+  if (isWhole(value)) return sql<SqlBool>`(text is not null and ${headed('text')} ${sql.raw(operator)} ${value})`;
   const bound = sql.raw(operator === '>' ? '>=' : operator === '<' ? '<=' : operator);
   return sql<SqlBool>`(${headed('text')} ${bound} ${head(value)} and text ${sql.raw(operator)} ${value})`;
 }
@@ -118,9 +119,7 @@ function anyOf(values: readonly (string | number)[]): Expression<SqlBool>[] {
   const texts = values.filter((value) => typeof value === 'string');
   const numbers = values.filter((value) => typeof value === 'number');
   return [
-    ...(texts.length === 0
-      ? []
-      : [sql<SqlBool>`(${headed('text')} in (${sql.join(texts.map(head))}) and text in (${sql.join(texts)}))`]),
+    ...(texts.length === 0 ? [] : [isAnyText('text', texts)]),
     ...(numbers.length === 0 ? [] : [sql<SqlBool>`num in (${sql.join(numbers)})`]),
   ];
 }

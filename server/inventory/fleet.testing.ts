@@ -1,5 +1,6 @@
 import type { AttributeValue, InventoryScope } from '#proto/http/devices';
-import type { Db } from '../store/store.ts';
+import { insertRows } from '../backup/tables.ts';
+import type { Db, Queries } from '../store/store.ts';
 import type { Attributes } from '../store/tables.ts';
 import { rowsOf } from './attributes.ts';
 
@@ -14,33 +15,25 @@ export interface TestDevice {
   readonly groups: readonly string[];
 }
 
-const portion = 1000;
+const portion = 2000;
 
 /** Many devices straight into the database, by few statements. */
 export async function insertFleet(db: Db, devices: Iterable<TestDevice>): Promise<void> {
   const ts = new Date().toISOString();
   let waiting: TestDevice[] = [];
   const flush = async (): Promise<void> => {
-    const rows = waiting.flatMap((device) => rowsOfDevice(device, ts));
+    const devices = waiting.map(({ id, status }) => ({
+      ...usual,
+      id,
+      identity_hash: id,
+      status,
+      created_ts: ts,
+      updated_ts: ts,
+    }));
+    const attributes = waiting.flatMap((device) => rowsOfDevice(device, ts));
     await db.transaction().execute(async (tx) => {
-      await tx
-        .insertInto('devices')
-        .values(
-          waiting.map(({ id, status }) => ({
-            ...usual,
-            id,
-            identity_hash: id,
-            status,
-            created_ts: ts,
-            updated_ts: ts,
-          })),
-        )
-        .execute();
-      for (let at = 0; at < rows.length; at += portion)
-        await tx
-          .insertInto('attributes')
-          .values(rows.slice(at, at + portion))
-          .execute();
+      await insertAll(tx, 'devices', devices);
+      await insertAll(tx, 'attributes', attributes);
     });
     waiting = [];
   };
@@ -49,6 +42,15 @@ export async function insertFleet(db: Db, devices: Iterable<TestDevice>): Promis
     if (waiting.length === portion) await flush();
   }
   if (waiting.length > 0) await flush();
+}
+
+async function insertAll(tx: Queries, name: string, rows: readonly object[]): Promise<void> {
+  const columns = Object.keys(rows[0] ?? {});
+  await insertRows(
+    tx,
+    { name, columns },
+    rows.map((row) => columns.map((column) => (row as Record<string, unknown>)[column])),
+  );
 }
 
 const usual = { identity: '{}', decommissioning: 0, check_in_time: null, inventory_hash: null };

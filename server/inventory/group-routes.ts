@@ -1,9 +1,10 @@
 import { Type } from 'typebox';
 import { Id, Text } from '#proto/http/conventions';
 import { inventoryV1 } from '#proto/http/devices';
-import { notFound } from '../errors.ts';
+import { forbidden, notFound } from '../errors.ts';
+import type { Scope } from '../http/rights.ts';
 import { pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
-import { empty, json, route, type Context, type Route } from '../http/route.ts';
+import { empty, json, route, scopeOf, type Context, type Route } from '../http/route.ts';
 import { checkGroup, type Inventory } from './inventory.ts';
 
 const Members = Type.Array(Id, { minItems: 1, maxItems: 10_000 });
@@ -18,16 +19,22 @@ export function groupRoutes(inventory: Inventory): Route[] {
         method: 'GET',
         path: `${inventoryV1}/devices/{id}/group`,
         access: 'inventory:read',
+        confined: 'device',
         summary: "A device's group",
         responses: { 200: { description: 'group or null' } },
       },
-      async (context) => json(200, { group: await inventory.groupOf(id(context)) }),
+      async (context) => {
+        const scope = scopeOf(context, 'inventory:read');
+        const groups = await inventory.groupsOf(id(context));
+        return json(200, { group: groups.find((group) => scope === 'all' || scope.includes(group)) ?? null });
+      },
     ),
     route(
       {
         method: 'PUT',
         path: `${inventoryV1}/devices/{id}/group`,
         access: 'inventory:manage',
+        confined: 'device',
         summary: 'Move a device into a group',
         body: Type.Object({ group: Text(256, 1) }),
         audit: 'group_join',
@@ -35,6 +42,7 @@ export function groupRoutes(inventory: Inventory): Route[] {
       },
       async (context) => {
         context.note({ object: { type: 'device', id: id(context) }, details: { group: context.body.group } });
+        await checkMove(inventory, scopeOf(context, 'inventory:manage'), context.body.group, [id(context)]);
         const { matched_count: matched } = await inventory.move(context.body.group, [id(context)]);
         if (matched === 0) throw notFound('device not found');
         return empty();
@@ -45,6 +53,7 @@ export function groupRoutes(inventory: Inventory): Route[] {
         method: 'DELETE',
         path: `${inventoryV1}/devices/{id}/group/{name}`,
         access: 'inventory:manage',
+        confined: 'device',
         summary: 'Take a device out of a group',
         audit: 'group_leave',
         responses: { 204: { description: 'done' } },
@@ -52,6 +61,8 @@ export function groupRoutes(inventory: Inventory): Route[] {
       async (context) => {
         const group = context.params['name'] ?? '';
         context.note({ object: { type: 'device', id: id(context) }, details: { group } });
+        const scope = scopeOf(context, 'inventory:manage');
+        if (scope !== 'all' && !scope.includes(group)) throw notFound('the device is not in that group');
         if ((await inventory.leave(group, [id(context)])) === 0) throw notFound('the device is not in that group');
         return empty();
       },
@@ -61,17 +72,19 @@ export function groupRoutes(inventory: Inventory): Route[] {
         method: 'GET',
         path: `${inventoryV1}/groups`,
         access: 'inventory:read',
+        confined: 'handler',
         summary: 'All groups',
         query: Type.Object({ status: Type.Optional(Text(32)) }),
         responses: { 200: { description: 'names', body: Type.Array(Type.String()) } },
       },
-      async ({ query }) => json(200, await inventory.groups(query.status)),
+      async (context) => json(200, await inventory.groups(context.query.status, scopeOf(context, 'inventory:read'))),
     ),
     route(
       {
         method: 'DELETE',
         path: `${inventoryV1}/groups/{name}`,
         access: 'inventory:manage',
+        confined: 'group',
         summary: 'Dissolve a group',
         audit: 'group_remove',
         responses: done,
@@ -88,6 +101,7 @@ export function groupRoutes(inventory: Inventory): Route[] {
         method: 'GET',
         path: `${inventoryV1}/groups/{name}/devices`,
         access: 'inventory:read',
+        confined: 'group',
         summary: 'Members of a group',
         query: Type.Object(PageQuery),
         responses: { 200: { description: 'ids', body: Type.Array(Type.String()) } },
@@ -112,6 +126,7 @@ export function groupRoutes(inventory: Inventory): Route[] {
         method: 'PATCH',
         path: `${inventoryV1}/groups/{name}/devices`,
         access: 'inventory:manage',
+        confined: 'group',
         summary: 'Add devices to a group',
         body: Members,
         audit: 'group_join',
@@ -120,6 +135,7 @@ export function groupRoutes(inventory: Inventory): Route[] {
       async (context) => {
         const group = context.params['name'] ?? '';
         context.note({ object: { type: 'group', id: group }, details: { devices: context.body } });
+        await checkMove(inventory, scopeOf(context, 'inventory:manage'), group, context.body);
         return json(200, nonZero(await inventory.move(group, context.body)));
       },
     ),
@@ -128,6 +144,7 @@ export function groupRoutes(inventory: Inventory): Route[] {
         method: 'DELETE',
         path: `${inventoryV1}/groups/{name}/devices`,
         access: 'inventory:manage',
+        confined: 'group',
         summary: 'Take devices out of a group',
         body: Members,
         audit: 'group_leave',
@@ -141,6 +158,27 @@ export function groupRoutes(inventory: Inventory): Route[] {
       },
     ),
   ];
+}
+
+/**
+ * Groups say who reaches a device: whoever is confined to some moves a device from one of his to another of his. 404 for a
+ * device out of reach, 403 where a group is not his.
+ */
+async function checkMove(
+  inventory: Inventory,
+  scope: Scope,
+  group: string,
+  deviceIds: readonly string[],
+): Promise<void> {
+  if (scope === 'all') return;
+  if (!scope.includes(group)) throw forbidden(`your roles do not let you put devices into the group "${group}"`);
+  for (const id of deviceIds) {
+    const groups = await inventory.groupsOf(id).catch(() => []);
+    if (!groups.some((name) => scope.includes(name))) throw notFound('device not found');
+    const [first = ''] = groups;
+    if (!scope.includes(first))
+      throw forbidden('your roles do not let you take the device out of the group that it is in');
+  }
 }
 
 const counts = (n: number): Record<string, number> => nonZero({ matched_count: n, updated_count: n });

@@ -3,7 +3,7 @@ import { type FilterTerm, InventoryDevice, inventoryScopes } from '#proto/http/d
 import { OneOf, Text } from '#proto/http/conventions';
 import { badRequest } from '../errors.ts';
 import { pageHeaders, pageOf } from '../http/paging.ts';
-import { json, type Route, route } from '../http/route.ts';
+import { json, type Route, route, scopeOf } from '../http/route.ts';
 import type { Inventory } from './inventory.ts';
 
 const Wanted = Type.Object({ scope: OneOf(inventoryScopes), attribute: Text(1024, 1) });
@@ -26,6 +26,7 @@ export function identitySearchRoute(inventory: Inventory): Route {
       method: 'POST',
       path: '/api/management/v2alpha1/inventory/identities/search',
       access: 'inventory:read',
+      confined: 'handler',
       summary: 'Search devices by the beginning of a name',
       body: Body,
       responses: {
@@ -33,7 +34,9 @@ export function identitySearchRoute(inventory: Inventory): Route {
         400: { description: 'a name that is not searched by' },
       },
     },
-    async ({ req, body }) => {
+    async (context) => {
+      const { req, body } = context;
+      const scope = scopeOf(context, 'inventory:read');
       if (body.scope === 'tags' && body.name !== 'name') throw badRequest('name: of tags only "name" is searched by');
       const page = pageOf({ page: String(body.page ?? 1), per_page: String(body.per_page ?? 20) });
       const term = { scope: body.scope, attribute: body.name };
@@ -42,7 +45,11 @@ export function identitySearchRoute(inventory: Inventory): Route {
         { ...term, type: '$gte', value: body.value_prefix },
         { ...term, type: '$lt', value: `${body.value_prefix}\u{10ffff}` },
       ];
-      const { devices, total } = await inventory.search({ filters, sort: [] }, page.perPage, page.offset);
+      const { devices, total } = await inventory.search(
+        { filters, sort: [], ...(scope === 'all' ? {} : { within: scope }) },
+        page.perPage,
+        page.offset,
+      );
       const wanted = new Set(body.attributes?.map(({ scope, attribute }) => `${scope} ${attribute}`));
       const shown = devices.map((device) =>
         wanted.size === 0

@@ -4,6 +4,7 @@ import { fingerprint } from '../devices/devices.ts';
 import type { Live } from '../live/live.ts';
 import { isOneOf } from '../store/list.ts';
 import { now, type Db, type Queries } from '../store/store.ts';
+import type { Scope } from '../http/rights.ts';
 import type { Attributes } from '../store/tables.ts';
 import { attributesOf, mergeScope, replaceScope, type Value } from './attributes.ts';
 import { groupsOf, inGroups, setGroups } from './membership.ts';
@@ -25,9 +26,12 @@ export interface Changed {
 export class Inventory {
   readonly #db: Db;
   readonly #live: Live;
-  constructor(db: Db, live: Live) {
+  readonly #moved: (deviceIds: readonly string[]) => Promise<void>;
+  /** `moved`: these devices are in other groups now, and whatever right stood on that is another. */
+  constructor(db: Db, live: Live, moved: (deviceIds: readonly string[]) => Promise<void> = async () => {}) {
     this.#db = db;
     this.#live = live;
+    this.#moved = moved;
   }
 
   /** What a device says of itself: PUT replaces the scope, PATCH merges (§1.6). The same again is written once a day. */
@@ -107,12 +111,15 @@ export class Inventory {
     this.#live.tell('inventory', { id: deviceId });
   }
 
-  /** Names of attributes by how many devices of a sample have them, most frequent first. */
-  async names(): Promise<{ name: string; scope: string; count: number }[]> {
+  /** Names of attributes by how many devices of a sample of those in reach have them, most frequent first. */
+  async names(scope: Scope): Promise<{ name: string; scope: string; count: number }[]> {
     const rows = await this.#db
       .selectFrom('attributes')
       .select(['name', 'scope', (e) => e.fn.count<number | string>('device_id').distinct().as('count')])
-      .where('device_id', 'in', (e) => e.selectFrom('devices').select('id').orderBy('id').limit(sample))
+      .where('device_id', 'in', (e) => {
+        const devices = e.selectFrom('devices').select('id').orderBy('id').limit(sample);
+        return scope === 'all' ? devices : devices.where(inGroups('devices.id', scope));
+      })
       .groupBy(['scope', 'name'])
       .orderBy('count', 'desc')
       .orderBy('scope')
@@ -123,9 +130,10 @@ export class Inventory {
   }
 
   /** Devices by authentication status; all are of the standard tier. */
-  async statistics(): Promise<Record<string, { standard: number; micro: number; system: number }>> {
+  async statistics(scope: Scope): Promise<Record<string, { standard: number; micro: number; system: number }>> {
     const rows = await this.#db
       .selectFrom('devices')
+      .$if(scope !== 'all', (q) => q.where(inGroups('devices.id', scope === 'all' ? [] : scope)))
       .select(['status', (e) => e.fn.countAll<number | string>().as('n')])
       .groupBy('status')
       .execute();
@@ -137,10 +145,10 @@ export class Inventory {
     return { accepted: count('accepted'), pending: count('pending') };
   }
 
-  /** The first of a device's groups: the one that the reference's routes know. */
-  async groupOf(deviceId: string): Promise<string | null> {
+  /** The groups of a device, the one that the reference's routes know first. 404 for an unknown device. */
+  async groupsOf(deviceId: string): Promise<string[]> {
     if (!(await this.#known(deviceId))) throw notFound('device not found');
-    return (await groupsOf(this.#db, deviceId))[0] ?? null;
+    return groupsOf(this.#db, deviceId);
   }
 
   /**
@@ -183,7 +191,7 @@ export class Inventory {
         .select('id')
         .where(isOneOf(tx, 'devices.id', deviceIds))
         .execute();
-      const changed: string[] = [];
+      const changed = new Map<string, readonly string[]>();
       for (const { id } of known) {
         const before = await groupsOf(tx, id);
         const after = change(before);
@@ -191,16 +199,18 @@ export class Inventory {
           throw unprocessable(`a device is in at most ${groupsPerDevice} groups: ${id} would be in one more`);
         if (JSON.stringify(before) === JSON.stringify(after)) continue;
         await setGroups(tx, id, after, ts);
-        changed.push(id);
+        changed.set(id, [...new Set([...before, ...after])]);
       }
       return { known, changed };
     });
-    for (const id of changed) this.#live.tell('inventory', { id });
-    return { matched_count: known.length, updated_count: changed.length };
+    // Who watches the group that it has left is told too.
+    for (const [id, groups] of changed) this.#live.tellOf(groups, 'inventory', { id });
+    if (changed.size > 0) await this.#moved([...changed.keys()]);
+    return { matched_count: known.length, updated_count: changed.size };
   }
 
   /** Names of the groups that have members, of this authentication status. */
-  async groups(status: string | undefined): Promise<string[]> {
+  async groups(status: string | undefined, scope: Scope): Promise<string[]> {
     let query = this.#db
       .selectFrom('attributes')
       .select('attributes.text')
@@ -208,6 +218,7 @@ export class Inventory {
       .where('scope', '=', 'system')
       .where('name', '=', 'group')
       .where('text', 'is not', null);
+    if (scope !== 'all') query = query.where(isOneOf(this.#db, 'attributes.text', scope));
     if (status !== undefined)
       query = query.where('device_id', 'in', (e) => e.selectFrom('devices').select('id').where('status', '=', status));
     return (await query.orderBy('attributes.text').execute()).flatMap((row) => (row.text === null ? [] : [row.text]));

@@ -1,7 +1,7 @@
 import { type Expression, expressionBuilder, type SqlBool } from 'kysely';
 import type { Queries } from '../store/store.ts';
 import type { Database } from '../store/tables.ts';
-import { head, headed } from './head.ts';
+import { isAnyText } from './head.ts';
 
 // A static group is a value of the attribute `system/group`, which a device may have several of: its first is what the
 // reference's routes show (`server-api.md` §2.4), the others are found by filters like elements of an array.
@@ -39,8 +39,7 @@ export function inGroups(
       .select('member.device_id')
       .where('member.scope', '=', 'system')
       .where('member.name', '=', 'group')
-      .where(headed('member.text'), 'in', groups.map(head))
-      .where('member.text', 'in', groups),
+      .where(isAnyText('member.text', groups)),
   );
 }
 

@@ -3,7 +3,7 @@ import { Id } from '#proto/http/conventions';
 import { InventoryDevice } from '#proto/http/devices';
 import { Group, GroupChange, groupsPath, NewFilter, NewGroup, SavedFilter, inventoryV2 } from '#proto/http/groups';
 import { pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
-import { empty, json, route, type Route } from '../http/route.ts';
+import { empty, json, route, scopeOf, type Route } from '../http/route.ts';
 import type { Groups } from './groups.ts';
 import type { Changed, Inventory } from './inventory.ts';
 
@@ -47,11 +47,17 @@ export function ownGroupRoutes(groups: Groups, inventory: Inventory): Route[] {
         method: 'GET',
         path: groupsPath,
         access: 'inventory:read',
+        confined: 'handler',
         summary: 'All groups; count=true: also how many devices are in dynamic ones',
         query: Type.Object({ count: Type.Optional(Type.String()) }),
         responses: { 200: { description: 'by name', body: Type.Array(Group) } },
       },
-      async ({ query }) => json(200, await groups.list({ counted: query.count === 'true' })),
+      async (context) => {
+        const scope = scopeOf(context, 'inventory:read');
+        const all = await groups.list({ counted: context.query.count === 'true' });
+        const seen = all.filter(({ name, kind }) => scope === 'all' || (kind === 'static' && scope.includes(name)));
+        return json(200, seen);
+      },
     ),
     route(
       {

@@ -11,8 +11,9 @@ import {
   type InventoryScope,
 } from '#proto/http/devices';
 import { badRequest } from '../errors.ts';
+import type { Scope } from '../http/rights.ts';
 import { pageHeaders, pageOf, PageQuery } from '../http/paging.ts';
-import { callerId, empty, json, route, type Context, type Route } from '../http/route.ts';
+import { callerId, empty, json, route, scopeOf, type Context, type Route } from '../http/route.ts';
 import type { Inventory } from './inventory.ts';
 import type { SortTerm } from './search.ts';
 
@@ -50,6 +51,7 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         method: 'GET',
         path: `${inventoryV1}/devices`,
         access: 'inventory:read',
+        confined: 'handler',
         summary: 'Devices with their attributes; any attribute as a filter',
         responses: devicePage,
         query: Type.Object(
@@ -62,7 +64,8 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
           { additionalProperties: Type.Union([Repeated()]) },
         ),
       },
-      async ({ query, req }) => {
+      async (context) => {
+        const { query, req } = context;
         const page = pageOf(query);
         const filters = Object.entries(query as Record<string, unknown>)
           .filter(([key]) => !reserved.has(key))
@@ -72,6 +75,7 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         const { devices, total } = await inventory.search(
           {
             filters,
+            ...within(scopeOf(context, 'inventory:read')),
             sort: query.sort === undefined ? [] : [sortTerm(query.sort)],
             ...(group === undefined ? {} : { group }),
           },
@@ -86,6 +90,7 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         method: 'GET',
         path: `${inventoryV1}/devices/{id}`,
         access: 'inventory:read',
+        confined: 'device',
         summary: "One device's attributes",
         responses: { 200: { description: 'the device', body: InventoryDevice } },
       },
@@ -96,6 +101,7 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         method: 'DELETE',
         path: `${inventoryV1}/devices/{id}`,
         access: 'inventory:manage',
+        confined: 'device',
         summary: 'Forget what a device reported',
         audit: 'inventory_clear',
         responses: { 204: { description: 'done' } },
@@ -111,21 +117,24 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         method: 'GET',
         path: `${inventoryV2}/filters/attributes`,
         access: 'inventory:read',
+        confined: 'handler',
         summary: 'Which attributes there are',
         responses: { 200: { description: 'names and counts' } },
       },
-      async () => json(200, await inventory.names()),
+      async (context) => json(200, await inventory.names(scopeOf(context, 'inventory:read'))),
     ),
     route(
       {
         method: 'POST',
         path: `${inventoryV2}/filters/search`,
         access: 'inventory:read',
+        confined: 'handler',
         summary: 'Search devices',
         body: InventorySearch,
         responses: devicePage,
       },
-      async ({ body }) => {
+      async (context) => {
+        const { body } = context;
         const page = pageOf({
           ...(body.page === undefined ? {} : { page: String(body.page) }),
           ...(body.per_page === undefined ? {} : { per_page: String(body.per_page) }),
@@ -133,6 +142,7 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         const { devices, total } = await inventory.search(
           {
             filters: body.filters ?? [],
+            ...within(scopeOf(context, 'inventory:read')),
             sort: body.sort ?? [],
             ...(body.device_ids && body.device_ids.length > 0 ? { ids: body.device_ids } : {}),
             ...(body.text ? { text: body.text } : {}),
@@ -158,10 +168,12 @@ export function inventoryRoutes(inventory: Inventory, version: (deviceId: string
         method: 'GET',
         path: `${inventoryV2}/statistics`,
         access: 'inventory:read',
+        confined: 'handler',
         summary: 'Devices by status',
         responses: { 200: { description: 'counts' } },
       },
-      async () => json(200, { devices_by_status: await inventory.statistics() }),
+      async (context) =>
+        json(200, { devices_by_status: await inventory.statistics(scopeOf(context, 'inventory:read')) }),
     ),
   ];
 }
@@ -187,3 +199,6 @@ function sortTerm(text: string): SortTerm {
   const order = /:(asc|desc)$/.exec(text)?.[1];
   return { ...split(order ? text.slice(0, -order.length - 1) : text), order: order === 'asc' ? 'asc' : 'desc' };
 }
+
+/** Of whoever is confined, the devices of his groups only. */
+const within = (scope: Scope): { within?: readonly string[] } => (scope === 'all' ? {} : { within: scope });

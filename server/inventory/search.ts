@@ -87,11 +87,15 @@ export function checkTerms(terms: readonly FilterTerm[]): void {
 }
 
 type Where = (e: Devices) => Expression<SqlBool>;
+const everywhere: Where = (e) => e.and([]);
 
 async function whereOf(db: Queries, search: Search): Promise<Where> {
   const scanned: ReadonlySet<string>[] = [];
   for (const term of search.filters) if (term.type === '$regex') scanned.push(await matching(db, term));
   if (search.text) scanned.push(await containing(db, search.text));
+  const { filters, ids, group, within } = search;
+  if (filters.length === 0 && scanned.length === 0 && ids === undefined && group === undefined && within === undefined)
+    return everywhere;
   return (e) =>
     e.and([
       ...search.filters.filter((term): term is Term => term.type !== '$regex').map((term) => condition(e, term)),
@@ -152,7 +156,10 @@ async function inBlocks(
       .where('attributes.name', '=', sort.attribute)
       .where('attributes.seq', '=', 0)
       .where(`attributes.${column}`, 'is not', null)
-      .where('attributes.device_id', 'in', (e) => e.selectFrom('devices').select('devices.id').where(where));
+      // Every attribute is a device's: without a condition there is nothing to look up.
+      .$if(where !== everywhere, (q) =>
+        q.where('attributes.device_id', 'in', (e) => e.selectFrom('devices').select('devices.id').where(where)),
+      );
   const countOf = async (column: 'text' | 'num'): Promise<number> =>
     (
       await values(column)

@@ -36,6 +36,7 @@ export function tagRoutes(db: Db, live: Live): Route[] {
         method,
         path: `${inventoryV1}/devices/{id}/tags`,
         access: 'inventory:manage',
+        confined: 'device',
         summary: method === 'PUT' ? "Replace a device's tags" : 'Set some tags of a device',
         body: Body,
         audit: 'device_tags',

@@ -35,14 +35,19 @@ export interface PlaybackOptions {
 
 /** The reference's playback of a recording over a WebSocket (`connect-protocol.md` §5.6). For `upgrade`; false: not its path. */
 export function playbackUpgrade(options: PlaybackOptions) {
-  const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: 4096, clientTracking: false });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: 4096,
+    clientTracking: false,
+  });
   return (req: IncomingMessage, socket: Duplex, head: Buffer): boolean => {
     const [asked = '', query] = (req.url ?? '').split('?', 2);
     const id = path.exec(asked)?.[1];
     if (id === undefined) return false;
     socket.on('error', () => socket.destroy());
     const open = async (): Promise<void> => {
-      await authorize('audit:read', req, options.verify);
+      await authorize({ access: 'audit:read' }, req, options.verify);
       checkOrigin(req, options.hostOf(req) ?? req.headers.host, []);
       // A subprotocol with a slash is none: ws would refuse the handshake.
       delete req.headers['sec-websocket-protocol'];
@@ -63,14 +68,21 @@ export function playbackUpgrade(options: PlaybackOptions) {
   };
 }
 
-async function play(socket: WebSocket, id: string, pace: number, { recordings, signal }: PlaybackOptions): Promise<void> {
+async function play(
+  socket: WebSocket,
+  id: string,
+  pace: number,
+  { recordings, signal }: PlaybackOptions,
+): Promise<void> {
   const gone = new AbortController();
   socket.on('error', () => socket.terminate());
   socket.on('close', () => gone.abort());
   const left = AbortSignal.any([gone.signal, signal]);
   const say = async (hdr: Omit<ProtoHeader, 'proto' | 'sid'>, body?: Uint8Array): Promise<void> => {
     await new Promise<void>((resolve) =>
-      socket.send(encode({ hdr: { proto: ProtoType.Shell, sid: id, ...hdr }, ...(body ? { body } : {}) }), () => resolve()),
+      socket.send(encode({ hdr: { proto: ProtoType.Shell, sid: id, ...hdr }, ...(body ? { body } : {}) }), () =>
+        resolve(),
+      ),
     );
     if (pace > 0) await pause(pace, left);
   };

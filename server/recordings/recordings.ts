@@ -62,7 +62,11 @@ export class Recordings {
     }
   }
 
-  async list(filter: RecordingFilter, limit: number, offset: number): Promise<{ list: RecordingInfo[]; total: number }> {
+  async list(
+    filter: RecordingFilter,
+    limit: number,
+    offset: number,
+  ): Promise<{ list: RecordingInfo[]; total: number }> {
     let query = this.#db.selectFrom('recordings');
     if (filter.device !== undefined) query = query.where('device_id', '=', filter.device);
     if (filter.user !== undefined) query = query.where('user_id', '=', filter.user);

@@ -117,8 +117,7 @@ export class CastWriter implements Recorder {
 
   #write(line: string): void {
     const bytes = Buffer.from(line);
-    for (let at = 0; at < bytes.length; )
-      at += writeSync(this.#fd, bytes, at, bytes.length - at, this.#size + at);
+    for (let at = 0; at < bytes.length;) at += writeSync(this.#fd, bytes, at, bytes.length - at, this.#size + at);
     this.#size += bytes.length;
   }
 }

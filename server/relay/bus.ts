@@ -28,6 +28,8 @@ export interface SessionEnd {
   readonly deviceId: string;
   readonly userId: string;
   readonly tokenId: string;
+  /** Names of the rights on its device that it stands on: it ends with any of them. */
+  readonly rights: readonly string[];
   /** A frame of the device, decoded and as it came. Never blocks the device: who falls too far behind is ended. */
   deliver(message: ProtoMsg, frame: Uint8Array): void;
   /** The device asks for a pause of this session's input, or for more. */

@@ -3,7 +3,7 @@ import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { control, decode, encode, ProtoType, toFrame, type LooseMessage, type Participant } from '#proto';
 import { closeSoon } from './closing.ts';
-import type { Person } from './relay.ts';
+import type { Person, Stand } from './relay.ts';
 import { Tail } from './tail.ts';
 
 /** What may wait for a guest: he is sent away before he holds anybody up, bytes. */
@@ -85,9 +85,28 @@ export class Guests {
     for (const socket of this.#guests.keys()) this.#sendSize(socket);
   }
 
+  /** Each guest as what it stands on: his login, and his right to a terminal on this device. */
+  stands(deviceId: string): Stand[] {
+    return [...this.#guests].map(([socket, { userId, tokenId }]) => ({
+      userId,
+      tokenId,
+      deviceId,
+      rights: ['sessions:terminal'],
+      end: (why) => {
+        if (!this.#guests.delete(socket)) return;
+        this.#dismiss([socket], why);
+        this.#changed();
+      },
+    }));
+  }
+
   leave(why: string): void {
     const guests = [...this.#guests.keys()];
     this.#guests.clear();
+    this.#dismiss(guests, why);
+  }
+
+  #dismiss(guests: readonly WebSocket[], why: string): void {
     for (const socket of guests) {
       const hdr = { proto: ProtoType.Shell, typ: 'stop', sid: this.#options.sid, props: { status: 2n } };
       socket.send(encode({ hdr, body: Buffer.from(why) }));

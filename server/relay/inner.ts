@@ -19,6 +19,7 @@ export interface InnerOptions {
   readonly deviceId: string;
   readonly userId: string;
   readonly tokenId: string;
+  readonly rights: readonly string[];
   readonly protocol: Protocol;
 }
 
@@ -44,6 +45,7 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
   readonly deviceId: string;
   readonly userId: string;
   readonly tokenId: string;
+  readonly rights: readonly string[];
   readonly #device: DeviceEnd;
   readonly #bus: RelayBus;
   readonly #protocol: Protocol;
@@ -54,10 +56,11 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
   #paused = Promise.withResolvers<void>();
   #isPaused = false;
 
-  constructor(device: DeviceEnd, { bus, deviceId, userId, tokenId, protocol }: InnerOptions) {
+  constructor(device: DeviceEnd, { bus, deviceId, userId, tokenId, rights, protocol }: InnerOptions) {
     this.deviceId = deviceId;
     this.userId = userId;
     this.tokenId = tokenId;
+    this.rights = rights;
     this.#device = device;
     this.#bus = bus;
     this.#protocol = protocol;

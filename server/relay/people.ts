@@ -1,9 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { ProtoType } from '#proto';
-import { holds, type Permission } from '#proto/http/users';
+import type { Permission } from '#proto/http/users';
 import { HttpError, notFound, unauthorized } from '../errors.ts';
-import { bearerOf, type TokenVerifier } from '../http/guard.ts';
+import { bearerOf, enrolFirst, type TokenVerifier } from '../http/guard.ts';
 import type { Db } from '../store/store.ts';
+import { groupsOf } from '../inventory/membership.ts';
 import type { Person } from './relay.ts';
 
 /** With one of these, or a right that an add-on brought, a person may open sessions at all. */
@@ -20,7 +21,10 @@ export async function deviceOf(req: IncomingMessage, verify: TokenVerifier): Pro
   throw unauthorized('unauthorized');
 }
 
-/** Who asks for a session with a device, and which protocols he may use. 403 if none; 404 for an unknown device. */
+/**
+ * Who asks for a session with a device, and which protocols he may use with this one. 403 if none at all; 404 for an
+ * unknown device, and for one outside of his groups.
+ */
 export async function personOf(
   req: IncomingMessage,
   deviceId: string,
@@ -35,21 +39,31 @@ export async function personOf(
     if (await verify.device(bearer.token)) throw wrongKind('user');
     throw unauthorized('unauthorized');
   }
+  if (user.mustEnrol) throw enrolFirst();
   if (![...user.permissions].some(opens))
     throw new HttpError(
       'forbidden',
       'your roles do not include sessions with devices: ask an administrator for the role support',
     );
   const known = await db.selectFrom('devices').select('id').where('id', '=', deviceId).executeTakeFirst();
-  if (!known) throw notFound('device not found');
+  const mine = known ? await groupsOf(db, deviceId) : [];
+  const may = (permission: Permission): boolean => {
+    const scope = user.permissions.scope(permission);
+    return scope === 'all' || scope.some((group) => mine.includes(group));
+  };
+  const rights = [...user.permissions].filter((permission) => opens(permission) && may(permission));
+  if (!known || rights.length === 0) throw notFound('device not found');
   return {
     userId: user.id,
     name: user.email,
     tokenId: user.tokenId,
+    rights,
     refuses(proto) {
       if (proto === ProtoType.Control) return undefined;
       const permission = needs(proto);
-      return holds(user.permissions, permission) ? undefined : `your roles do not include the permission ${permission}`;
+      if (may(permission)) return undefined;
+      const where = user.permissions.has(permission) ? ' for this device' : '';
+      return `your roles do not include the permission ${permission}${where}`;
     },
   };
 }

@@ -33,7 +33,16 @@ export interface SessionEvent {
   readonly session: SessionFacts;
   /** What it was used for just now (`used`). */
   readonly use?: SessionUse;
-  readonly request: { readonly id: string; readonly address: string };
+  readonly request: { readonly id: string; readonly address: string; readonly userAgent?: string | undefined };
+}
+
+/** What stands on somebody's login, and on rights of his on a device: it ends with them. */
+export interface Stand {
+  readonly userId: string;
+  readonly tokenId: string;
+  readonly deviceId: string;
+  readonly rights: readonly string[];
+  end(reason: string): void;
 }
 
 /** A guest at a terminal. */
@@ -50,6 +59,8 @@ export interface Person {
   readonly name: string;
   /** The login that he came with: his session ends with it. */
   readonly tokenId: string;
+  /** Names of the rights on this device that he has: the session ends when one of them is taken away. */
+  readonly rights: readonly string[];
   /** Why he may not use this protocol with the device; undefined: he may. */
   refuses(proto: number): string | undefined;
 }
@@ -242,6 +253,7 @@ export function createRelay(options: RelayOptions) {
   const requestOf = (req: IncomingMessage) => ({
     id: requestId(req),
     address: options.addressOf?.(req) ?? req.socket.remoteAddress ?? '',
+    userAgent: req.headers['user-agent'],
   });
 
   function connectedDevice(deviceId: string): DeviceEnd {
@@ -328,8 +340,16 @@ export function createRelay(options: RelayOptions) {
 
     /** Ends a person's sessions, or those of one of his logins: his rights, or he, are gone. */
     disconnectUser(userId: string, reason: string, tokenId?: string): void {
-      for (const session of bus.sessions())
-        if (session.userId === userId && (tokenId === undefined || session.tokenId === tokenId)) session.end(reason);
+      for (const stand of this.stands())
+        if (stand.userId === userId && (tokenId === undefined || stand.tokenId === tokenId)) stand.end(reason);
+    },
+
+    /** All that stands on somebody's login and rights: sessions with devices, and places at others' terminals. */
+    stands(): Stand[] {
+      return [...bus.sessions()].flatMap((session): Stand[] => [
+        session,
+        ...(session instanceof UserSession ? session.guestStands : []),
+      ]);
     },
 
     /** False: there is no such session. */

@@ -2,12 +2,16 @@ import { Type } from 'typebox';
 import { deviceconnect } from '#proto/http/devices';
 import { SessionChange, SessionInfo, sessionsPath as sessions } from '#proto/http/sessions';
 import { notFound } from '../errors.ts';
-import { callerId, empty, json, route, type Route } from '../http/route.ts';
+import { callerId, empty, json, route, scopeOf, type Route } from '../http/route.ts';
+import type { Scope } from '../http/rights.ts';
+import type { Db } from '../store/store.ts';
+import { reaches } from '../users/reach.ts';
 import { deviceSocketPath, type Relay } from './relay.ts';
 import type { SessionFacts } from './user-session.ts';
 
 /** The sockets' paths for those who ask without an upgrade, and ours: who is on which device, and the end of it. */
-export function sessionRoutes(relay: Relay): Route[] {
+export function sessionRoutes(relay: Relay, db: Db): Route[] {
+  const reachable = (deviceId: string, scope: Scope) => reaches(db, 'device', deviceId, scope);
   const socket = (path: string, summary: string): Route =>
     route(
       { method: 'GET', path, access: 'public', summary, responses: { 101: { description: 'the socket' } } },
@@ -23,24 +27,29 @@ export function sessionRoutes(relay: Relay): Route[] {
         method: 'GET',
         path: sessions,
         access: 'sessions:read',
+        confined: 'handler',
         summary: 'Sessions that are open',
         query: Type.Object({ device: Type.Optional(Type.String({ maxLength: 128 })) }),
         responses: { 200: { description: 'sessions', body: Type.Array(SessionInfo) } },
       },
-      ({ query }) =>
-        json(
-          200,
-          relay
-            .sessions()
-            .filter((session) => query.device === undefined || session.deviceId === query.device)
-            .map(infoOf),
-        ),
+      async (context) => {
+        const { device } = context.query;
+        const scope = scopeOf(context, 'sessions:read');
+        const shown = [];
+        for (const session of relay.sessions()) {
+          if (device !== undefined && session.deviceId !== device) continue;
+          if (await reachable(session.deviceId, scope)) shown.push(session);
+        }
+        return json(200, shown.map(infoOf));
+      },
     ),
     route(
       {
         method: 'PATCH',
         path: `${sessions}/{id}`,
         access: 'sessions:terminal',
+        // His own terminal: he would not have it without the right.
+        confined: 'handler',
         summary: 'Let the others at your terminal type, or only watch',
         body: SessionChange,
         audit: 'session_share',
@@ -58,13 +67,17 @@ export function sessionRoutes(relay: Relay): Route[] {
         method: 'DELETE',
         path: `${sessions}/{id}`,
         access: 'devices:manage',
+        confined: 'handler',
         summary: 'End a session',
         audit: 'session_end',
         responses: { 204: { description: 'ended' } },
       },
-      (context) => {
+      async (context) => {
         const id = context.params['id'] ?? '';
         context.note({ object: { type: 'session', id } });
+        const session = relay.sessions().find(({ sid }) => sid === id);
+        if (session && !(await reachable(session.deviceId, scopeOf(context, 'devices:manage'))))
+          throw notFound('session not found');
         if (!relay.endSession(id, 'ended by an administrator')) throw notFound('session not found');
         return empty();
       },

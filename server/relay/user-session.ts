@@ -21,7 +21,7 @@ import { closeSoon } from './closing.ts';
 import { Guests } from './guests.ts';
 import { Interruptions, type Interruption } from './interruptions.ts';
 import { PortAcks } from './port-acks.ts';
-import type { Person } from './relay.ts';
+import type { Person, Stand } from './relay.ts';
 import type { Recorder } from './recorder.ts';
 import { Uses, type SessionUse, type Speaker } from './uses.ts';
 
@@ -168,6 +168,14 @@ export class UserSession implements SessionEnd {
 
   get tokenId(): string {
     return this.#person.tokenId;
+  }
+
+  get rights(): readonly string[] {
+    return this.#person.rights;
+  }
+
+  get guestStands(): Stand[] {
+    return this.#guests.stands(this.deviceId);
   }
 
   get resumes(): boolean {

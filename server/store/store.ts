@@ -4,6 +4,7 @@ import { CodedError, codeOf, messageOf } from '#base/errors';
 import { makeDataFolder, unusable } from '../data-folder.ts';
 import { up as first } from './migrations/0001-first.ts';
 import { up as groups } from './migrations/0002-groups.ts';
+import { up as people } from './migrations/0003-people.ts';
 import { up as contract } from './migrations/0004-contract.ts';
 import { up as sessions } from './migrations/0005-sessions.ts';
 import { up as secretSettings } from './migrations/0012-secret-settings.ts';
@@ -17,6 +18,7 @@ export type Queries = Kysely<Database> | Transaction<Database>;
 const migrations: Readonly<Record<string, (db: Kysely<unknown>) => Promise<void>>> = {
   '0001-first': first,
   '0002-groups': groups,
+  '0003-people': people,
   '0004-contract': contract,
   '0005-sessions': sessions,
   '0012-secret-settings': secretSettings,

@@ -88,6 +88,35 @@ export interface UserTokens {
   created_ts: string;
   expires_ts: string | null;
   last_used_ts: string | null;
+  /** From where and with what it was made. */
+  address: string | null;
+  user_agent: string | null;
+}
+
+/** Roles of one's own; the built-in ones are in the code. */
+export interface Roles {
+  name: string;
+  description: string;
+  /** JSON list of `Grant`. */
+  grants: string;
+  created_ts: string;
+  updated_ts: string;
+}
+
+export interface SecondFactors {
+  user_id: string;
+  /** Base32. */
+  secret: string;
+  /** Null until a code of it was shown. */
+  enabled_ts: string | null;
+  /** Step of the last code that was taken: none is taken twice, nor an older one. */
+  last_step: number;
+}
+
+/** Those not yet used. */
+export interface RecoveryCodes {
+  user_id: string;
+  hash: string;
 }
 
 export interface Artifacts {
@@ -143,7 +172,7 @@ export interface Deployments {
   groups: string;
   filter: string | null;
   configuration: string | null;
-  /** JSON list of the keys in `configuration` of which nothing is shown; absent: none. */
+  /** JSON list of the keys in `configuration` of which nothing is shown; null: none. */
   secret_settings: string | null;
   /** Hash of what was asked for: no two active deployments share it. */
   constructor_hash: string;
@@ -198,6 +227,16 @@ export interface Audit {
   request_id: string | null;
   address: string | null;
   details: string | null;
+  user_agent: string | null;
+  /** JSON, as `details`. */
+  before: string | null;
+  after: string | null;
+}
+
+/** One row: retention may take entries before this time. */
+export interface AuditFloor {
+  id: number;
+  until: string;
 }
 
 /** Sessions that the audit log has open: what a crash leaves here is closed at the next start. */
@@ -280,6 +319,9 @@ export interface Database {
   presence: Presence;
   users: Users;
   user_tokens: UserTokens;
+  roles: Roles;
+  second_factors: SecondFactors;
+  recovery_codes: RecoveryCodes;
   artifacts: Artifacts;
   artifact_types: ArtifactTypes;
   releases: Releases;
@@ -289,6 +331,7 @@ export interface Database {
   device_deployments: DeviceDeployments;
   deployment_logs: DeploymentLogs;
   audit: Audit;
+  audit_floor: AuditFloor;
   open_sessions: OpenSessions;
   recordings: Recordings;
   settings: Settings;

@@ -38,6 +38,11 @@ export class TokenCache<T> {
     this.#byOwner.delete(owner);
   }
 
+  clear(): void {
+    this.#entries.clear();
+    this.#byOwner.clear();
+  }
+
   #drop(token: string, owner: string): void {
     this.#entries.delete(token);
     const tokens = this.#byOwner.get(owner);

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { conflict, notFound, unprocessable } from '../errors.ts';
 import { now, type Db } from '../store/store.ts';
 import type { Keys } from '../tokens/keys.ts';
+import type { Logins, Whence } from './logins.ts';
 
 const tokensPerUser = 10;
 
@@ -17,11 +18,11 @@ export interface AccessToken {
 export class AccessTokens {
   readonly #db: Db;
   readonly #keys: Keys;
-  readonly #revoked: (userId: string, tokenId: string) => void;
-  constructor(db: Db, keys: Keys, revoked: (userId: string, tokenId: string) => void) {
+  readonly #logins: Logins;
+  constructor(db: Db, keys: Keys, logins: Logins) {
     this.#db = db;
     this.#keys = keys;
-    this.#revoked = revoked;
+    this.#logins = logins;
   }
 
   async list(userId: string): Promise<AccessToken[]> {
@@ -42,7 +43,10 @@ export class AccessTokens {
   }
 
   /** The new token itself; `seconds` 0: it does not expire. 409 for a taken name, 422 for one too many. */
-  async create(userId: string, name: string, seconds: number): Promise<string> {
+  async create(
+    userId: string,
+    { name, seconds, whence }: { name: string; seconds: number; whence: Whence },
+  ): Promise<string> {
     const id = randomUUID();
     await this.#db.transaction().execute(async (tx) => {
       const mine = await tx
@@ -64,6 +68,8 @@ export class AccessTokens {
           created_ts: now(),
           last_used_ts: null,
           expires_ts: seconds === 0 ? null : new Date(Date.now() + seconds * 1000).toISOString(),
+          address: whence.address,
+          user_agent: whence.userAgent?.slice(0, 512) ?? null,
         })
         .execute();
     });
@@ -74,13 +80,14 @@ export class AccessTokens {
   }
 
   async remove(userId: string, id: string): Promise<void> {
-    const { numDeletedRows } = await this.#db
-      .deleteFrom('user_tokens')
+    const row = await this.#db
+      .selectFrom('user_tokens')
+      .select('id')
       .where('id', '=', id)
       .where('user_id', '=', userId)
       .where('kind', '=', 'access')
       .executeTakeFirst();
-    if (numDeletedRows === 0n) throw notFound('access token not found');
-    this.#revoked(userId, id);
+    if (!row) throw notFound('access token not found');
+    await this.#logins.end(userId, id);
   }
 }

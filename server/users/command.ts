@@ -5,9 +5,13 @@ import { databaseOf, databaseOption } from '../config.ts';
 import { openStore, type Db } from '../store/store.ts';
 import { loadKeys } from '../tokens/keys.ts';
 import { AuditLog } from '../audit/audit.ts';
+import { Logins } from './logins.ts';
+import { Policies } from './policy.ts';
+import { Roles } from './role-store.ts';
+import { SecondFactors } from './second-factor.ts';
 import { Users } from './users.ts';
 
-/** `patchbay user add|passwd|list`: bootstrap on the server's machine, straight on its database, also while it runs. */
+/** `patchbay user add|passwd|reset-2fa|list`: bootstrap on the server's machine, straight on its database, also while it runs. */
 export async function userCommand(args: string[]): Promise<number> {
   const program = new Command('patchbay user').description("users, straight in the server's data folder");
   const data = () =>
@@ -19,9 +23,9 @@ export async function userCommand(args: string[]): Promise<number> {
     .addOption(data())
     .addOption(databaseOption())
     .addOption(stdin())
-    .option('--role <name...>', 'roles: admin, operator, support, read-only, ci', ['admin'])
+    .option('--role <name...>', 'roles: admin, operator, support, read-only, ci, or one of your own', ['admin'])
     .action((email: string, options: Place & { role: string[]; passwordStdin?: boolean }) =>
-      withUsers(options, async (users, audit) => {
+      withUsers(options, async ({ users, audit }) => {
         const password = await readPassword(options.passwordStdin === true);
         const id = await users.create({ email, password, roles: options.role });
         await audit.append({
@@ -41,7 +45,7 @@ export async function userCommand(args: string[]): Promise<number> {
     .addOption(databaseOption())
     .addOption(stdin())
     .action((email: string, options: Place & { passwordStdin?: boolean }) =>
-      withUsers(options, async (users, audit) => {
+      withUsers(options, async ({ users, audit }) => {
         const [user] = await users.list({ ids: [], emails: [email] });
         if (!user) throw new Error(`there is no user ${email}: see "patchbay user list"`);
         await users.update(user.id, { password: await readPassword(options.passwordStdin === true) });
@@ -56,12 +60,31 @@ export async function userCommand(args: string[]): Promise<number> {
       }),
     );
   program
+    .command('reset-2fa <email>')
+    .description("switch a user's second factor off: he has lost it, and there is no administrator to do it")
+    .addOption(data())
+    .addOption(databaseOption())
+    .action((email: string, options: Place) =>
+      withUsers(options, async ({ users, factors, audit }) => {
+        const [user] = await users.list({ ids: [], emails: [email] });
+        if (!user) throw new Error(`there is no user ${email}: see "patchbay user list"`);
+        await factors.switchOff(user.id);
+        await audit.append({
+          actor: { type: 'system', id: 'command line' },
+          action: 'second_factor_off',
+          object: { type: 'user', id: user.id, name: email },
+          result: 'ok',
+        });
+        process.stdout.write(`second factor of ${email} is off\n`);
+      }),
+    );
+  program
     .command('list')
     .description('all users')
     .addOption(data())
     .addOption(databaseOption())
     .action((options: Place) =>
-      withUsers(options, async (users) => {
+      withUsers(options, async ({ users }) => {
         for (const user of await users.list({ ids: [], emails: [] }))
           process.stdout.write(`${user.email}\t${user.roles.join(',')}\t${user.login_ts ?? 'never logged in'}\n`);
       }),
@@ -84,10 +107,24 @@ interface Place {
   readonly database?: string;
 }
 
-async function withUsers(place: Place, work: (users: Users, audit: AuditLog) => Promise<void>): Promise<void> {
+interface Tools {
+  readonly users: Users;
+  readonly factors: SecondFactors;
+  readonly audit: AuditLog;
+}
+
+async function withUsers(place: Place, work: (tools: Tools) => Promise<void>): Promise<void> {
   const db: Db = await openStore(place.data, databaseOf(place.database));
   try {
-    await work(new Users(db, await loadKeys(db)), new AuditLog(db));
+    const logins = new Logins(
+      { db, keys: await loadKeys(db), roles: new Roles(db), policies: new Policies(db) },
+      () => undefined,
+    );
+    const users = new Users(db, {
+      async rightsChanged() {},
+      passwordChanged: (userId) => logins.endOthers(userId, undefined),
+    });
+    await work({ users, factors: new SecondFactors(db), audit: new AuditLog(db) });
   } finally {
     await db.destroy();
   }

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { Text } from '#proto/http/conventions';
 import { useradm } from '#proto/http/users';
+import { enrolFirst } from '../http/guard.ts';
 import { callerId, empty, json, route, type Context, type Reply, type Route } from '../http/route.ts';
 import type { AccessTokens } from './access-tokens.ts';
 import type { Settings } from './settings.ts';
@@ -22,14 +23,21 @@ const features = {
 };
 
 /** What a user keeps for himself: settings, access tokens, his password; and the plans that old clients ask for. */
-export function ownRoutes(users: Users, settings: Settings, tokens: AccessTokens): Route[] {
+export function ownRoutes(
+  users: Users,
+  settings: Settings,
+  tokens: AccessTokens,
+  settingsChanged: () => Promise<void>,
+): Route[] {
   const read = async (owner: string): Promise<Reply> => {
     const { document, etag } = await settings.get(owner);
     return json(200, document, { ETag: etag });
   };
   const write = async (context: Context, owner: string, document: Record<string, unknown>): Promise<Reply> => {
-    context.note({ object: { type: 'settings', id: owner }, details: { keys: Object.keys(document).slice(0, 100) } });
+    const { document: before } = await settings.get(owner);
+    context.note({ object: { type: 'settings', id: owner }, before, after: document });
     await settings.put(owner, document, context.req.get('if-match'));
+    if (owner === 'global') await settingsChanged();
     return empty(201);
   };
   return [
@@ -100,7 +108,11 @@ export function ownRoutes(users: Users, settings: Settings, tokens: AccessTokens
       async (context) => {
         const { name, expires_in } = context.body;
         context.note({ object: { type: 'user_access_token', id: name, name }, details: { expires_in } });
-        return { status: 200, body: await tokens.create(callerId(context), name, expires_in), type: 'application/jwt' };
+        // It would be a way round what is wanted of everybody.
+        if (context.caller.kind === 'user' && context.caller.mustEnrol) throw enrolFirst();
+        const whence = { address: context.address, userAgent: context.req.get('user-agent') };
+        const token = await tokens.create(callerId(context), { name, seconds: expires_in, whence });
+        return { status: 200, body: token, type: 'application/jwt' };
       },
     ),
     route(

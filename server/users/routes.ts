@@ -1,13 +1,16 @@
 import { Type } from 'typebox';
 import { Repeated, Text } from '#proto/http/conventions';
 import { Me, NewUser, User, useradm } from '#proto/http/users';
-import { unauthorized } from '../errors.ts';
-import { callerId, empty, json, route, type Route } from '../http/route.ts';
+import { HttpError, unauthorized } from '../errors.ts';
+import { callerId, empty, json, route, type Context, type Route } from '../http/route.ts';
+import { Rights } from '../http/rights.ts';
 import { listOf } from '../http/paging.ts';
-import { permissionsOf, roles } from './roles.ts';
+import type { Entry } from './entry.ts';
+import type { Logins } from './logins.ts';
+import { checkGiver, type Roles } from './role-store.ts';
 import type { Users } from './users.ts';
 
-const Login = Type.Object({ no_expiry: Type.Optional(Type.Boolean()), token2fa: Type.Optional(Text(16)) });
+const Login = Type.Object({ no_expiry: Type.Optional(Type.Boolean()), token2fa: Type.Optional(Text(64)) });
 const Change = Type.Object({
   email: Type.Optional(Text(256, 3)),
   password: Type.Optional(Text(256, 1)),
@@ -16,29 +19,54 @@ const Change = Type.Object({
 });
 const none = { description: 'done' };
 
+export interface UserDeps {
+  readonly users: Users;
+  readonly roles: Roles;
+  readonly logins: Logins;
+  readonly entry: Entry;
+}
+
+/** What the caller has himself: the most that he can give. */
+export const givenBy = ({ caller }: Pick<Context, 'caller'>): Rights =>
+  caller.kind === 'user' ? caller.permissions : new Rights([]);
+
 /** `server-api.md` §2.8. */
-export function userRoutes(users: Users): Route[] {
+export function userRoutes({ users, roles, logins, entry }: UserDeps): Route[] {
+  /** 403 for a user who has more rights than the caller: whoever manages users does not become an administrator so. */
+  const checkTarget = async (context: Pick<Context, 'caller'>, names: readonly string[]): Promise<void> =>
+    checkGiver(await roles.rightsOf(names), givenBy(context));
   return [
     route(
       {
         method: 'POST',
         path: `${useradm}/auth/login`,
         access: 'public',
-        summary: 'Log in: Basic credentials for a token',
+        summary: 'Log in: Basic credentials, and the code of the second factor if there is one, for a token',
         body: Login,
         optionalBody: true,
         audit: 'login',
-        responses: { 200: { description: 'the bare token', body: Type.String(), type: 'application/jwt' } },
+        responses: {
+          200: { description: 'the bare token', body: Type.String(), type: 'application/jwt' },
+          401: { description: 'not so; `second_factor` says whether a code is wanted, or was wrong' },
+          429: { description: 'too many wrong passwords or codes' },
+        },
       },
       async (context) => {
         const { user: email, password } = basic(context.req.get('authorization'));
-        context.note({ object: { type: 'user', id: email, name: email } });
-        const { token, user } = await users.login(email, password, {
-          address: context.address,
-          expires: context.body?.no_expiry !== true,
-        });
-        context.note({ object: { type: 'user', id: user.id, name: user.email } });
-        return { status: 200, body: token, type: 'application/jwt' };
+        const { address, body } = context;
+        const noted = { type: 'user', id: email, name: email };
+        context.note({ object: noted });
+        const whence = { address, userAgent: context.req.get('user-agent') };
+        try {
+          const credentials = { email, password, code: body?.token2fa };
+          const { token, id, email: known } = await entry.login(credentials, whence, body?.no_expiry !== true);
+          context.note({ object: { type: 'user', id, name: known } });
+          return { status: 200, body: token, type: 'application/jwt' };
+        } catch (error) {
+          const factor = error instanceof HttpError ? error.extra['second_factor'] : undefined;
+          if (factor !== undefined) context.note({ object: noted, details: { second_factor: factor } });
+          throw error;
+        }
       },
     ),
     route(
@@ -51,7 +79,7 @@ export function userRoutes(users: Users): Route[] {
         responses: { 202: none },
       },
       async (context) => {
-        if (context.caller.kind === 'user') await users.logout(context.caller);
+        if (context.caller.kind === 'user') await logins.end(context.caller.id, context.caller.tokenId);
         context.note({ object: { type: 'user', id: callerId(context) } });
         return empty(202);
       },
@@ -79,9 +107,12 @@ export function userRoutes(users: Users): Route[] {
       },
       async (context) => {
         const { email, password, roles: names = ['read-only'] } = context.body;
-        context.note({ object: { type: 'user', id: email, name: email }, details: { roles: names } });
+        const after = { email, roles: names };
+        context.note({ object: { type: 'user', id: email, name: email }, after });
+        await roles.check(names);
+        await checkTarget(context, names);
         const id = await users.create({ email, password, roles: names });
-        context.note({ object: { type: 'user', id, name: email }, details: { roles: names } });
+        context.note({ object: { type: 'user', id, name: email }, after });
         return empty(201, { Location: `users/${id}` });
       },
     ),
@@ -95,7 +126,10 @@ export function userRoutes(users: Users): Route[] {
       },
       async (context) => {
         const user = await users.get(callerId(context));
-        return json(200, { ...user, permissions: [...permissionsOf(user.roles)] });
+        const rights = givenBy(context);
+        const mustEnrol = context.caller.kind === 'user' && context.caller.mustEnrol;
+        const more = mustEnrol ? { must_enrol: true } : {};
+        return json(200, { ...user, permissions: [...rights], grants: rights.grants, ...more });
       },
     ),
     route(
@@ -121,7 +155,13 @@ export function userRoutes(users: Users): Route[] {
       async (context) => {
         const { email, password, current_password } = context.body;
         const id = callerId(context);
-        context.note({ object: { type: 'user', id } });
+        const before = await users.get(id);
+        context.note({
+          object: { type: 'user', id, name: before.email },
+          before: { email: before.email },
+          after: { email: email ?? before.email },
+          details: { password: password !== undefined },
+        });
         await users.checkCurrentPassword(id, current_password);
         const token = context.caller.kind === 'user' ? context.caller.tokenId : undefined;
         await users.update(
@@ -148,8 +188,15 @@ export function userRoutes(users: Users): Route[] {
         const before = await users.get(id);
         context.note({
           object: { type: 'user', id, name: before.email },
-          details: { before: before.roles, ...(names ? { roles: names } : {}), password: password !== undefined },
+          before: { email: before.email, roles: before.roles },
+          after: { email: email ?? before.email, roles: names ?? before.roles },
+          details: { password: password !== undefined },
         });
+        await checkTarget(context, before.roles);
+        if (names) {
+          await roles.check(names);
+          await checkTarget(context, names);
+        }
         if (id === callerId(context) && password !== undefined) await users.checkCurrentPassword(id, current_password);
         await users.update(id, {
           ...(email === undefined ? {} : { email }),
@@ -169,20 +216,18 @@ export function userRoutes(users: Users): Route[] {
         responses: { 204: none },
       },
       async (context) => {
-        context.note({ object: { type: 'user', id: context.params['id'] ?? '' } });
-        await users.remove(context.params['id'] ?? '');
+        const id = context.params['id'] ?? '';
+        // The reference says 204 of a user who is not there (`server-api.md` §2.8).
+        const [user] = await users.list({ ids: [id], emails: [] });
+        if (!user) return empty();
+        context.note({
+          object: { type: 'user', id, name: user.email },
+          before: { email: user.email, roles: user.roles },
+        });
+        await checkTarget(context, user.roles);
+        await users.remove(id);
         return empty();
       },
-    ),
-    route(
-      {
-        method: 'GET',
-        path: '/api/management/v1/patchbay/roles',
-        access: 'users:read',
-        summary: 'Roles and their permissions',
-        responses: { 200: { description: 'roles', body: Type.Record(Type.String(), Type.Array(Type.String())) } },
-      },
-      () => json(200, roles),
     ),
   ];
 }

@@ -37,7 +37,7 @@ export class VirtualDevice implements AsyncDisposable {
     this.#server = server;
     this.#operator = operator;
     this.#board = board;
-    this.#machine = Machine.start({ folder, ...board });
+    this.#machine = new Machine({ folder, ...board });
   }
 
   /** A device that runs `release-1`, accepted by its server. */
@@ -70,18 +70,18 @@ export class VirtualDevice implements AsyncDisposable {
 
   /** Tells the device to become a release; the id of that deployment. What its console said so far is forgotten. */
   async deploy(release: string): Promise<string> {
-    this.#machine.console.lines.length = 0;
+    this.#machine.lines.length = 0;
     return await this.#operator.deploy(release, this.#id);
   }
 
   /** Waits until its console says so. */
   async says(pattern: RegExp): Promise<string> {
-    return (await this.#machine.console.said(pattern, patience))[0];
+    return await this.#machine.says(pattern, patience);
   }
 
   /** What its console said since the last deployment or power cut. */
   get lines(): readonly string[] {
-    return this.#machine.console.lines;
+    return this.#machine.lines;
   }
 
   async pullPlug(): Promise<void> {
@@ -89,7 +89,7 @@ export class VirtualDevice implements AsyncDisposable {
   }
 
   switchOn(): void {
-    this.#machine = Machine.start({ folder: this.#folder, ...this.#board });
+    this.#machine = new Machine({ folder: this.#folder, ...this.#board });
   }
 
   /** The deployment is over, for the server and for the device. */

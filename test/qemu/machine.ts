@@ -1,12 +1,11 @@
 // A virtual machine under QEMU: its console, a shell in it, and a plug that can be pulled.
-import { execFile } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { access, constants } from 'node:fs/promises';
 import net from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { Program } from '../stage/program.ts';
 
 const run = promisify(execFile);
 
@@ -19,34 +18,35 @@ export interface MachineOptions {
 export type Accelerator = 'tcg' | 'kvm';
 
 export class Machine implements AsyncDisposable {
-  readonly console: Program;
-  readonly #folder: string;
+  /** What its console said. */
+  readonly lines: string[] = [];
+  readonly #options: MachineOptions;
+  #child: ChildProcess;
+  #on = true;
+  #waiting: { pattern: RegExp; found: (line: string) => void }[] = [];
   #asked = 0;
-  private constructor(console: Program, folder: string) {
-    this.console = console;
-    this.#folder = folder;
-  }
 
   /** Switches it on. */
-  static start({ folder, disk, accelerator }: MachineOptions): Machine {
-    const socket = (name: string) => `unix:${join(folder, name)},server=on,wait=off`;
-    const args = [
-      ...`-accel ${accelerator} -cpu max -smp 1 -m 512 -display none -nodefaults -drive`.split(' '),
-      `file=${disk},format=raw,if=virtio,cache=writeback`,
-      // The guest reaches the host's loopback as 10.0.2.2.
-      ...'-netdev user,id=net,ipv6=off -device virtio-net-pci,netdev=net,romfile= -serial stdio'.split(' '),
-      '-serial',
-      socket('shell'),
-      '-monitor',
-      socket('monitor'),
-    ];
-    return new Machine(new Program('machine', 'qemu-system-x86_64', args), folder);
+  constructor(options: MachineOptions) {
+    this.#options = options;
+    this.#child = this.#start();
+  }
+
+  /** Waits for a line of its console, one said already or to come. */
+  async says(pattern: RegExp, timeout: number): Promise<string> {
+    const line = this.lines.find((each) => pattern.test(each));
+    if (line !== undefined) return line;
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const late = () => reject(new Error(`the machine never said ${pattern}:\n${this.lines.slice(-40).join('\n')}`));
+    const timer = setTimeout(late, timeout);
+    this.#waiting.push({ pattern, found: resolve });
+    return await promise.finally(() => clearTimeout(timer));
   }
 
   /** What a command says, run by a shell of root in the machine. */
   async ask(command: string, timeout = 300_000): Promise<string> {
     const mark = `asked-${(this.#asked += 1)}`;
-    const socket = net.connect(join(this.#folder, 'shell'));
+    const socket = net.connect(join(this.#options.folder, 'shell'));
     const timer = setTimeout(() => socket.destroy(new Error(`no answer to: ${command}`)), timeout);
     try {
       // What an earlier question is still being answered comes before the mark.
@@ -66,10 +66,13 @@ export class Machine implements AsyncDisposable {
 
   /** The power goes: nothing in it is asked or told. */
   async pullPlug(): Promise<void> {
-    if (!this.console.running) return;
-    const ended = once(this.console.child, 'exit');
-    const socket = net.connect(join(this.#folder, 'monitor'));
-    socket.on('error', () => this.console.child.kill('SIGKILL'));
+    this.#on = false;
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    const socket = net.connect(join(this.#options.folder, 'monitor'));
+    // It has just begun to start again: it has nothing to lose yet.
+    socket.on('error', () => child.kill('SIGKILL'));
     socket.write('quit\n');
     await ended;
     socket.destroy();
@@ -77,6 +80,40 @@ export class Machine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.pullPlug();
+  }
+
+  #start(): ChildProcess {
+    const { folder, disk, accelerator } = this.#options;
+    const socket = (name: string) => `unix:${join(folder, name)},server=on,wait=off`;
+    const args = [
+      ...`-accel ${accelerator} -cpu max -smp 1 -m 512 -display none -nodefaults -drive`.split(' '),
+      `file=${disk},format=raw,if=virtio,cache=writeback`,
+      // The guest reaches the host's loopback as 10.0.2.2.
+      ...'-netdev user,id=net,ipv6=off -device virtio-net-pci,netdev=net,romfile= -serial stdio'.split(' '),
+      '-serial',
+      socket('shell'),
+      '-monitor',
+      socket('monitor'),
+      // A reboot ends the emulator, and it is started anew: where it has translated code once it is slow to overwrite it.
+      '-no-reboot',
+    ];
+    const child = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr]) createInterface(stream).on('line', (line) => this.#said(line));
+    child.once('exit', (code) => {
+      if (this.#on && code === 0) this.#child = this.#start();
+      else if (this.#on) this.#said(`the emulator ended with ${code}`);
+    });
+    child.once('error', (error) => this.#said(`the emulator cannot be started: ${error.message}`));
+    return child;
+  }
+
+  #said(line: string): void {
+    this.lines.push(line);
+    this.#waiting = this.#waiting.filter(({ pattern, found }) => {
+      if (!pattern.test(line)) return true;
+      found(line);
+      return false;
+    });
   }
 }
 

@@ -137,8 +137,8 @@ export async function withClient<T>(
 }
 
 /** A new database, empty or a copy of another that nobody is connected to; its URL. */
-export async function freshDatabase(template = 'template0'): Promise<string> {
-  const { folder, url } = await cluster();
+export async function freshDatabase(template = 'template0', owner = process.ppid): Promise<string> {
+  const { folder, url } = await cluster(owner);
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   await withClient(folder, 'postgres', (client) => client.query(`create database ${name} template ${template}`));
   return url(name);

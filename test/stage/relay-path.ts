@@ -32,7 +32,7 @@ export async function startRelay(options: Partial<RelayOptions> = {}) {
     speaker: (proto) => (proto === manifest.protocol!.number ? manifest : undefined),
     authorizeUser: async (req) => {
       const userId = who(req, 'user');
-      return { userId, name: userId, tokenId: userId, refuses: () => undefined };
+      return { userId, name: userId, tokenId: userId, rights: [], refuses: () => undefined };
     },
     joined: async () => undefined,
     recall: async () => undefined,

@@ -6,10 +6,18 @@ import { dropToken, readToken } from './token.ts';
 export class ApiFailure extends CodedError {
   readonly status: number;
   readonly requestId: string | undefined;
-  constructor(status: number, message: string, requestId?: string, options?: ErrorOptions) {
+  /** The body as far as it was one: some errors say more in keys of their own. */
+  readonly said: Readonly<Record<string, unknown>>;
+  constructor(
+    status: number,
+    message: string,
+    requestId?: string,
+    { said = {}, ...options }: ErrorOptions & { said?: Readonly<Record<string, unknown>> } = {},
+  ) {
     super(`http_${status}`, message, options);
     this.status = status;
     this.requestId = requestId;
+    this.said = said;
   }
 }
 
@@ -92,7 +100,8 @@ export async function failureOf(status: number, text: string, requestId?: string
     dropToken();
     for (const listener of onSignedOut) listener();
   }
-  return new ApiFailure(status, message, typeof said?.request_id === 'string' ? said.request_id : requestId);
+  const id = typeof said?.request_id === 'string' ? said.request_id : requestId;
+  return new ApiFailure(status, message, id, { said: { ...said } });
 }
 
 export async function getJson<T>(path: string, options: CallOptions = {}): Promise<T> {

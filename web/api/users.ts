@@ -3,7 +3,16 @@ import { holds, useradm, type Me, type Permission } from '#proto/http/users';
 import { getJson, send } from './http.ts';
 import { dropToken, keepToken } from './token.ts';
 
-export const userKeys = { me: ['me'] as const };
+export const userKeys = {
+  me: ['me'] as const,
+  all: ['users'] as const,
+  list: ['users', 'list'] as const,
+  logins: (id: string | undefined) => ['users', 'logins', id ?? 'me'] as const,
+  roles: ['users', 'roles'] as const,
+  factor: ['users', 'factor'] as const,
+  tokens: ['users', 'tokens'] as const,
+  policy: ['users', 'policy'] as const,
+};
 
 /** Basic authentication takes bytes, so that a password may hold any character. */
 function basic(email: string, password: string): string {
@@ -11,10 +20,12 @@ function basic(email: string, password: string): string {
   return `Basic ${btoa(String.fromCharCode(...bytes))}`;
 }
 
-export async function login(email: string, password: string, remember: boolean): Promise<void> {
+/** `code`: of the second factor. An `ApiFailure` whose `said.second_factor` is `wanted` or `wrong` asks for it. */
+export async function login(email: string, password: string, code: string, remember: boolean): Promise<void> {
   const response = await send(`${useradm}/auth/login`, {
     method: 'POST',
     headers: { authorization: basic(email.trim(), password) },
+    ...(code ? { body: { token2fa: code } } : {}),
   });
   dropToken();
   keepToken((await response.text()).trim(), remember);

@@ -7,7 +7,9 @@ import { useAudit } from '../api/audit.ts';
 import { ApiFailure } from '../api/http.ts';
 import { attributeOf, useInventories } from '../api/inventory.ts';
 import { useMe } from '../api/users.ts';
+import type { AuditSearch } from '../search.ts';
 import { moment } from '../format.ts';
+import { AuditExport, AuditFilters } from '../parts/audit-filters.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { columnsOf, Listing, Pager, type Columns } from '../parts/listing.tsx';
 import { Page } from '../parts/page.tsx';
@@ -18,6 +20,19 @@ const column = columnsOf<AuditEntry>();
 const capital = (word: string) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`.replaceAll('_', ' ');
 const short = (id: string) => (/^[0-9a-f-]{36}$/i.test(id) ? id.slice(0, 8) : id);
 const results = { ok: 'green', refused: 'amber', failed: 'red' } as const;
+
+const plain = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
+const wordsOf = (content: Record<string, unknown> | undefined) =>
+  Object.entries(content ?? {}).map(([key, value]) => `${key}: ${plain(value)}`);
+
+/** `roles: ["support"] → ["admin"]`: what a change changed, and nothing that it left. */
+function changesOf({ before, after }: AuditEntry): string {
+  const keys = new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})]);
+  return [...keys]
+    .filter((key) => JSON.stringify(before?.[key]) !== JSON.stringify(after?.[key]))
+    .map((key) => `${key}: ${plain(before?.[key]) ?? '–'} → ${plain(after?.[key]) ?? '–'}`)
+    .join(', ');
+}
 
 /** What an id is called, as far as this page knows. */
 type NameOf = (id: string) => string | undefined;
@@ -75,14 +90,14 @@ const columnsWith = (nameOf: NameOf): Columns<AuditEntry> => [
     id: 'details',
     header: 'Details',
     cell: ({ row: { original } }) => {
-      const details = Object.entries(original.details ?? {})
-        .map(([key, value]) => `${key}: ${typeof value === 'string' ? value : JSON.stringify(value)}`)
-        .join(', ');
+      const details = [changesOf(original), ...wordsOf(original.details)].filter(Boolean).join(', ');
       return (
         <Tooltip
           label={
             <>
               {details && <div>{details}</div>}
+              <div>{original.code}</div>
+              {original.user_agent && <div>{original.user_agent}</div>}
               {original.request_id && <div>request {original.request_id}</div>}
             </>
           }
@@ -95,9 +110,9 @@ const columnsWith = (nameOf: NameOf): Columns<AuditEntry> => [
 ];
 
 export function AuditPage() {
-  const { page = 1 } = useSearch({ from: '/inside/audit' });
+  const { page = 1, ...filter } = useSearch({ from: '/inside/audit' });
   const navigate = useNavigate({ from: '/audit' });
-  const { data, error, refetch } = useAudit({ page, perPage });
+  const { data, error, refetch } = useAudit({ page, perPage, ...filter });
   const { data: me } = useMe();
   const devices = useMemo(
     () => [...new Set(data?.items.filter(({ object }) => object.type === 'device').map(({ object }) => object.id))],
@@ -114,7 +129,9 @@ export function AuditPage() {
     <Page
       title="Audit log"
       lead="Every change somebody made and every session, newest first. Nothing here can be altered."
+      actions={<AuditExport filter={filter} />}
     >
+      <AuditFilters filter={filter} change={(next) => void navigate({ search: next as AuditSearch })} />
       {error && !data ? (
         error instanceof ApiFailure && error.status === 403 ? (
           <Empty icon={<IconLock size={34} stroke={1.4} />} title="Your role may not read the audit log">
@@ -130,7 +147,7 @@ export function AuditPage() {
           rows={data?.items}
           rowId={({ id }) => String(id)}
           expect={12}
-          empty={<Empty icon={<IconClipboardList size={34} stroke={1.4} />} title="Nothing was done yet" />}
+          empty={<Empty icon={<IconClipboardList size={34} stroke={1.4} />} title="Nothing of the kind was done" />}
           foot={
             data && (
               <Pager
@@ -139,7 +156,7 @@ export function AuditPage() {
                 shown={data.items.length}
                 total={data.total}
                 more={data.more}
-                go={(to) => void navigate({ search: to > 1 ? { page: to } : {} })}
+                go={(to) => void navigate({ search: to > 1 ? { ...filter, page: to } : filter })}
               />
             )
           }

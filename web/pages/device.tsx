@@ -131,7 +131,13 @@ function OneDevice({ id }: { readonly id: string }) {
           <Tabs.Panel key={addon.id} value={addon.id} pt="md">
             {device && visited.has(addon.id) && (
               <Suspense fallback={<Skeleton height="calc(100vh - 240px)" radius="md" />}>
-                <AddonTab addon={addon} device={device} name={name} presence={presence} join={addon.id === 'terminal' ? guest : undefined} />
+                <AddonTab
+                  addon={addon}
+                  device={device}
+                  name={name}
+                  presence={presence}
+                  join={addon.id === 'terminal' ? guest : undefined}
+                />
               </Suspense>
             )}
           </Tabs.Panel>

@@ -15,9 +15,16 @@ export function LoginPage() {
   const client = useQueryClient();
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
+  const [code, setCode] = useState('');
+  const [wantsCode, setWantsCode] = useState(false);
   const [remember, setRemember] = useState(true);
   const entry = useMutation({
-    mutationFn: () => login(email, password, remember),
+    mutationFn: () => login(email, password, wantsCode ? code : '', remember),
+    onError: (error) => {
+      const factor = factorOf(error);
+      setWantsCode(factor !== undefined);
+      setCode('');
+    },
     onSuccess: async () => {
       client.clear();
       router.history.replace(from ?? '/devices');
@@ -28,6 +35,7 @@ export function LoginPage() {
     event.preventDefault();
     entry.mutate();
   };
+  const factor = factorOf(entry.error);
   const wrong = entry.error instanceof ApiFailure && entry.error.status === 401;
   return (
     <main className="gate">
@@ -47,10 +55,19 @@ export function LoginPage() {
               <Text size="sm">Your login has ended. Log in to go on where you were.</Text>
             </Alert>
           )}
-          {entry.error && (
+          {factor === 'wanted' && (
+            <Alert color="petrol" variant="light">
+              <Text size="sm">Now the code that your authenticator shows. A recovery code will do, too.</Text>
+            </Alert>
+          )}
+          {entry.error && factor !== 'wanted' && (
             <Alert color="red" variant="light" role="alert">
               {wrong ? (
-                <Text size="sm">The email address or the password is wrong.</Text>
+                <Text size="sm">
+                  {factor === 'wrong'
+                    ? 'That code is wrong, or it was used already: wait for the next one.'
+                    : 'The email address or the password is wrong.'}
+                </Text>
               ) : (
                 <Reason what="Could not log in" error={entry.error} />
               )}
@@ -76,6 +93,18 @@ export function LoginPage() {
             value={password}
             onChange={(event) => setPassword(event.currentTarget.value)}
           />
+          {wantsCode && (
+            <TextInput
+              label="Code"
+              name="code"
+              autoComplete="one-time-code"
+              autoFocus
+              required
+              withAsterisk={false}
+              value={code}
+              onChange={(event) => setCode(event.currentTarget.value)}
+            />
+          )}
           <Checkbox
             label="Keep me logged in on this computer"
             checked={remember}
@@ -89,3 +118,7 @@ export function LoginPage() {
     </main>
   );
 }
+
+/** Undefined: the second factor is not what was wrong. */
+const factorOf = (error: unknown): unknown =>
+  error instanceof ApiFailure && error.status === 401 ? error.said['second_factor'] : undefined;

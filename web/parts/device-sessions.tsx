@@ -52,7 +52,11 @@ function Open({ id, name }: { readonly id: string; readonly name: string }) {
         header: 'For',
         cell: ({ row: { original } }) => kinds[original.kind ?? ''] ?? original.kind ?? '–',
       }),
-      column.display({ id: 'since', header: 'Since', cell: ({ row: { original } }) => <Ago time={original.opened_ts} /> }),
+      column.display({
+        id: 'since',
+        header: 'Since',
+        cell: ({ row: { original } }) => <Ago time={original.opened_ts} />,
+      }),
       column.display({
         id: 'idle',
         header: 'Last input',
@@ -140,7 +144,11 @@ function Recordings({ id, name }: { readonly id: string; readonly name: string }
   const columns = useMemo<Columns<RecordingInfo>>(
     () => [
       taped.display({ id: 'who', header: 'User', cell: ({ row: { original } }) => original.user_name }),
-      taped.display({ id: 'began', header: 'Began', cell: ({ row: { original } }) => <Ago time={original.started_ts} /> }),
+      taped.display({
+        id: 'began',
+        header: 'Began',
+        cell: ({ row: { original } }) => <Ago time={original.started_ts} />,
+      }),
       taped.display({ id: 'state', header: 'State', cell: ({ row: { original } }) => original.state }),
       taped.display({
         id: 'do',

@@ -1,7 +1,7 @@
 import { Box } from '@mantine/core';
-import { IconClipboardList, IconDeviceDesktopAnalytics, IconPackage, IconRocket } from './icons.ts';
+import { IconClipboardList, IconDeviceDesktopAnalytics, IconPackage, IconRocket, IconUsers } from './icons.ts';
 import { useQueryClient } from '@tanstack/react-query';
-import { Link, Outlet } from '@tanstack/react-router';
+import { Link, Navigate, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
 import { useDeviceCount } from '../api/devices.ts';
 import { useDenied, useMe } from '../api/users.ts';
@@ -64,6 +64,10 @@ export function Frame() {
   const me = useMe();
   const pending = useDeviceCount('pending').data ?? 0;
   const noAudit = useDenied('audit:read');
+  const noPeople = useDenied('users:read');
+  const { pathname } = useLocation();
+  // A server that wants a second factor of everybody lets whoever has none do nothing else.
+  const astray = me.data?.must_enrol === true && pathname !== '/security';
   return (
     <div className="frame">
       <a href="#page" className="skip">
@@ -80,6 +84,11 @@ export function Frame() {
               <Icon size={19} stroke={1.6} aria-hidden />
             </RackLink>
           ))}
+          {!noPeople && (
+            <RackLink to="/users" label="Users">
+              <IconUsers size={19} stroke={1.6} aria-hidden />
+            </RackLink>
+          )}
           {!noAudit && (
             <RackLink to="/audit" label="Audit log">
               <IconClipboardList size={19} stroke={1.6} aria-hidden />
@@ -94,7 +103,7 @@ export function Frame() {
       </nav>
       <Box component="main" id="page" tabIndex={-1}>
         {/* No page before it is known what the user may do: a button must not first be there and then be refused. */}
-        {me.data && <Outlet />}
+        {me.data && (astray ? <Navigate to="/security" replace /> : <Outlet />)}
         {!me.data && !me.error && <Waiting />}
         {!me.data && me.error && (
           <Box p={32}>

@@ -31,3 +31,7 @@ export { default as IconUpload } from '@tabler/icons-react/icons/IconUpload';
 export { default as IconUserCircle } from '@tabler/icons-react/icons/IconUserCircle';
 export { default as IconUsers } from '@tabler/icons-react/icons/IconUsers';
 export { default as IconX } from '@tabler/icons-react/icons/IconX';
+export { default as IconFingerprint } from '@tabler/icons-react/icons/IconFingerprint';
+export { default as IconKey } from '@tabler/icons-react/icons/IconKey';
+export { default as IconPlus } from '@tabler/icons-react/icons/IconPlus';
+export { default as IconShieldLock } from '@tabler/icons-react/icons/IconShieldLock';

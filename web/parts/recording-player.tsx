@@ -18,7 +18,13 @@ interface Recording {
 const longestPause = 2;
 
 /** Plays what a terminal showed: play and pause, any moment of it, and faster. */
-export function RecordingPlayer({ recording, close }: { readonly recording: RecordingInfo; readonly close: () => void }) {
+export function RecordingPlayer({
+  recording,
+  close,
+}: {
+  readonly recording: RecordingInfo;
+  readonly close: () => void;
+}) {
   const [content, setContent] = useState<Recording>();
   const [fault, setFault] = useState<unknown>();
   useEffect(() => {
