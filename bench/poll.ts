@@ -1,17 +1,14 @@
 // How many polls with nothing to do one server process answers on SQLite with 10 000 devices; beside it a bare node:http
 // that answers 204. Both from a load generator in a process of its own, in turns.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CodedError } from '#base/errors';
-import { DeviceTokens } from '../server/devices/tokens.ts';
-import { openStore } from '../server/store/store.ts';
-import { loadKeys } from '../server/tokens/keys.ts';
 import { median, type Bench, type Row } from './row.ts';
 import { startSaying } from './load/saying.ts';
+import { seedDevices } from './load/seed.ts';
 
 const devices = 10_000;
 const rounds = 5;
@@ -36,7 +33,7 @@ async function measure(name: string, database: string | undefined): Promise<Row>
   const children: ChildProcess[] = [];
   try {
     const tokens = join(folder, 'tokens.json');
-    await writeFile(tokens, JSON.stringify(await seed(folder, database)));
+    await writeFile(tokens, JSON.stringify(await seedDevices(folder, devices, database)));
     const options = ['--data', folder, '--listen', '127.0.0.1:0', '--device-rate', '0'];
     const server = await startSaying(children, [
       'bin/patchbay.js',
@@ -75,60 +72,6 @@ async function measure(name: string, database: string | undefined): Promise<Row>
     );
     await rm(folder, { recursive: true, force: true });
   }
-}
-
-/** Accepted devices straight into the database, one deployment that most of them have finished; their tokens. */
-async function seed(folder: string, database: string | undefined): Promise<string[]> {
-  const db = await openStore(folder, database);
-  const tokens = new DeviceTokens(db, await loadKeys(db));
-  const { publicKey } = generateKeyPairSync('ed25519');
-  const pubkey = publicKey.export({ type: 'spki', format: 'pem' });
-  const time = new Date().toISOString();
-  const all = Array.from({ length: devices }, () => ({ id: randomUUID(), set: randomUUID() }));
-  const deployment = randomUUID();
-  await db.transaction().execute(async (trx) => {
-    await trx
-      .insertInto('deployments')
-      .values({
-        id: deployment,
-        name: 'before',
-        artifact_name: 'release-1',
-        artifacts: '[]',
-        type: 'software',
-        status: 'finished',
-        active: 0,
-        created: time,
-        finished: time,
-        force_installation: 0,
-        max_devices: devices,
-        device_count: devices,
-        total_size: 0,
-        groups: '[]',
-        filter: null,
-        configuration: null,
-        secret_settings: null,
-        constructor_hash: 'x',
-      })
-      .execute();
-    for (const { id, set } of all) {
-      const device = { id, identity_hash: id, identity: '{}', status: 'accepted', created_ts: time, updated_ts: time };
-      await trx
-        .insertInto('devices')
-        .values({ ...device, decommissioning: 0, check_in_time: time, inventory_hash: null })
-        .execute();
-      await trx
-        .insertInto('auth_sets')
-        .values({ id: set, device_id: id, identity_hash: id, pubkey, status: 'accepted', ts: time, token_from: 0 })
-        .execute();
-      await trx
-        .insertInto('device_deployments')
-        .values({ deployment_id: deployment, device_id: id, status: 'success', active: 0, created: time, log: 0 })
-        .execute();
-    }
-  });
-  const issued = await Promise.all(all.map(({ id, set }) => tokens.issue(id, set)));
-  await db.destroy();
-  return issued;
 }
 
 const bareServer = `

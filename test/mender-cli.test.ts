@@ -1,6 +1,8 @@
 // Mender's own command line, 1.9 as Debian ships it, against our server and a device that runs our client and connect.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -12,7 +14,8 @@ import { startBus } from './stage/bus.ts';
 import { layDevice } from './stage/mender.ts';
 import { Operator } from './stage/operator.ts';
 import { startClient, startConnect } from './stage/patchbay.ts';
-import type { Program } from './stage/program.ts';
+import { freePort } from './stage/nginx.ts';
+import { eventually, Program } from './stage/program.ts';
 import { Screen } from './stage/screen.ts';
 import { startServer, type Server } from './stage/server.ts';
 
@@ -74,9 +77,80 @@ await describePeers('mender-cli 1.9', ['mender-cli', 'mender-artifact'], (root) 
     expect(stdout).toContain('cli-1');
   });
 
-  it('lists the device', async () => {
+  it('says of each artifact all that there is, describes one, and deletes it', async () => {
+    const target = join(folder, 'other');
+    const file = await singleFile(folder, { name: 'cli-2', type: 'bench', target, content: 'y\n' });
+    await cli('artifacts', 'upload', '--no-progress', '--description', 'the second one', file);
+    const { stdout } = await cli('artifacts', 'list', '--detail', '3');
+    expect(stdout).toMatch(/Description: the second one/);
+    expect(stdout).toMatch(/single-file/);
+    const [{ id }] = await operator.get<[{ id: string }]>('/v1/deployments/artifacts?name=cli-2');
+    await cli('artifacts', 'delete', id);
+    expect((await cli('artifacts', 'list')).stdout).not.toContain('cli-2');
+    await expect(cli('artifacts', 'delete', id)).rejects.toThrow(/404|not found/i);
+  });
+
+  it('says that an artifact is there already', async () => {
+    const file = await singleFile(folder, { name: 'cli-1', type: 'bench', target: join(folder, 'x'), content: 'z\n' });
+    await expect(cli('artifacts', 'upload', '--no-progress', file)).rejects.toThrow(/409|already exists/i);
+  });
+
+  it('lists the device, in words and as the server said it', async () => {
     const { stdout } = await cli('devices', 'list');
     expect(stdout).toContain(device.id);
+    expect((await cli('devices', 'list', '--detail', '3')).stdout).toMatch(/accepted/);
+    // It says this on standard error.
+    const { stderr } = await cli('devices', 'list', '--raw');
+    expect(stderr).toMatch(new RegExp(`"id": ?"${device.id}"`));
+  });
+
+  it('works with a token of a script instead of a login', async () => {
+    const { stdout } = await run(tool, ['--server', server.url, '--token-value', operator.token, 'devices', 'list'], {
+      env: { ...env, HOME: join(folder, 'nobody'), XDG_CACHE_HOME: join(folder, 'nobody') },
+    });
+    expect(stdout).toContain(device.id);
+  });
+
+  it('copies a file to the device and back', async () => {
+    const [here, there, back] = ['here', 'there', 'back'].map((name) => join(folder, name));
+    await writeFile(here!, 'a file\n');
+    await cli('cp', here!, `${device.id}:${there}`);
+    await cli('cp', `${device.id}:${there}`, back!);
+    expect(await readFile(back!, 'utf8')).toBe('a file\n');
+  });
+
+  it('forwards a port', async () => {
+    const echo = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1');
+    await once(echo, 'listening');
+    const { port } = echo.address() as AddressInfo;
+    const local = await freePort();
+    const args = ['--server', server.url, 'port-forward', device.id, `${local}:127.0.0.1:${port}`];
+    await using _ = new Program('mender-cli port-forward', tool, args, env);
+    const answer = await eventually('the port is forwarded', async () => {
+      const socket = connect(local, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write('hello');
+      const [chunk] = (await once(socket, 'data', { signal: AbortSignal.timeout(2000) })) as [Buffer];
+      socket.destroy();
+      return chunk.toString();
+    });
+    expect(answer).toBe('hello');
+    echo.close();
+  });
+
+  it('records a terminal, and plays it back without a server', async () => {
+    const record = join(folder, 'record');
+    using screen = new Screen(tool, ['--server', server.url, 'terminal', device.id, '--record', record], env);
+    await screen.shows(/Press CTRL\+\] to quit/i);
+    screen.type('echo "re$((6 * 7))corded"; exit\r');
+    await screen.shows(/re42corded/);
+    expect(await screen.exited).toBe(0);
+    using played = new Screen(tool, ['terminal', '--playback', record], env);
+    await played.shows(/re42corded/);
+  });
+
+  it('writes the completion of a shell', async () => {
+    expect((await cli('completion', 'bash')).stdout).toMatch(/complete .*mender-cli/);
   });
 
   it('opens a terminal of the size of its own, follows a resize, and ends with the shell', async () => {
