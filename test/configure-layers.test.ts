@@ -256,7 +256,7 @@ describe('settings by layer', () => {
     expect(all.map(({ revision }) => revision)).toEqual(Array.from({ length: 100 }, (_, i) => 105 - i));
     expect(all[99]).toHaveProperty('changes');
     expect((await history('?before=6')).map((each) => [each.revision, 'changes' in each])).toEqual([[5, false]]);
-  }, 30_000);
+  }, 120_000);
 
   it('are refused by the schema before they are sent, in words (400)', async () => {
     const properties = {
@@ -423,6 +423,36 @@ describe('settings by layer', () => {
         details: { set: ['a'], removed: [], revision: 1 },
       },
     ]);
+  });
+
+  it('are for somebody confined to a group those of the group and of its devices (CFG-19)', async () => {
+    const other = await server.addDevice();
+    const [mine, foreign] = [await group(device), await group(other)];
+    const grants = [{ permission: 'devices:configure', groups: [mine] }];
+    const role = await server.call('POST', '/api/management/v1/patchbay/roles', {
+      token,
+      body: { name: 'hall', grants },
+    });
+    expect(role.status, role.text).toBe(201);
+    const warden = await server.addUser('warden@example.com', ['hall']);
+    const set = { set: { a: 'b' } };
+    const cases: [string, string, unknown, number][] = [
+      ['PATCH', `devices/${device.id}`, set, 200],
+      ['GET', `devices/${device.id}/history`, undefined, 200],
+      ['PUT', `${reference}/${device.id}`, { c: 'd' }, 204],
+      ['PATCH', at(mine), set, 200],
+      ['POST', `${at(mine)}/deploy`, undefined, 200],
+      ['GET', `devices/${other.id}`, undefined, 404],
+      ['PATCH', `devices/${other.id}`, set, 404],
+      ['POST', `${reference}/${other.id}/deploy`, {}, 404],
+      ['PATCH', at(foreign), set, 404],
+      ['POST', `${at(foreign)}/revert`, { revision: 1 }, 404],
+      ['PATCH', 'fleet', set, 403],
+      ['GET', 'drift', undefined, 403],
+      ['GET', 'groups', undefined, 403],
+    ];
+    for (const [method, path, body, status] of cases)
+      expect([method, path, (await call(method, path, body, warden)).status]).toEqual([method, path, status]);
   });
 
   it('go with the device, history and all (CFG-21)', async () => {

@@ -92,6 +92,8 @@ const HistoryPage = Type.Object({
 /** Where a request's path points, and whom it concerns. */
 interface Target {
   readonly path: string;
+  /** Whom somebody must reach who may do this for some groups only; the fleet is for those who may do it for all. */
+  readonly confined?: 'device' | 'group';
   readonly what: string;
   /** Notes it for the audit log; throws 404. */
   readonly place: (request: ServerRequest) => Promise<Place>;
@@ -113,6 +115,7 @@ export function layerRoutes(host: Host, settings: Settings): ServerRoute[] {
     },
     {
       path: `${base}/groups/{name}`,
+      confined: 'group',
       what: 'the devices of a group',
       async place(request) {
         const name = request.params['name'] ?? '';
@@ -124,6 +127,7 @@ export function layerRoutes(host: Host, settings: Settings): ServerRoute[] {
     },
     {
       path: `${base}/devices/{id}`,
+      confined: 'device',
       what: 'a device',
       place: async (request) => ({ kind: 'device', name: await deviceOf(request, host) }),
       devices: async ({ name }) => [name],
@@ -136,7 +140,7 @@ export function layerRoutes(host: Host, settings: Settings): ServerRoute[] {
   ];
 }
 
-function routesOf({ path, what, place, devices }: Target, settings: Settings): ServerRoute[] {
+function routesOf({ path, what, place, devices, ...confinement }: Target, settings: Settings): ServerRoute[] {
   const missing = { 404: { description: 'no such device or group' } };
   const changed = async (request: ServerRequest, where: Place, { before, after }: { before: Layer; after: Layer }) => {
     const { kind, name } = where;
@@ -147,15 +151,14 @@ function routesOf({ path, what, place, devices }: Target, settings: Settings): S
   };
   const given = (description: string) => ({ 200: { description, body: Given as TSchema }, ...missing });
   const refused = { 400: { description: 'too many or too large, or refused by the schema' } };
-  const ofDevice = path.includes('{id}');
-  const confined = ofDevice ? ({ confined: 'device' } as const) : {};
-  const own: ServerRoute[] = ofDevice
+  const own: ServerRoute[] = path.includes('{id}')
     ? []
     : [
         {
           method: 'GET',
           path,
           access,
+          ...confinement,
           summary: `The settings given for ${what}`,
           responses: given('what is given there'),
           async handler(request) {
@@ -167,6 +170,7 @@ function routesOf({ path, what, place, devices }: Target, settings: Settings): S
           method: 'POST',
           path: `${path}/deploy`,
           access,
+          ...confinement,
           summary: `Send ${what} the settings that they are to have and have not`,
           audit: 'deploy_configuration',
           responses: { 200: { description: 'who was sent something', body: Sent }, ...missing },
@@ -185,7 +189,7 @@ function routesOf({ path, what, place, devices }: Target, settings: Settings): S
       method: 'PATCH',
       path,
       access,
-      ...confined,
+      ...confinement,
       summary: `Change settings given for ${what}; what is not named stays`,
       audit: 'set_configuration',
       body: Patch,
@@ -202,7 +206,7 @@ function routesOf({ path, what, place, devices }: Target, settings: Settings): S
       method: 'GET',
       path: `${path}/history`,
       access,
-      ...confined,
+      ...confinement,
       summary: `How the settings given for ${what} came to be, the newest first; the last ${historyLimit} changes are kept`,
       query: HistoryPage,
       responses: { 200: { description: 'revisions', body: History }, ...missing },
@@ -218,7 +222,7 @@ function routesOf({ path, what, place, devices }: Target, settings: Settings): S
       method: 'POST',
       path: `${path}/revert`,
       access,
-      ...confined,
+      ...confinement,
       summary: `Give ${what} the settings again that were given at a revision`,
       audit: 'revert_configuration',
       body: Type.Object({ revision: Type.Integer({ minimum: 1 }) }),

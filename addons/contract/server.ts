@@ -48,10 +48,10 @@ export interface ServerRoute {
   /** A user with this permission, or `device`: any accepted device, in its own name. */
   readonly access: Permission | 'device';
   /**
-   * Whoever has the permission for some groups of devices only passes for the device that the path names (`{device}`, else
-   * `{id}`), and for others it is 404. Not said: he is refused.
+   * Whoever has the permission for some groups of devices only passes for the device (`{device}`, else `{id}`) or the group
+   * (`{name}`) that the path names, and for others it is 404. Not said: he is refused.
    */
-  readonly confined?: 'device';
+  readonly confined?: 'device' | 'group';
   readonly summary: string;
   readonly query?: TObject;
   /** JSON body, at most 1 MiB, checked before the handler runs. */
