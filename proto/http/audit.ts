@@ -72,6 +72,8 @@ export const auditActions = {
   restore: 731,
   set_configuration: 801,
   deploy_configuration: 802,
+  revert_configuration: 803,
+  set_configuration_schema: 804,
 } as const;
 
 export type AuditAction = keyof typeof auditActions;
