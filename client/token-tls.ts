@@ -53,12 +53,12 @@ export class TokenAgent extends Agent {
     ended.catch((error: Error) => socket.destroy(error)); // it never started
     // What openssl says on its way out says more than the reset of the socket that it leaves behind.
     const destroy = socket._destroy.bind(socket);
-    socket._destroy = (error, finish) => {
-      child.kill(error ? 'SIGTERM' : 'SIGKILL');
+    socket._destroy = (cause, finish) => {
+      child.kill(cause ? 'SIGTERM' : 'SIGKILL');
       const leave = async () => {
         await ended.catch(() => undefined);
         const reason = complaintOf(said);
-        destroy(error && reason ? new CodedError('tls', `TLS with a key in a token: ${reason}`) : error, finish);
+        destroy(cause && reason ? new CodedError('tls', `TLS with a key in a token: ${reason}`) : cause, finish);
       };
       void leave();
     };
