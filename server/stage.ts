@@ -67,6 +67,11 @@ export async function databaseFor(name: DatabaseName = usualDatabase): Promise<s
   return name === 'SQLite' ? undefined : (await import('../test/stage/postgres.ts')).migratedDatabase();
 }
 
+/** A database with nothing in it, no table either; undefined for SQLite, which is made in an empty data folder. */
+export async function emptyDatabase(name: DatabaseName): Promise<string | undefined> {
+  return name === 'SQLite' ? undefined : (await import('../test/stage/postgres.ts')).freshDatabase();
+}
+
 /** Starts it; `told`: what of its configuration is not as usual. */
 export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentLog): Promise<Stage> {
   const data = await mkdtemp(join(tmpdir(), 'patchbay-server-'));

@@ -93,7 +93,7 @@ const wordsOf = ({ scope, attribute, type, value }: FilterTerm): string =>
 async function show(context: Context, name: string, { nested = false }: { nested?: boolean }): Promise<void> {
   const http = await context.http();
   await readGroup(http, name);
-  const request = { what: `devices of '${name}'`, query: { ...(nested ? { nested: 'true' } : {}) } };
+  const request = { what: `devices of '${name}'`, query: nested ? { nested: 'true' } : {} };
   const shape = { id: 'string', attributes: 'array' } as const;
   const devices = await all(pages<InventoryDevice>(http, `${pathOf(name)}/devices`, shape, request));
   context.list(

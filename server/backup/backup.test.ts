@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { artifactBytes } from '#artifact';
 import { deploymentsV1 } from '#proto/http/paths';
 import { insertFleet } from '../inventory/fleet.testing.ts';
-import { availableDatabases, databaseFor, type DatabaseName, stage, type Stage } from '../stage.ts';
+import { availableDatabases, databaseFor, emptyDatabase, stage, type Stage } from '../stage.ts';
 import { type Db, openDatabase, openStore } from '../store/store.ts';
 import { backup } from './backup.ts';
 import { restore } from './restore.ts';
@@ -15,9 +15,6 @@ import { rowsOf, tablesOf } from './tables.ts';
 
 const silent = () => {};
 const databases = await availableDatabases();
-const emptyOf = async (name: DatabaseName) =>
-  name === 'SQLite' ? undefined : (await import('../../test/stage/postgres.ts')).freshDatabase();
-
 /** Whether a byte of a tar fills up the last block of a member. */
 function padding(tar: Buffer, place: number): boolean {
   for (let at = 0; at < tar.length;) {
@@ -100,7 +97,7 @@ describe.each(databases)('a backup of a server on %s', (from) => {
 
   it.each(databases)('is restored into %s as it was, and a server goes on with it', async (to) => {
     const data = join(folder, `to-${to}`);
-    const database = await emptyOf(to);
+    const database = await emptyDatabase(to);
     const said: string[] = [];
     const done = await restore({ data, database }, file, (what) => said.push(what));
     expect(said).toEqual(expect.arrayContaining(['checking', 'files', 'attributes']));
@@ -161,10 +158,10 @@ describe.each(databases)('a backup of a server on %s', (from) => {
           .execute();
       });
     await pair('0');
-    let writing = true;
+    const stop = new AbortController();
     const writer = (async () => {
       let count = 0;
-      for (; writing; count++) {
+      for (; !stop.signal.aborted; count++) {
         await pair(String(count + 1));
         await others();
       }
@@ -173,11 +170,11 @@ describe.each(databases)('a backup of a server on %s', (from) => {
     const other = await openDatabase(server.data, server.database);
     const path = join(folder, 'moment.tar');
     await backup(other, server.data, path, silent);
-    writing = false;
+    stop.abort();
     expect(await writer).toBeGreaterThan(1);
     await other.destroy();
     await db.destroy();
-    const database = await emptyOf(from);
+    const database = await emptyDatabase(from);
     const data = join(folder, 'moment');
     await restore({ data, database }, path, silent);
     const restored = await openStore(data, database);

@@ -46,7 +46,11 @@ export async function backupCommand(args: string[]): Promise<number> {
       const database = databaseOf(options.database);
       const done = await shown((progress) => restore({ data: options.data, database }, file, progress));
       const db = await openStore(options.data, database);
-      await note(db, 'restore', file, done).finally(() => db.destroy());
+      try {
+        await note(db, 'restore', file, done);
+      } finally {
+        await db.destroy();
+      }
       process.stdout.write(`restored ${said(done)} from ${file}: the server may be started\n`);
     });
   program.exitOverride();

@@ -70,7 +70,11 @@ export class BackupWriter implements AsyncDisposable {
     await rename(this.#part, this.#path);
     this.#done = true;
     const folder = await open(dirname(this.#path), 'r');
-    await folder.sync().finally(() => folder.close());
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -116,7 +116,7 @@ function sorted(devices: readonly TestDevice[], sort: readonly SortTerm[]): stri
   const key = (device: TestDevice, term: SortTerm): [number, string | number] => {
     const first = valuesOf(device, term)?.[0];
     if (first === undefined) return [0, ''];
-    return typeof first === 'string' ? [1, [...first].slice(0, 200).join('')] : [2, first as number];
+    return typeof first === 'string' ? [1, Array.from(first).slice(0, 200).join('')] : [2, first as number];
   };
   const compare = (a: TestDevice, b: TestDevice): number => {
     for (const term of sort) {

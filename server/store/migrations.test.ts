@@ -6,7 +6,7 @@ import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { insertRows } from '../backup/tables.ts';
 import { searchDevices } from '../inventory/search.ts';
-import { availableDatabases, type DatabaseName } from '../stage.ts';
+import { availableDatabases, emptyDatabase } from '../stage.ts';
 import { type Db, knownSteps, migrate, openDatabase, openStore } from './store.ts';
 
 let folder = '';
@@ -14,9 +14,6 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'patchbay-migrations-'));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-const emptyOf = async (name: DatabaseName): Promise<string | undefined> =>
-  name === 'SQLite' ? undefined : (await import('../../test/stage/postgres.ts')).freshDatabase();
 
 describe.each(await availableDatabases())('a database on %s', (name) => {
   /** One as the first landed version left it, with a device in a group. */
@@ -44,7 +41,7 @@ describe.each(await availableDatabases())('a database on %s', (name) => {
     ['the first version', ['0001-first']],
     ['the first with the contract, groups not yet there', ['0001-first', '0004-contract']],
   ])('of %s is brought forward with all that is in it', async (_, steps) => {
-    const database = await emptyOf(name);
+    const database = await emptyDatabase(name);
     const before = await openDatabase(folder, database);
     await old(before);
     await migrate(before, steps);
