@@ -41,8 +41,9 @@ export async function runOn(host: Host, device: NamedDevice, work: Work, take: T
       }
     }
     async function feed(): Promise<void> {
-      for (let at = 0; input && at < input.length && !session.signal.aborted; at += piece)
-        if (!session.send({ typ: 'input', body: input.subarray(at, at + piece) })) await session.drained();
+      const bytes = input ?? new Uint8Array(0);
+      for (let at = 0; at < bytes.length && !session.signal.aborted; at += piece)
+        if (!session.send({ typ: 'input', body: bytes.subarray(at, at + piece) })) await session.drained();
       session.send({ typ: 'end' });
     }
     const why = session.signal.reason as unknown;

@@ -44,8 +44,7 @@ export async function runInShell(host: Host, device: NamedDevice, work: Work, ta
   const [head, tail] = [nonce.slice(0, 8), nonce.slice(8)];
   const command = work.shell ? work.command.join(' ') : work.command.map(quoted).join(' ');
   const mark = `'${head}''${tail}'`;
-  const line =
-    `stty -echo -opost; printf '%s:' ${mark}; (${command}\n) </dev/null; ` + `printf '%s:%d:' ${mark} $?; exit\n`;
+  const line = `stty -echo -opost; printf '%s:' ${mark}; (${command}\n) </dev/null; printf '%s:%d:' ${mark} $?; exit\n`;
   if (line.length > lineLimit)
     throw new CodedError(
       'failed',

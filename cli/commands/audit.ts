@@ -87,8 +87,10 @@ async function write(context: Context, { format, output, ...filters }: Filters &
   const { body } = await http.request('GET', `${auditPath}/export`, { query, what: 'the audit log' });
   if (!body) throw failed(`${http.options.server} answered with nothing`);
   const source = Readable.fromWeb(body);
-  if (output === undefined)
-    return void (await pipeline(source, context.io.out, { end: false, signal: context.signal }));
+  if (output === undefined) {
+    await pipeline(source, context.io.out, { end: false, signal: context.signal });
+    return;
+  }
   try {
     await pipeline(source, createWriteStream(output, { flags: 'wx', mode: 0o600 }), { signal: context.signal });
   } catch (error) {

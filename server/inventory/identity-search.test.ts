@@ -20,7 +20,9 @@ afterAll(() => server.close());
 const search = (body: unknown) =>
   server.call('POST', '/api/management/v2alpha1/inventory/identities/search', { token, body });
 const found = async (scope: string, name: string, value_prefix: string): Promise<number[]> =>
-  ((await search({ scope, name, value_prefix })).body as InventoryDevice[]).map(({ id }) => ids.indexOf(id)).sort();
+  ((await search({ scope, name, value_prefix })).body as InventoryDevice[])
+    .map(({ id }) => ids.indexOf(id))
+    .sort((a, b) => a - b);
 
 it('finds devices by the beginning of what they are called', async () => {
   expect(await found('identity', 'mac', 'aa:')).toEqual([0, 1]);

@@ -25,10 +25,12 @@ let told: Told[] = [];
 let status = 200;
 let heard: () => void = () => undefined;
 beforeAll(async () => {
-  target = createServer(async (req, res) => {
-    told.push({ headers: req.headers, body: await text(req) });
-    res.writeHead(status).end();
-    heard();
+  target = createServer((req, res) => {
+    void (async () => {
+      told.push({ headers: req.headers, body: await text(req) });
+      res.writeHead(status).end();
+      heard();
+    })();
   });
   await new Promise<void>((resolve) => target.listen(0, '127.0.0.1', resolve));
   url = `http://127.0.0.1:${(target.address() as AddressInfo).port}/hook`;

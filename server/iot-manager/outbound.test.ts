@@ -59,9 +59,11 @@ describe('a URL that somebody gave us (CVE-2022-29556)', () => {
 /** A server that notes what it gets, and answers with this status. */
 async function listening(status: number, headers: Record<string, string> = {}) {
   const got: { req: IncomingMessage; body: string }[] = [];
-  const server = createServer(async (req, res) => {
-    got.push({ req, body: await text(req) });
-    res.writeHead(status, headers).end('x'.repeat(1000));
+  const server = createServer((req, res) => {
+    void (async () => {
+      got.push({ req, body: await text(req) });
+      res.writeHead(status, headers).end('x'.repeat(1000));
+    })();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { got, port: (server.address() as AddressInfo).port, [Symbol.asyncDispose]: async () => void server.close() };

@@ -61,19 +61,19 @@ export class Document {
   }
 
   /** A schema with its reference, if it is one, followed. */
-  resolve<T = Schema>(value: unknown): T {
+  resolve(value: unknown): unknown {
     const reference = (value as { $ref?: string } | undefined)?.$ref;
-    if (reference === undefined) return value as T;
+    if (reference === undefined) return value;
     const found = reference
       .slice(2)
       .split('/')
       .reduce<unknown>((at, key) => (at as Json)[key], this.#root);
-    return this.resolve<T>(found);
+    return this.resolve(found);
   }
 
   #operation(method: string, path: string, operation: Json): Operation {
     const parameters = ((operation['parameters'] as unknown[] | undefined) ?? []).map((each) => {
-      const parameter = this.resolve<Json>(each);
+      const parameter = this.resolve(each) as Json;
       return {
         name: String(parameter['name']),
         in: parameter['in'] as Parameter['in'],
@@ -81,10 +81,10 @@ export class Document {
         schema: (parameter['schema'] ?? {}) as Schema,
       };
     });
-    const body = this.resolve<Json | undefined>(operation['requestBody']);
+    const body = this.resolve(operation['requestBody']) as Json | undefined;
     const content = body?.['content'] as Record<string, { schema?: Schema }> | undefined;
     const responses = Object.entries(operation['responses'] as Json).map(([status, each]): [string, Answered] => {
-      const response = this.resolve<{ content?: Record<string, { schema?: Schema }>; headers?: Json }>(each);
+      const response = this.resolve(each) as { content?: Record<string, { schema?: Schema }>; headers?: Json };
       return [
         status,
         {

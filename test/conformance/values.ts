@@ -7,7 +7,7 @@ const words = [id, 'abc', 'a1', 'ab', '0', '2026-01-02T03:04:05.000Z', 'a@exampl
 
 /** A value that fits: the example that the document gives if it does, else one made of the schema. */
 export function fitting(document: Document, given: unknown, depth = 0): unknown {
-  const schema = document.resolve<Schema & Record<string, unknown>>(given) ?? {};
+  const schema = (document.resolve(given) as (Schema & Record<string, unknown>) | undefined) ?? {};
   if (schema['example'] !== undefined && document.fault(schema, schema['example']) === undefined)
     return schema['example'];
   if (schema['const'] !== undefined) return schema['const'];
@@ -27,7 +27,7 @@ export function fitting(document: Document, given: unknown, depth = 0): unknown 
       return text(schema);
     case 'integer':
     case 'number':
-      return (schema['minimum'] as number | undefined) ?? 1;
+      return schema['minimum'] ?? 1;
     case 'boolean':
       return true;
     case 'array': {
@@ -76,7 +76,7 @@ export function broken(document: Document, given: unknown, fits: unknown): Broke
 
 /** One fault a time, at each place of the value. */
 function* mutants(document: Document, given: unknown, value: unknown, at: string): Generator<[string, unknown]> {
-  const schema = document.resolve<Record<string, unknown>>(given) ?? {};
+  const schema = (document.resolve(given) as Record<string, unknown> | undefined) ?? {};
   const where = at || 'body';
   if (typeof value === 'string') {
     yield [`${where} a number`, 7];

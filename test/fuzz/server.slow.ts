@@ -256,11 +256,13 @@ describe('a server under nonsense', () => {
       const random = new Random(seed);
       const one = await open('/api/devices/v1/deviceconnect/connect', device?.token ?? '');
       const other = await open(`/api/management/v1/deviceconnect/devices/${device?.id}/connect`, user ?? '');
-      for (const socket of [one, other])
-        for (let i = 0; socket && i < 20; i++) {
+      for (const socket of [one, other]) {
+        if (!socket) continue;
+        for (let i = 0; i < 20; i++) {
           const frame = mutateBytes(random, Buffer.from(random.pick(frames)));
           if (socket.readyState === WebSocket.OPEN) socket.send(random.chance(0.1) ? 'text' : frame);
         }
+      }
       for (const socket of [other, one]) {
         if (!socket) continue;
         const closed = new Promise((resolve) => socket.once('close', resolve));
