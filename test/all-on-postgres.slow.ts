@@ -3,14 +3,17 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { describePeers } from './peers.ts';
 
+/** The server's own, and the real client's course. */
+const suites = ['server/', 'addons/', 'test/mender-client.test.ts', 'test/sessions.test.ts'];
+
 const root = join(import.meta.dirname, '..');
 
 await describePeers('on PostgreSQL', ['postgresql-15'], () => {
-  it('every suite of the server holds', async () => {
+  it('every suite of the server holds, and so does the course of a device with Mender’s own client', async () => {
     const { PATCHBAY_SLOW: _, VITEST_POOL_ID: __, VITEST_WORKER_ID: ___, ...rest } = process.env;
     const env = { ...rest, PATCHBAY_TEST_DATABASE: 'postgresql' };
     const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
-    const child = spawn(process.execPath, [vitest, 'run', '--reporter=dot', 'server/', 'addons/'], { cwd: root, env });
+    const child = spawn(process.execPath, [vitest, 'run', '--reporter=dot', ...suites], { cwd: root, env });
     let said = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (said += String(bytes)));
     const code = await new Promise((resolve) => child.once('close', resolve));

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { freshDatabase } from './postgres.ts';
 import { Program } from './program.ts';
 
 export const launcher = join(import.meta.dirname, '..', '..', 'bin', 'patchbay.js');
@@ -36,7 +37,8 @@ export class Server {
 
 /**
  * Starts the server on a free port, with its data below `folder`; `program`: a built one in place of the sources;
- * `options`: more of its own.
+ * `options`: more of its own. `PATCHBAY_TEST_DATABASE=postgresql` gives it a database of that kind, as it does to suites of the
+ * server's own.
  */
 export async function startServer(
   folder: string,
@@ -44,9 +46,11 @@ export async function startServer(
   options: readonly string[] = [],
 ): Promise<Server> {
   const data = join(folder, 'server');
-  await addUser(data, program);
-  const started = await launch(program, data, '127.0.0.1:0', options);
-  return new Server(data, started.url, started.program, options);
+  const database = process.env['PATCHBAY_TEST_DATABASE'] === 'postgresql' ? ['--database', await freshDatabase()] : [];
+  await addUser(data, program, database);
+  const all = [...options, ...database];
+  const started = await launch(program, data, '127.0.0.1:0', all);
+  return new Server(data, started.url, started.program, all);
 }
 
 async function launch(file: string, data: string, listen: string, options: readonly string[]) {
@@ -68,8 +72,8 @@ async function launch(file: string, data: string, listen: string, options: reado
   }
 }
 
-async function addUser(data: string, program: string): Promise<void> {
-  const args = [program, 'user', 'add', user, '--data', data, '--password-stdin'];
+async function addUser(data: string, program: string, database: readonly string[]): Promise<void> {
+  const args = [program, 'user', 'add', user, '--data', data, '--password-stdin', ...database];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const child = execFile(process.execPath, args, (error, _, stderr) =>
     error ? reject(new Error(stderr || error.message)) : resolve(),
