@@ -73,8 +73,9 @@ it(`${sessions} sessions and more, used and cut at random for ${seconds} s, leav
       session.close();
       throw error;
     }
+    // The empty line: the shell's first prompt may come after the echo of this, and the numbers stand alone.
     person.type(
-      `stty -echo -onlcr; PS1=; seq 1 ${lines}; sleep 0.${Math.floor(Math.random() * 9)}; seq 1 ${lines}; echo d""one\r`,
+      `stty -echo -onlcr; PS1=; echo; seq 1 ${lines}; sleep 0.${Math.floor(Math.random() * 9)}; seq 1 ${lines}; echo d""one\r`,
     );
     if (Math.random() < 0.2) return session.close(); // left in the middle
     await person.until('done', () => /done\n/.test(person.output.toString()) || person.ended, 60_000);
