@@ -145,7 +145,7 @@ describe('algorithm confusion in tokens', () => {
 
   it('none is taken that the public key signed as a secret, that brings its key along, or names a file as its key', async () => {
     const [, payload = ''] = token.split('.');
-    const db = await openStore(server.data);
+    const db = await openStore(server.data, server.database);
     const { value } = await db
       .selectFrom('secrets')
       .select('value')

@@ -81,6 +81,7 @@ export function directRoutes(deps: ArtifactDeps, artifacts: string): Route[] {
             .where('artifact', 'is', null)
             .executeTakeFirst();
           if (numUpdatedRows === 0n) throw notFound(`no direct upload ${id}`);
+          share.keep();
         } catch (error) {
           await undo();
           throw error;

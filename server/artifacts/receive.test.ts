@@ -49,7 +49,7 @@ test.each(['gzip', 'zstd'] as const)(
       }
     }
     const blobs = await openFolder(folder);
-    const share = { take: () => undefined, [Symbol.dispose]: () => undefined };
+    const share = { take: () => undefined, keep: () => undefined, [Symbol.dispose]: () => undefined };
     const accept = { size: bytes.length, limit: bytes.length, share, check: () => Promise.resolve() };
     const { document } = await receiveArtifact(upload(), randomUUID(), blobs, accept);
     expect(document.updates[0]?.files).toMatchObject([{ name: 'image', size: size * MiB }]);

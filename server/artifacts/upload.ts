@@ -60,6 +60,7 @@ export async function storeArtifact(
   const { row, undo } = await receiveRow(deps, source, { id, size, description, uploader }, share);
   try {
     await insertArtifact(deps.db, row);
+    share.keep();
   } catch (error) {
     await undo();
     throw isDuplicate(error) ? taken((JSON.parse(row.document) as Document).artifact_depends, row.name) : error;
