@@ -2,8 +2,9 @@ import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { Blame } from '#base/blame';
-import { CodedError, messageOf } from '#base/errors';
+import { messageOf } from '#base/errors';
 import { createLog } from '#base/log';
+import { failed } from './command-line.ts';
 import { configOf, serverOptions } from './config.ts';
 import { makeDataFolder } from './data-folder.ts';
 
@@ -38,14 +39,6 @@ export async function main(args: string[]): Promise<number> {
     await server.close();
     return 0;
   } catch (error) {
-    return failed(error);
+    return failed('patchbay server', error);
   }
-}
-
-/** One line on standard error; 2 for wrong usage, 1 for the rest, 0 after `--help`. */
-function failed(error: unknown): number {
-  const commander = error as { code?: string; exitCode?: number };
-  if (commander.code?.startsWith('commander.')) return commander.exitCode === 0 ? 0 : 2;
-  process.stderr.write(`patchbay server: ${messageOf(error)}\n`);
-  return error instanceof CodedError && error.code === 'usage' ? 2 : 1;
 }

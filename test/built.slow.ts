@@ -1,6 +1,6 @@
 // What ships, run as it ships: the package out of `npm pack`, and one file each for the programs of a device.
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -40,6 +40,17 @@ describe('npm run build', () => {
   }, 180_000);
 
   afterAll(async () => await rm(folder, { recursive: true, force: true }));
+
+  it('ships the artifact tool: what it writes, it reads and finds good', async () => {
+    const file = join(folder, 'motd');
+    const artifact = join(folder, 'motd.mender');
+    await writeFile(file, 'hello\n');
+    const tool = async (...args: string[]) => (await run(process.execPath, [launcher, 'artifact', ...args])).stdout;
+    const written = ['-n', 'motd-1', '-t', 'bench', '-T', 'notes', '-f', file, '-o', artifact];
+    await tool('write', 'module-image', ...written);
+    expect(await tool('read', artifact)).toContain('motd-1');
+    await tool('validate', artifact);
+  });
 
   it('makes a package whose command says its version and its commands', async () => {
     expect((await run(process.execPath, [launcher, '--version'])).stdout).toBe('0.1.0\n');

@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { CodedError, messageOf } from '#base/errors';
+import { CodedError } from '#base/errors';
 import { AuditLog } from '../audit/audit.ts';
+import { runCommands } from '../command-line.ts';
 import { databaseOf, databaseOption } from '../config.ts';
 import { type Db, openDatabase, openStore } from '../store/store.ts';
 import { sqliteFile } from '../data-folder.ts';
@@ -53,17 +54,7 @@ export async function backupCommand(args: string[]): Promise<number> {
       }
       process.stdout.write(`restored ${said(done)} from ${file}: the server may be started\n`);
     });
-  program.exitOverride();
-  for (const command of program.commands) command.exitOverride();
-  try {
-    await program.parseAsync(args, { from: 'user' });
-    return 0;
-  } catch (error) {
-    const commander = error as { code?: string; exitCode?: number };
-    if (commander.code?.startsWith('commander.')) return commander.exitCode === 0 ? 0 : 2;
-    process.stderr.write(`patchbay ${args[0]}: ${messageOf(error)}\n`);
-    return error instanceof CodedError && error.code === 'usage' ? 2 : 1;
-  }
+  return runCommands(program, `patchbay ${args[0]}`, args);
 }
 
 /** The server's database as it is. SQLite would make a new one where there is none. */

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
 import type { SavedFilter } from '#proto/http/groups';
 import { badRequest, conflict, unprocessable } from '../errors.ts';
+import { groupsOf } from '../inventory/membership.ts';
 import { type Db, isDuplicate, now, type Queries } from '../store/store.ts';
 import type { Deployments } from '../store/tables.ts';
 import { insertCounters } from './store.ts';
@@ -47,7 +48,7 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
         artifacts: JSON.stringify(artifacts.map((artifact) => artifact.id)),
         type: 'software',
         force_installation: plan.force ? 1 : 0,
-        groups: JSON.stringify(plan.groups.length > 0 ? plan.groups : await groupsOf(trx, devices)),
+        groups: JSON.stringify(plan.groups.length > 0 ? plan.groups : await groupsOfOnly(trx, devices)),
         filter: plan.filter ? JSON.stringify(plan.filter) : null,
         configuration: null,
         secret_settings: null,
@@ -68,18 +69,8 @@ export async function createDeployment(db: Db, plan: Plan): Promise<string> {
 }
 
 /** A deployment to one device is shown under that device's groups (`server-api.md` §3.1). */
-async function groupsOf(trx: Queries, [device = '', ...others]: readonly string[]): Promise<string[]> {
-  if (others.length > 0) return [];
-  const rows = await trx
-    .selectFrom('attributes')
-    .select('text')
-    .where('device_id', '=', device)
-    .where('scope', '=', 'system')
-    .where('name', '=', 'group')
-    .orderBy('seq')
-    .execute();
-  return rows.flatMap(({ text }) => (text === null ? [] : [text]));
-}
+const groupsOfOnly = async (trx: Queries, [device = '', ...others]: readonly string[]): Promise<string[]> =>
+  others.length > 0 ? [] : groupsOf(trx, device);
 
 type NewRow = Pick<
   Deployments,

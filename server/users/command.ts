@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
-import { messageOf } from '#base/errors';
+import { runCommands } from '../command-line.ts';
 import { databaseOf, databaseOption } from '../config.ts';
 import { openStore, type Db } from '../store/store.ts';
 import { loadKeys } from '../tokens/keys.ts';
@@ -89,17 +89,7 @@ export async function userCommand(args: string[]): Promise<number> {
           process.stdout.write(`${user.email}\t${user.roles.join(',')}\t${user.login_ts ?? 'never logged in'}\n`);
       }),
     );
-  program.exitOverride();
-  for (const command of program.commands) command.exitOverride();
-  try {
-    await program.parseAsync(args, { from: 'user' });
-    return 0;
-  } catch (error) {
-    const commander = error as { code?: string; exitCode?: number };
-    if (commander.code?.startsWith('commander.')) return commander.exitCode === 0 ? 0 : 2;
-    process.stderr.write(`patchbay user: ${messageOf(error)}\n`);
-    return 1;
-  }
+  return runCommands(program, 'patchbay user', args);
 }
 
 interface Place {
