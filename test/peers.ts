@@ -6,8 +6,9 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { describe } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { CodedError } from '#base/errors';
+import { makeDebianRoot } from './stage/debian-root.ts';
 
 const run = promisify(execFile);
 const peers = join(import.meta.dirname, '..', '.peers');
@@ -53,6 +54,9 @@ const libraries: Readonly<Record<string, string>> = {
 /** Packages that hold nothing but the name of the newest one. */
 const metapackages: ReadonlySet<string> = new Set(['linux-image-cloud-amd64']);
 
+/** No package but a root directory that starts: a small Debian with systemd. */
+export const debian = 'debian';
+
 /** A peer cannot be had here; the message says how to get it. */
 export class PeerMissing extends CodedError {
   constructor(name: string, how: string, cause?: unknown) {
@@ -67,7 +71,7 @@ export async function peer(name: string): Promise<string> {
   await mkdir(peers, { recursive: true });
   return await alone(join(peers, `${name}.lock`), async () => {
     if (existsSync(root)) return root;
-    const fresh = await unpack(name);
+    const fresh = await (name === debian ? makeDebian() : unpack(name));
     await rename(fresh, root); // complete or not there at all
     return root;
   });
@@ -78,6 +82,16 @@ export async function peerEnvironment(name: string): Promise<Record<string, stri
   const root = await peer(name);
   const folders = [...(await libraryFolders(join(root, 'usr', 'lib'))), ...(await libraryFolders(join(root, 'lib')))];
   return folders.length > 0 ? { LD_LIBRARY_PATH: folders.join(':') } : {};
+}
+
+/**
+ * A suite that needs something of the machine. `why`: what is wrong with this one, in words; then the suite is skipped and
+ * says so, and in CI that is a failure.
+ */
+export function describeWhere(title: string, why: string | undefined, suite: () => void): void {
+  if (why === undefined) describe(title, suite);
+  else if (process.env['CI'] === 'true') describe(title, () => it('can run here', () => expect.fail(why)));
+  else describe.skip(`${title} (${why})`, suite);
 }
 
 /**
@@ -94,6 +108,21 @@ export async function describePeers(title: string, names: readonly string[], sui
     return;
   }
   describe(title, () => suite(...roots));
+}
+
+async function makeDebian(): Promise<string> {
+  const ready = join(peers, `${debian}.${process.pid}.ready`);
+  await rm(ready, { recursive: true, force: true });
+  try {
+    await makeDebianRoot(ready);
+    return ready;
+  } catch (cause) {
+    await rm(ready, { recursive: true, force: true });
+    const why = cause instanceof Error ? cause.message.trim().split('\n').slice(-3).join(' ') : String(cause);
+    throw new PeerMissing('a root of Debian', `as root on Debian with mmdebstrap and a network (${why})`, cause);
+  } finally {
+    await rm(`${ready}.list`, { force: true });
+  }
 }
 
 async function unpack(name: string): Promise<string> {
