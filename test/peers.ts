@@ -6,8 +6,9 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promis
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { describe } from 'vitest';
 import { CodedError } from '#base/errors';
+import { describeWhere } from '../client/rig/where.ts';
 import { makeDebianRoot } from './stage/debian-root.ts';
 
 const run = promisify(execFile);
@@ -85,26 +86,27 @@ export async function peerEnvironment(name: string): Promise<Record<string, stri
 }
 
 /**
- * A suite that needs something of the machine. `why`: what is wrong with this one, in words; then the suite is skipped and
- * says so, and in CI that is a failure.
- */
-export function describeWhere(title: string, why: string | undefined, suite: () => void): void {
-  if (why === undefined) describe(title, suite);
-  else if (process.env['CI'] === 'true') describe(title, () => it('can run here', () => expect.fail(why)));
-  else describe.skip(`${title} (${why})`, suite);
-}
-
-/**
  * A suite against real programs. On a machine that cannot have them it is skipped and says why; in CI that is a failure.
- * The roots are handed over in the order of the names.
+ * The roots are handed over in the order of the names. `why`: what else
+ * is wrong with this machine.
  */
-export async function describePeers(title: string, names: readonly string[], suite: (...roots: string[]) => void) {
+export async function describePeers(
+  title: string,
+  names: readonly string[],
+  suite: (...roots: string[]) => void,
+  why?: string,
+) {
+  const nowhere = () => suite(...names.map((name) => join(peers, name)));
+  if (why !== undefined) {
+    describeWhere(title, why, nowhere);
+    return;
+  }
   const roots: string[] = [];
   try {
     for (const name of names) roots.push(await peer(name));
   } catch (error) {
     if (!(error instanceof PeerMissing) || process.env['CI'] === 'true') throw error;
-    describe.skip(`${title} (${error.message})`, () => suite(...names.map((name) => join(peers, name))));
+    describe.skip(`${title} (${error.message})`, nowhere);
     return;
   }
   describe(title, () => suite(...roots));

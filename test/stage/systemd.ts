@@ -7,7 +7,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { debian, describeWhere, peer } from '../peers.ts';
+import { describeWhere } from '../../client/rig/where.ts';
+import { debian, peer } from '../peers.ts';
 import { bridge, bridgeProgram } from './bridge.ts';
 import { eventually } from './program.ts';
 
