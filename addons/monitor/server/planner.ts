@@ -71,7 +71,7 @@ export class Planner {
     let next: number | undefined;
     for (const [key, ofKey] of Map.groupBy(rows, ({ level, name }) => `${level} ${name}`)) {
       const window = this.#window(key, group_seconds * 1000);
-      const at = Date.parse(ofKey[0]?.queued ?? '') + window;
+      const at = dueAt(ofKey, window);
       if (at > now && rows.length < round) next = Math.min(next ?? at, at);
       else {
         due.push(ofKey);
@@ -266,6 +266,13 @@ export class Planner {
       });
     }
   }
+}
+
+/** When a window is over: while more of it comes, it lasts up to three times as long. */
+function dueAt(ofKey: readonly { queued: string }[], window: number): number {
+  const [first, last] = [ofKey[0], ofKey.at(-1)].map((row) => Date.parse(row?.queued ?? ''));
+  if (first === undefined || last === undefined) return 0;
+  return Math.max(first + window, Math.min(last + window / 2, first + 3 * window));
 }
 
 type Groups = readonly string[];
