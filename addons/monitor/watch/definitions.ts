@@ -42,7 +42,8 @@ export interface LogExtras {
   readonly type?: string;
 }
 
-const parseCheck = parser(Check);
+/** Of each type, so that an error speaks of that type only. */
+const parsers = new Map(Check.anyOf.map((shape) => [String(shape.properties.type.const), parser(shape)]));
 const parseName = parser(CheckName);
 
 /** Subsystems of the reference that this program is itself, whatever lies in `monitor.d`. */
@@ -124,7 +125,7 @@ function interpret(type: string, name: string, variables: Variables, { file, fol
     case 'service':
       return checked({
         type,
-        name: CheckNameOr(name),
+        name: checkName(name),
         unit: get('SERVICE_NAME') ?? name,
         kind: get('SERVICE_TYPE') ?? 'systemd',
         level: get('SERVICE_ALERT_LEVEL'),
@@ -135,7 +136,7 @@ function interpret(type: string, name: string, variables: Variables, { file, fol
     case 'dbus':
       return checked({
         type,
-        name: CheckNameOr(name),
+        name: checkName(name),
         pattern: get('DBUS_PATTERN') ?? get('DBUS_WATCH_PATTERN'),
         watch: get('DBUS_WATCH_EXPRESSION'),
         expires: duration(get('DBUS_ALERT_EXPIRATION') ?? get('DBUS_PATTERN_EXPIRATION')),
@@ -154,11 +155,11 @@ function interpret(type: string, name: string, variables: Variables, { file, fol
   if (type === 'diskusage')
     return checked({
       type: 'disk',
-      name: CheckNameOr(name),
+      name: checkName(name),
       path: get('DISKUSAGE_NAME') ?? '/',
       percent: Number(get('DISKUSAGE_THRESHOLD') ?? 80),
     });
-  if ((ownTypes as readonly string[]).includes(type)) return checked(fromVariables(type, CheckNameOr(name), variables));
+  if ((ownTypes as readonly string[]).includes(type)) return checked(fromVariables(type, checkName(name), variables));
   throw new Error(`there is no subsystem ${type}: neither a built-in one nor ${join(folder, `${type}.sh`)}`);
 }
 
@@ -174,7 +175,7 @@ function logCheck(name: string, variables: Variables, source: string | undefined
   if (file === undefined && journal === undefined) throw new Error('LOG_FILE is not set');
   const what = checked({
     type: 'log',
-    name: CheckNameOr(name),
+    name: checkName(name),
     pattern: get('LOG_PATTERN'),
     file: command === undefined ? file : undefined,
     journal,
@@ -191,7 +192,7 @@ function logCheck(name: string, variables: Variables, source: string | undefined
 }
 
 /** Ours: `DISK_PERCENT` is `percent` of a `disk` check, and so on; the schema says what there is. */
-export function fromVariables(type: string, name: string, variables: Variables): Record<string, unknown> {
+function fromVariables(type: string, name: string, variables: Variables): Record<string, unknown> {
   const shape = Check.anyOf.find(({ properties }) => properties.type.const === type);
   const result: Record<string, unknown> = { type, name };
   const known: Record<string, { type?: string; items?: object }> = { ...shape?.properties } as never;
@@ -211,9 +212,15 @@ export function fromVariables(type: string, name: string, variables: Variables):
   return result;
 }
 
+/** One of ours as its variables say it; throws in words for a person. */
+export const checkOf = (type: string, name: string, variables: Variables): Check =>
+  checked(fromVariables(type, checkName(name), variables)).check;
+
 /** By the schema, and what it cannot say. */
 function checked(value: Readonly<Record<string, unknown>>): { readonly check: Check } {
-  const check = parseCheck(Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)));
+  const parse = parsers.get(String(value['type']));
+  if (!parse) throw new Error(`there are no checks of type ${String(value['type']).slice(0, 128)}`);
+  const check = parse(Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined))) as Check;
   const problem = problemOf(check);
   if (problem) throw new Error(problem);
   return { check };
@@ -228,8 +235,7 @@ export function definitionOf(value: unknown, version: string): Definition {
   try {
     return { ...common, what: checked(value as Record<string, unknown>) };
   } catch (error) {
-    const known = Check.anyOf.some(({ properties }) => properties.type.const === type);
-    return { ...common, what: { problem: known ? messageOf(error) : `this device knows no checks of type ${type}` } };
+        return { ...common, what: { problem: parsers.has(type) ? messageOf(error) : `this device knows no checks of type ${type}` } };
   }
 }
 
@@ -262,4 +268,4 @@ function duration(text: string | undefined): number | undefined {
   return count;
 }
 
-const CheckNameOr = (name: string): string => parseName(name);
+const checkName = (name: string): string => parseName(name);
