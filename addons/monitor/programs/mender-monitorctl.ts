@@ -9,8 +9,8 @@ if (folder === undefined && !harmless && process.geteuid?.() !== 0) {
   process.stderr.write('mender-monitorctl: only root may do this\n');
   process.exit(1);
 }
-process.exitCode = await ctl(args, {
+void ctl(args, {
   folder: folder ?? '/etc/mender-monitor',
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
-});
+}).then((code) => (process.exitCode = code));
