@@ -19,6 +19,8 @@ export interface AssignedOptions {
   readonly waits: () => { readonly first: number; readonly longest: number };
   /** Seconds between two reports of the same. */
   readonly interval: () => number;
+  /** Several changes in a row are one report, ms. */
+  readonly settling: number;
   readonly report: () => readonly Definition[];
   /** The server wants other checks than before. */
   readonly changed: () => void;
@@ -30,8 +32,6 @@ const file = 'checks.json';
 const patience = 30_000;
 const bodyLimit = 1024 * 1024;
 const countLimit = 500;
-/** Several changes in a row are one report, ms. */
-const settling = 1000;
 
 interface Kept {
   readonly version: string;
@@ -74,7 +74,7 @@ export class Assigned {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { waits, interval } = this.#options;
+    const { waits, interval, settling } = this.#options;
     let failures = 0;
     let due = 0;
     while (!signal.aborted) {

@@ -7,8 +7,8 @@ import { shortened } from './remote-looks.ts';
 import type { Variables } from './variables.ts';
 import { well, type Watched } from './watched.ts';
 
-/** One run of a subsystem of the owner's own, seconds. */
-const timeout = 60;
+/** One run of a subsystem of the owner's own, ms. */
+const longest = 60_000;
 
 interface Custom {
   readonly script: string;
@@ -26,6 +26,7 @@ export function customSubsystem(
   { type, key }: Definition,
   { script, file, variables, every }: Custom,
   config: MonitorConfig,
+  timeout = longest,
 ): Watched {
   return {
     title: `Check ${key} cannot be made`,
@@ -45,7 +46,7 @@ export function customSubsystem(
         args: [script],
         cwd,
         env,
-        timeout: timeout * 1000,
+        timeout,
         signal,
       });
       const said = output.trim() === '' ? '' : `; it printed: ${shortened(output.trim(), 500)}`;
@@ -54,7 +55,7 @@ export function customSubsystem(
         return {
           level: 'UNKNOWN',
           status: 'timeout',
-          description: `${script} did not end within ${timeout} s and was killed${said}`,
+          description: `${script} did not end within ${timeout / 1000} s and was killed${said}`,
         };
       return well('running', `${script} was run${said}`);
     },

@@ -43,7 +43,9 @@ export interface LogExtras {
 }
 
 /** Of each type, so that an error speaks of that type only. */
-const parsers = new Map(Check.anyOf.map((shape) => [String(shape.properties.type.const), parser(shape)]));
+const parsers = new Map<string, (value: unknown) => Check>(
+  Check.anyOf.map((shape) => [shape.properties.type.const, parser(shape)]),
+);
 const parseName = parser(CheckName);
 
 /** Subsystems of the reference that this program is itself, whatever lies in `monitor.d`. */
@@ -220,7 +222,7 @@ export const checkOf = (type: string, name: string, variables: Variables): Check
 function checked(value: Readonly<Record<string, unknown>>): { readonly check: Check } {
   const parse = parsers.get(String(value['type']));
   if (!parse) throw new Error(`there are no checks of type ${String(value['type']).slice(0, 128)}`);
-  const check = parse(Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined))) as Check;
+  const check = parse(Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)));
   const problem = problemOf(check);
   if (problem) throw new Error(problem);
   return { check };
@@ -235,7 +237,10 @@ export function definitionOf(value: unknown, version: string): Definition {
   try {
     return { ...common, what: checked(value as Record<string, unknown>) };
   } catch (error) {
-        return { ...common, what: { problem: parsers.has(type) ? messageOf(error) : `this device knows no checks of type ${type}` } };
+    return {
+      ...common,
+      what: { problem: parsers.has(type) ? messageOf(error) : `this device knows no checks of type ${type}` },
+    };
   }
 }
 

@@ -60,7 +60,7 @@ class Reader implements Disposable {
   readonly #host: FollowHost;
   readonly #before: LogLine[] = [];
   #found: { before: LogLine[]; matching: LogLine; after: LogLine[] } | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #off: (() => void) | undefined;
   /** How far the source was read, to be remembered with what was found there. */
   place: () => State = () => ({});
 
@@ -93,7 +93,7 @@ class Reader implements Disposable {
       else {
         this.#found = { before: [...this.#before], matching: line, after: [] };
         if (this.#check.after === 0) this.#say();
-        else this.#timer = setTimeout(() => this.#say(), afterwards);
+        else this.#off = this.#host.rounds.moment(afterwards, () => this.#say());
       }
     }
     this.#remember(line);
@@ -110,7 +110,7 @@ class Reader implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    this.#off?.();
     this.#expiry[Symbol.dispose]();
   }
 
@@ -120,7 +120,7 @@ class Reader implements Disposable {
   }
 
   #say(): void {
-    clearTimeout(this.#timer);
+    this.#off?.();
     const found = this.#found;
     this.#found = undefined;
     if (!found) return;

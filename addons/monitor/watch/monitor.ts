@@ -26,6 +26,8 @@ export interface MonitorOptions {
   readonly busAddress?: string;
   /** Where the kernel, init scripts and pid files are; others in tests. */
   readonly kernel?: { readonly proc: string; readonly sys: string; readonly init: string; readonly run: string };
+  /** Of one run of a subsystem of the owner's own, ms. */
+  readonly customTimeout?: number;
   readonly now?: () => number;
   readonly ticks?: () => number;
   /** ms between two strokes of the clock that all timers share. */
@@ -34,6 +36,8 @@ export interface MonitorOptions {
 
 /** Files are often written in several steps: so long after the last one they are read, ms. */
 const settling = 200;
+/** Several changes in a row are one report to the server, ms. */
+const reporting = 1000;
 /** What checks have come to without a word is written this often, ms. */
 const saving = 60_000;
 const mebibyte = 1024 * 1024;
@@ -50,6 +54,7 @@ export class Monitor {
   readonly #bus: Bus;
   readonly #desk: Desk;
   readonly #running = new Map<string, Running>();
+  readonly #ready = Promise.withResolvers<void>();
   #problems: readonly Definition[] = [];
   #local: readonly Definition[] = [];
   #changing: Promise<void> = Promise.resolve();
@@ -99,9 +104,19 @@ export class Monitor {
       log: this.#log,
       waits: () => ({ first: this.#settings.resendInterval, longest: this.#settings.resendMaxInterval }),
       interval: () => this.#settings.configPushInterval,
+      settling: Math.min(reporting, options.stroke ?? reporting),
       report: () => [...[...this.#running.values()].map(({ definition }) => definition), ...this.#problems],
       changed: () => void this.apply(),
     });
+  }
+
+  /** All checks have begun. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get running(): readonly Running[] {
+    return [...this.#running.values()];
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -125,6 +140,7 @@ export class Monitor {
     await this.apply();
     spool.start();
     for (const watcher of this.#watchFiles(signal)) stack.defer(() => watcher.close());
+    this.#ready.resolve();
     stack.defer(this.rounds.every(saving, () => this.#ledger.save()));
     await Promise.all([this.#sender.run(signal), this.#assigned.run(signal), this.#stopAll(signal)]);
   }
@@ -186,7 +202,7 @@ export class Monitor {
     try {
       const watched =
         'custom' in what
-          ? customSubsystem(definition, what.custom, config)
+          ? customSubsystem(definition, what.custom, config, this.#options.customTimeout)
           : watchedOf(what, { settings: this.#settings, config, bus: this.#bus, kernel });
       if (!watched) return;
       const running = new Running(definition, watched, this.#desk);

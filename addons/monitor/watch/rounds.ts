@@ -29,6 +29,11 @@ export class Rounds implements Disposable {
     };
   }
 
+  /** Calls once, a moment later: as `in`, but never longer than a stroke, which tests have short. */
+  moment(ms: number, call: () => void): () => void {
+    return this.in(Math.min(ms, this.#stroke), call);
+  }
+
   /** Calls again and again until it is called off; all with one period at the same time. */
   every(ms: number, call: () => void): () => void {
     let off: () => void;

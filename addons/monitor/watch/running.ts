@@ -47,7 +47,7 @@ export class Running {
   #memory: State | undefined;
   #offs: (() => void)[] = [];
   #calm: (() => void) | undefined;
-  #looking = false;
+  #looking: Promise<void> | undefined;
   #heard: Promise<void> = Promise.resolve();
   #unknowns = 0;
   #done: Promise<unknown> = Promise.resolve();
@@ -96,15 +96,12 @@ export class Running {
   }
 
   /** One look, now; two at a time are one. */
-  async look(): Promise<void> {
-    if (this.#looking || !this.watched.look) return;
-    this.#looking = true;
-    const { signal } = this.#stop;
-    try {
-      await this.#hear(await this.#glance(signal));
-    } finally {
-      this.#looking = false;
-    }
+  look(): Promise<void> {
+    if (!this.watched.look) return Promise.resolve();
+    this.#looking ??= this.#glance(this.#stop.signal)
+      .then((finding) => this.#hear(finding))
+      .finally(() => (this.#looking = undefined));
+    return this.#looking;
   }
 
   async #glance(signal: AbortSignal): Promise<Finding> {

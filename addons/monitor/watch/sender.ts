@@ -2,6 +2,7 @@ import { pause } from '#base/backoff';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Device } from '#addon/device';
+import type { Alert } from '../alert.ts';
 import type { Ledger } from './ledger.ts';
 
 export interface SenderOptions {
@@ -18,6 +19,8 @@ export interface SenderOptions {
 const batchCount = 100;
 const batchBytes = 512 * 1024;
 const patience = 30_000;
+/** When it is all to stop, ms; Connect waits for longer. */
+const farewell = 1500;
 const longestRetryAfter = 3600;
 
 type Outcome = { readonly done: true } | { readonly retryAfter?: number; readonly smaller?: true };
@@ -76,12 +79,25 @@ export class Sender {
   }
 
   async #send(most: number, signal: AbortSignal): Promise<Outcome> {
-    const { device, ledger, log, path } = this.#options;
+    const { ledger } = this.#options;
     const { alerts, last } = ledger.batch(most, batchBytes);
     if (alerts.length === 0) {
       ledger.done(last);
       return { done: true };
     }
+    // One that is under way when it is all to stop may still arrive: else it would be sent again at the next start.
+    const late = new AbortController();
+    const stop = (): void => void setTimeout(() => late.abort(), farewell).unref();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      return await this.#post(alerts, last, late.signal);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  async #post(alerts: readonly Alert[], last: number, signal: AbortSignal): Promise<Outcome> {
+    const { device, ledger, log, path } = this.#options;
     let response: Response;
     try {
       response = await device.fetch(path(), {

@@ -72,7 +72,7 @@ function followUnit({ unit, path, level }: Unit, bus: Bus, host: FollowHost, sig
       down = undefined;
       void host.say(last);
     } else
-      down ??= host.rounds.in(blink, () => {
+      down ??= host.rounds.moment(blink, () => {
         down = undefined;
         if (last && !signal.aborted) void host.say(last);
       });

@@ -1,17 +1,21 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 import type { Log } from '#base/log';
 import type { Device } from '#addon/device';
 import { parser } from '#proto/validate';
 import { Alerts, type Alert } from '../alert.ts';
 import manifest from '../manifest.ts';
 import { Monitor, type MonitorOptions } from './monitor.ts';
+
+const execute = promisify(execFile);
 
 export interface Answer {
   readonly status: number;
@@ -158,6 +162,19 @@ export class MonitorStage implements AsyncDisposable {
       join(this.monitorFolder, 'available', `${key}.sh`),
       join(this.monitorFolder, 'enabled', `${key}.sh`),
     ).catch(() => undefined);
+  }
+
+  /** The shell library, as it is shipped. */
+  async library(): Promise<void> {
+    await cp(join(import.meta.dirname, '..', 'device', 'usr', 'share', 'mender-monitor'), this.at('usr'), {
+      recursive: true,
+    });
+  }
+
+  /** What somebody types who has sourced the library. */
+  async byHand(line: string): Promise<void> {
+    const env = { PATH: process.env['PATH'], MONITOR_STATE: this.at('var') };
+    await execute('/bin/sh', ['-c', `cd ${this.at('usr')} && . lib/monitor-lib.sh && ${line}`], { env });
   }
 
   async disable(key: string): Promise<void> {
