@@ -7,8 +7,11 @@ const Folder = (path: string) => Type.String({ pattern: '^/', maxLength: 4096, d
 export default defineManifest({
   api: 1,
   id: 'monitor',
-  halves: ['device'],
+  halves: ['device', 'server'],
   title: 'Monitoring',
+  permissions: { respond: 'acknowledge alerts, and silence them' },
+  /** Whoever works with devices may be on call. */
+  roles: { operator: ['respond'], support: ['respond'] },
   /** Of the device: its section `Monitor` in Connect's configuration. */
   config: Type.Object({
     Disable: Type.Boolean({ default: false }),
