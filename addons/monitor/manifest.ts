@@ -8,6 +8,12 @@ export default defineManifest({
   id: 'monitor',
   halves: ['server', 'web', 'cli'],
   title: 'Monitoring',
+  // No sessions: what the tab needs is the right to see the device.
+  page: {
+    title: 'On call',
+    permission: 'devices:read',
+    count: { path: '/api/management/v1/patchbay/monitor/counts', key: 'open' },
+  },
   permissions: { respond: 'acknowledge alerts, and silence them' },
   /** Whoever works with devices may be on call. */
   roles: { operator: ['respond'], support: ['respond'] },
