@@ -71,7 +71,7 @@ export class Channels {
       .selectFrom('addon_monitor_channels')
       .select((e) => e.fn.countAll<number>().as('n'))
       .executeTakeFirstOrThrow();
-    if (Number(n) >= limit) throw new CodedError('unprocessable', `there are ${limit} channels already`);
+    if (n >= limit) throw new CodedError('unprocessable', `there are ${limit} channels already`);
     const ts = new Date().toISOString();
     const row = { id: randomUUID(), ...columnsOf(content), created_ts: ts, updated_ts: ts };
     await named(content.name, () => db.insertInto('addon_monitor_channels').values(row).execute());

@@ -140,7 +140,7 @@ export class Messages {
       .$if(state !== undefined, (q) => q.where('state', '=', state ?? ''));
     const { n } = await all.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
     const rows = await all.selectAll().orderBy('seq', 'desc').limit(limit).offset(offset).execute();
-    return { found: rows.map(deliveryOf), total: Number(n) };
+    return { found: rows.map(deliveryOf), total: n };
   }
 
   /** Forgets what is over for a week. */
