@@ -53,7 +53,7 @@ export async function askCheck(
 
 function valueIn(check: Check | undefined, name: string): string {
   const value: unknown = check && name in check ? check[name as keyof Check] : undefined;
-  return Array.isArray(value) ? value.join(' ') : value === undefined ? '' : String(value as string | number);
+  return Array.isArray(value) ? value.join(' ') : value === undefined ? '' : String(value);
 }
 
 function controlFor(

@@ -31,8 +31,8 @@ export const sheet = `
 .monitor-addon .what .name { font-weight: 550; }
 .monitor-addon .what button.name { background: none; color: inherit; border: 0; padding: 0; text-align: left; font-size: 14px; font-weight: 550; overflow-wrap: anywhere; }
 .monitor-addon .what button.name:hover { text-decoration: underline; }
-.monitor-addon .what button.name::before { content: '▸'; display: inline-block; width: 1em; opacity: 0.6; }
-.monitor-addon .what button.name[aria-expanded='true']::before { content: '▾'; }
+.monitor-addon .what button.name::before { content: '▸' / ''; display: inline-block; width: 1em; opacity: 0.6; }
+.monitor-addon .what button.name[aria-expanded='true']::before { content: '▾' / ''; }
 .monitor-addon .under { display: flex; flex-wrap: wrap; gap: 2px 10px; font-size: 12.5px; opacity: 0.85; }
 .monitor-addon .does { display: flex; flex-wrap: wrap; gap: 6px; justify-content: flex-end; }
 .monitor-addon .level, .monitor-addon .sign { display: inline-block; padding: 3px 9px; border-radius: 999px; font-size: 12px; font-weight: 600; text-align: center; background: #8883; line-height: 1.35; justify-self: start; }
