@@ -1,7 +1,5 @@
 // Alerts in a real browser: on the page of a device, on the on-call page of all, in the list of devices. A real server
 // and Chromium; the device is a test's, so that it says what is to be seen (add-ons.md §6, "User sees"; MON-25).
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { admin, password, stage, type Stage } from '../server/stage.ts';
@@ -17,11 +15,9 @@ describeBrowser('alerts in the browser', (executable) => {
   let token = '';
   let pump: { id: string; token: string };
   let kiosk: { id: string; token: string };
-  let pictures: string;
 
   beforeAll(async () => {
     await buildPages();
-    pictures = process.env['PATCHBAY_PICTURES'] ?? (await mkdtemp(join(tmpdir(), 'patchbay-pictures-')));
     server = await stage();
     token = await server.login();
     pump = await server.addDevice({ mac: 'pump-7' });
@@ -32,7 +28,6 @@ describeBrowser('alerts in the browser', (executable) => {
   afterAll(async () => {
     await person?.[Symbol.asyncDispose]();
     await server?.close();
-    if (!process.env['PATCHBAY_PICTURES']) await rm(pictures, { recursive: true, force: true });
   });
 
   const call = async (method: string, path: string, body?: unknown) => {
@@ -54,8 +49,11 @@ describeBrowser('alerts in the browser', (executable) => {
     expect([status, text]).toEqual([204, '']);
   };
   const row = (text: string) => person.page.locator('.monitor-addon ul.list > li', { hasText: text });
-  const picture = (name: string) =>
-    person.page.screenshot({ path: join(pictures, `monitor-${name}.png`), fullPage: true });
+  /** For whoever wants to look at it: `PATCHBAY_PICTURES=FOLDER`. */
+  const picture = async (name: string) => {
+    const folder = process.env['PATCHBAY_PICTURES'];
+    if (folder) await person.page.screenshot({ path: join(folder, `monitor-${name}.png`), fullPage: true });
+  };
   const dialog = () => person.page.getByRole('dialog');
 
   it('an alert appears on the page of the device without a reload, its log lines as text whatever is in them', async () => {

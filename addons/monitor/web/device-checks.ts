@@ -83,7 +83,7 @@ export class DeviceChecksView {
       'tr',
       {},
       el('td', {}, el('code', {}, id)),
-      el('td', {}, seen(summaryOf(check))),
+      el('td', {}, seen(summaryOf(check) || '–')),
       el('td', {}, originOf(origin), beaten === '' ? undefined : el('small', {}, ` over ${beaten}`)),
       el(
         'td',

@@ -90,7 +90,7 @@ export class PlacesView implements View {
           'quiet',
         );
         remove.ariaLabel = `Remove ${id}`;
-        return [el('code', {}, id), seen(summaryOf(check)), el('span', {}, change, ' ', remove)] as const;
+        return [el('code', {}, id), seen(summaryOf(check) || '–'), el('span', {}, change, ' ', remove)] as const;
       }),
       ...kept.map((id) => {
         const undo = button(

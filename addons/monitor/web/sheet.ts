@@ -7,10 +7,11 @@ export const sheet = `
 .monitor-addon .gap { flex: 1; }
 .monitor-addon small, .monitor-addon .dim { opacity: 0.72; font-size: 12px; }
 .monitor-addon h3 { margin: 24px 0 8px; font-size: 15px; font-weight: 600; }
-.monitor-addon h3:first-child, .monitor-addon .line h3 { margin: 0; }
+.monitor-addon .line h3 { margin: 0; }
 .monitor-addon .line:has(> h3) { margin: 24px 0 8px; }
+.monitor-addon > style + * > .line:first-child, .monitor-addon [role='tabpanel'] > div > p[hidden] + .line { margin-top: 0; }
 .monitor-addon p { margin: 0 0 10px; }
-.monitor-addon .figures { display: flex; flex-wrap: wrap; gap: 10px 26px; margin-bottom: 14px; }
+.monitor-addon .figures { display: flex; flex-wrap: wrap; align-items: baseline; gap: 10px 26px; margin-bottom: 14px; }
 .monitor-addon .figures b { font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; margin-right: 6px; }
 .monitor-addon .views { display: flex; flex-wrap: wrap; gap: 4px; border-bottom: 1px solid #8884; margin-bottom: 16px; }
 .monitor-addon .views button { background: none; color: inherit; border: 0; border-bottom: 2px solid transparent; border-radius: 0; padding: 9px 12px; opacity: 0.8; }
@@ -21,7 +22,9 @@ export const sheet = `
 .monitor-addon .field > span { display: block; font-size: 12px; opacity: 0.8; margin-bottom: 3px; }
 .monitor-addon .field > small { display: block; margin-top: 2px; }
 .monitor-addon .tick { display: flex; gap: 8px; align-items: center; margin: 0 0 10px; }
-.monitor-addon ul.list { list-style: none; margin: 0; padding: 0; border: 1px solid #8884; border-radius: 9px; overflow: hidden; }
+.monitor-addon .line > .tick { margin: 0; }
+.monitor-addon .line + .tick { margin-top: 12px; }
+.monitor-addon ul.list { list-style: none; margin: 0; padding: 0; border: 1px solid #8884; border-radius: 9px; overflow: hidden; background: var(--pb-surface, transparent); }
 .monitor-addon ul.list > li { padding: 10px 14px; border-top: 1px solid #8883; }
 .monitor-addon ul.list > li:first-child { border-top: 0; }
 .monitor-addon li .row { display: grid; grid-template-columns: auto 118px minmax(0, 1fr) auto; gap: 6px 12px; align-items: center; }
@@ -35,7 +38,8 @@ export const sheet = `
 .monitor-addon .what button.name[aria-expanded='true']::before { content: '▾' / ''; }
 .monitor-addon .under { display: flex; flex-wrap: wrap; gap: 2px 10px; font-size: 12.5px; opacity: 0.85; }
 .monitor-addon .does { display: flex; flex-wrap: wrap; gap: 6px; justify-content: flex-end; }
-.monitor-addon .level, .monitor-addon .sign { display: inline-block; padding: 3px 9px; border-radius: 999px; font-size: 12px; font-weight: 600; text-align: center; background: #8883; line-height: 1.35; justify-self: start; }
+.monitor-addon .level, .monitor-addon .sign { display: inline-block; padding: 3px 9px; border-radius: 999px; font-size: 12px; font-weight: 600; background: #8883; line-height: 1.35; justify-self: start; }
+.monitor-addon .under .sign { border-radius: 9px; padding: 1px 8px; font-weight: 500; }
 .monitor-addon .level.OK, .monitor-addon .sign.good { background: #3f9f6c33; }
 .monitor-addon .level.WARNING, .monitor-addon .sign.uneasy { background: #f3981855; }
 .monitor-addon .level.CRITICAL, .monitor-addon .level.CRITICAL_FLAPPING { background: #c03a2f; color: #fff; }
