@@ -267,10 +267,9 @@ describeBrowser('alerts in the browser', (executable) => {
     await picture('narrow');
     const wide = await person.page.evaluate('document.documentElement.scrollWidth > innerWidth');
     expect(wide).toBe(false);
-    await person.page.setViewportSize({ width: 1280, height: 800 });
-    await person.opens(`/devices/${pump.id}?tab=monitor`);
-    await row('disk_root').first().waitFor();
-    await picture('dark');
+    await row('disk_root').getByRole('link', { name: 'pump-7' }).click();
+    await person.sees('2 checks are not OK');
+    await picture('narrow-tab');
     expect(person.faults).toEqual([]);
   });
 });

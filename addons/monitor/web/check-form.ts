@@ -52,8 +52,9 @@ export async function askCheck(
 }
 
 function valueIn(check: Check | undefined, name: string): string {
-  const value: unknown = check && name in check ? check[name as keyof Check] : undefined;
-  return Array.isArray(value) ? value.join(' ') : value === undefined ? '' : String(value);
+  const values = (check ?? {}) as Readonly<Record<string, string | number | string[] | undefined>>;
+  const value = values[name] ?? '';
+  return Array.isArray(value) ? value.join(' ') : String(value);
 }
 
 function controlFor(
