@@ -43,7 +43,15 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
   const { config, log, times } = options;
   const token = new Token({ log, ...(options.busAddress === undefined ? {} : { busAddress: options.busAddress }) });
   const dial = dialer({ env: options.env ?? {}, certificate: config.ServerCertificate, log });
-  const device = { fetch: (path: string, init?: RequestInit) => authorizedFetch(token, dial, path, init) };
+  const links = new Set<(up: boolean) => void>();
+  const device = {
+    fetch: (path: string, init?: RequestInit) => authorizedFetch(token, dial, path, init),
+    onLink: (listener: (up: boolean) => void) => {
+      links.add(listener);
+      return () => void links.delete(listener);
+    },
+  };
+  let up = false;
   const own = options.ours ?? ours;
   const load = addonLoader(config.file, own);
   const addons = await loadAddons(config.Addons ?? own.names('device'), load, {
@@ -55,7 +63,12 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
   log.info('add-ons loaded', { addons: addons.map(({ id }) => id) });
   const link: Link = new Link({
     receive: (frame) => sessions.receive(decode(frame)),
-    changed: () => sessions.room(),
+    changed: () => {
+      sessions.room();
+      if (link.up === up) return;
+      up = link.up;
+      for (const listener of links) listener(up);
+    },
     log,
     resume: config.Sessions.ResumeWithin > 0,
     ...(times ? { times } : {}),

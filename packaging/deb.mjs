@@ -16,6 +16,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { programsOfAddOns } from '../tools/bundle.mjs';
 
 const here = import.meta.dirname;
 const root = join(here, '..');
@@ -40,7 +41,8 @@ try {
 function build() {
   const stage = join(folder, 'root');
   const lib = '/usr/lib/patchbay';
-  for (const file of ['patchbay-device', 'client.cjs', 'connect.cjs', 'device.cjs', 'node_modules'])
+  const programs = Object.keys(programsOfAddOns(root)).map((name) => `${name}.cjs`);
+  for (const file of ['patchbay-device', 'client.cjs', 'connect.cjs', 'device.cjs', 'node_modules', ...programs])
     put(join(built, 'bin', file), `${lib}/${file}`);
   put(values.node, `${lib}/node`);
   execFileSync('strip', ['--strip-unneeded', join(stage, lib, 'node')]);
@@ -55,12 +57,17 @@ function build() {
   for (const file of readdirSync(join(here, 'dbus')))
     put(join(here, 'dbus', file), `/usr/share/dbus-1/${place(file)}/${file}`);
   put(join(here, 'examples'), '/usr/share/doc/patchbay-device/examples');
-  for (const page of ['client.md', 'connect.md'])
+  for (const page of ['client.md', 'connect.md', 'configure.md', 'monitor.md'])
     put(join(root, 'docs', page), `/usr/share/doc/patchbay-device/${page}`);
   put(join(root, 'LICENSE'), '/usr/share/doc/patchbay-device/copyright');
 
   const installed = Number(execFileSync('du', ['-sk', stage], { encoding: 'utf8' }).split('\t')[0]);
-  const others = 'mender-client, mender-client4, mender-auth, mender-update, mender-connect, mender-configure';
+  const others =
+    'mender-client, mender-client4, mender-auth, mender-update, mender-connect, mender-configure, mender-monitor';
+  // What somebody has changed there is his.
+  const etc = join(stage, 'etc');
+  const files = existsSync(etc) ? readdirSync(etc, { recursive: true, withFileTypes: true }) : [];
+  const own = files.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(stage.length));
   control('control', [
     'Package: patchbay-device',
     `Version: ${version}`,
@@ -77,6 +84,7 @@ function build() {
     ` ${description}`,
     '',
   ]);
+  control('conffiles', own.map((file) => `${file}\n`));
   // The configuration comes first: nothing is started by being installed.
   control('postinst', [
     '#!/bin/sh',
@@ -98,8 +106,8 @@ function build() {
   }
   function control(/** @type {string} */ name, /** @type {string[]} */ lines) {
     mkdirSync(join(stage, 'DEBIAN'), { recursive: true });
-    writeFileSync(join(stage, 'DEBIAN', name), lines.join('\n'));
-    chmodSync(join(stage, 'DEBIAN', name), name === 'control' ? 0o644 : 0o755);
+    writeFileSync(join(stage, 'DEBIAN', name), name === 'conffiles' ? lines.join('') : lines.join('\n'));
+    chmodSync(join(stage, 'DEBIAN', name), /^(control|conffiles)$/.test(name) ? 0o644 : 0o755);
   }
 }
 

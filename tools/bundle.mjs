@@ -4,7 +4,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 
 /** Loaded at run time if there at all: node-pty is native, the others are optional speed-ups that their users probe for. */
-const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11', 'undici'];
+const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11', 'undici', 're2js'];
 
 /**
  * @param {string} root the checkout
@@ -29,6 +29,7 @@ export async function bundleDevice(root, out) {
   }
   shipPty(root, join(out, 'node_modules', 'node-pty'));
   await shipUndici(root, join(out, 'node_modules', 'undici'));
+  await shipAlone(root, 're2js', ['RE2JS'], join(out, 'node_modules', 're2js'));
 }
 
 /**
@@ -63,7 +64,9 @@ function beginnings(/** @type {string} */ root) {
   });`;
   const client = take('main as client', 'client/main.ts');
   const connect = `${take('main as connect', 'connect/main.ts')}\n${addOns(root)}`;
+  const own = Object.entries(programsOfAddOns(root)).map(([name, file]) => [name, [`import ${JSON.stringify(file)};`]]);
   return {
+    ...Object.fromEntries(own),
     client: [tidy, client, run('client(process.argv.slice(2))')],
     connect: [tidy, connect, run('connect(process.argv.slice(2), ours)')],
     device: [
@@ -84,6 +87,15 @@ function beginning(/** @type {string} */ id, /** @type {string[]} */ lines) {
   };
 }
 
+/** Small programs that an add-on has on the device beside its half: `addons/NAME/programs/PROGRAM.ts`. */
+export function programsOfAddOns(/** @type {string} */ root) {
+  const files = readdirSync(join(root, 'addons')).flatMap((name) => {
+    const folder = join(root, 'addons', name, 'programs');
+    return existsSync(folder) ? readdirSync(folder).map((file) => [file.replace(/\.ts$/, ''), join(folder, file)]) : [];
+  });
+  return Object.fromEntries(files);
+}
+
 /** A bundler cannot follow the computed import by which connect loads an add-on, so it is given this table instead. */
 function addOns(/** @type {string} */ root) {
   const parts = readdirSync(join(root, 'addons'))
@@ -102,14 +114,26 @@ const ours = {
 }
 
 /** As large as all the rest, and needed behind a proxy only: a file of its own, which few devices ever load. */
-async function shipUndici(/** @type {string} */ root, /** @type {string} */ to) {
+const shipUndici = (/** @type {string} */ root, /** @type {string} */ to) =>
+  shipAlone(root, 'undici', ['Agent', 'ProxyAgent', 'fetch'], to, 'esm');
+
+/**
+ * @param {string} root
+ * @param {string} name of the package
+ * @param {string[]} what of it is used
+ * @param {string} to
+ * @param {'esm' | 'cjs'} format
+ */
+async function shipAlone(root, name, what, to, format = 'cjs') {
   const { rolldown } = await import('rolldown');
-  const lines = ["export { Agent, ProxyAgent, fetch } from 'undici';"];
-  const plugins = [beginning('\0undici', lines)];
-  const bundle = await rolldown({ input: '\0undici', cwd: root, platform: 'node', plugins, logLevel: 'warn' });
-  await bundle.write({ file: join(to, 'index.mjs'), format: 'esm', codeSplitting: false, minify: true });
+  const lines = [`export { ${what.join(', ')} } from '${name}';`];
+  const plugins = [beginning(`\0${name}`, lines)];
+  const bundle = await rolldown({ input: `\0${name}`, cwd: root, platform: 'node', plugins, logLevel: 'warn' });
+  const index = `index.${format === 'esm' ? 'mjs' : 'cjs'}`;
+  await bundle.write({ file: join(to, index), format, codeSplitting: false, minify: true });
   await bundle.close();
-  writeFileSync(join(to, 'package.json'), '{"name":"undici","exports":"./index.mjs"}\n');
+  escapeNonAscii(join(to, index));
+  writeFileSync(join(to, 'package.json'), `${JSON.stringify({ name, exports: `./${index}` })}\n`);
 }
 
 /** What node-pty needs to run: its JavaScript and the binary that was built for this machine. */

@@ -29,6 +29,11 @@ export interface Device {
   /** A request to the server in the device's name: path below the server's root, authenticated. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   readonly log: Log;
+  /**
+   * Calls with true when the device's socket to the server comes up, and with false when it is lost; gives back how to end
+   * that. For work that waits for the server. Absent: the host has no such socket.
+   */
+  onLink?(listener: (up: boolean) => void): () => void;
 }
 
 /** Called once when the add-on is loaded: what its sessions share (a limit, a cache) lives in that closure. */

@@ -1,4 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import { CodedError, codeOf } from '#base/errors';
 import type { Host } from './host.ts';
 import type { Level } from '../alert.ts';
@@ -97,7 +98,7 @@ export class Channels {
         .updateTable('addon_monitor_messages')
         .set({ state: 'dropped', error: 'the channel was removed', content: null })
         .where('channel', '=', id)
-        .where('state', '=', 'waiting')
+        .where('state', '=', sql.lit('waiting'))
         .execute();
     });
   }

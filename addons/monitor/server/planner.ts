@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Reach } from '#addon/server';
 import type { Host } from './host.ts';
 import type { Level } from '../alert.ts';
@@ -126,7 +127,7 @@ export class Planner {
             .set({ told: 0 })
             .where('device_id', '=', device_id)
             .where('key', '=', key)
-            .where('bad', '=', 1)
+            .where('bad', '=', sql.lit(1))
             .execute();
         this.counts.dropped += await messages.add(trx, planned);
         for (let at = 0; at < changes.length; at += 500)
@@ -252,8 +253,8 @@ export class Planner {
     const rows = await db
       .selectFrom('addon_monitor_states')
       .select(['device_id', 'key'])
-      .where('bad', '=', 1)
-      .where('told', '=', 0)
+      .where('bad', '=', sql.lit(1))
+      .where('told', '=', sql.lit(0))
       .orderBy('seq')
       .limit(round)
       .execute();
@@ -267,8 +268,8 @@ export class Planner {
           .selectAll()
           .where('device_id', '=', device_id)
           .where('key', '=', key)
-          .where('bad', '=', 1)
-          .where('told', '=', 0)
+          .where('bad', '=', sql.lit(1))
+          .where('told', '=', sql.lit(0))
           .executeTakeFirst();
         if (!state) return;
         const { name, level, ts, content } = state;

@@ -42,7 +42,11 @@ export class Standings {
     const active = await this.#silences.active();
     const silenced = await this.#silences.where(active);
     const where = await this.#where(filter, reach, silenced);
-    const all = this.#host.tables<Tables>().selectFrom('addon_monitor_states').where('bad', '=', 1).where(where);
+    const all = this.#host
+      .tables<Tables>()
+      .selectFrom('addon_monitor_states')
+      .where('bad', '=', sql.lit(1))
+      .where(where);
     const { n } = await all.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
     const rows = await all.selectAll().orderBy('seq', 'desc').limit(limit).offset(offset).execute();
     const silenceOf = this.#silences.finder(active);
@@ -54,7 +58,11 @@ export class Standings {
   async counts(filter: Omit<Filter, 'state'>, reach: Reach): Promise<Counts> {
     const silenced = await this.#silences.where(await this.#silences.active());
     const where = await this.#where(filter, reach, silenced);
-    const all = this.#host.tables<Tables>().selectFrom('addon_monitor_states').where('bad', '=', 1).where(where);
+    const all = this.#host
+      .tables<Tables>()
+      .selectFrom('addon_monitor_states')
+      .where('bad', '=', sql.lit(1))
+      .where(where);
     const kind = sql<Standing['state']>`case when ${silenced} then 'silenced'
       when acked_ts is not null then 'acknowledged' else 'open' end`;
     const rows = await this.#host
@@ -89,7 +97,7 @@ export class Standings {
       .updateTable('addon_monitor_states')
       .set(set)
       .where('device_id', '=', deviceId)
-      .where('bad', '=', 1)
+      .where('bad', '=', sql.lit(1))
       .$if(checks !== undefined, (q) => q.where(this.#host.isOneOf('key', checks ?? [])))
       .$if(by === undefined, (q) => q.where('acked_ts', 'is not', null))
       .returning('key')

@@ -1,0 +1,3 @@
+# An example: mender-monitorctl enable disk root
+DISK_PATH="/"
+DISK_PERCENT=75
