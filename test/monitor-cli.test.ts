@@ -243,6 +243,26 @@ it('checks are given by options or a file, where they hold nearest wins, and eac
   expect((await checks('revert', '1', '--group', 'kiosks')).err).toBe('--group kiosks: 1 check, version 5\n');
 });
 
+it('whoever may only read is told what he lacks, and sees what is wrong', async () => {
+  const reader = await server.addUser('reader@example.com', ['read-only']);
+  const as = (...args: string[]) => someone.call(args, { server: server.url, token: reader });
+  expect((await as('alerts', '--group', 'kiosks')).out).toContain('Service db not running');
+  for (const [args, right] of [
+    [['alerts', 'ack', '--device', 'kiosk-1'], 'addon:monitor:respond'],
+    [['alerts', 'silence', '--group', 'kiosks', '--for', '1h', '--reason', 'x'], 'addon:monitor:respond'],
+    [['checks', 'add', 'disk', 'root', '--fleet'], 'devices:configure'],
+    [['alerts', 'routes'], 'settings:manage'],
+    [['alerts', 'settings', '--email', 'off'], 'settings:manage'],
+  ] as const) {
+    const { code, err } = await as(...args);
+    expect({ args, code, err }).toEqual({
+      args,
+      code: 1,
+      err: expect.stringMatching(new RegExp(`^error: .*${right}.*\n$`)) as string,
+    });
+  }
+});
+
 it('checks that no device could make are refused in one line', async () => {
   for (const [args, code, words] of [
     [['add', 'disc', 'root', '--fleet'], 2, 'there are no checks of the type disc: service, log, '],

@@ -270,6 +270,17 @@ describeBrowser('alerts in the browser', (executable) => {
     await row('disk_root').getByRole('link', { name: 'pump-7' }).click();
     await person.sees('2 checks are not OK');
     await picture('narrow-tab');
+  });
+
+  it('whoever may only read sees it all, and is offered nothing that he may not do', async () => {
+    const reader = await server.addUser('reader@example.com', ['read-only']);
+    await person.page.evaluate(`sessionStorage.setItem('patchbay.token', ${JSON.stringify(reader)})`);
+    await person.opens('/addons/monitor?state=all');
+    await row('disk_root').waitFor();
+    expect(await person.page.getByRole('tab').allInnerTexts()).toEqual(['Alerts', 'Silences']);
+    for (const name of ['Acknowledge', 'Silence', 'Take back'])
+      expect(await row('disk_root').getByRole('button', { name }).count()).toBe(0);
+    expect(await row('disk_root').getByRole('checkbox').count()).toBe(0);
     expect(person.faults).toEqual([]);
   });
 });

@@ -68,7 +68,7 @@ export interface CliHost<M extends Manifest = Manifest> {
 }
 
 /** Fills in a command that the manifest lists: its arguments, its options, its action. */
-export type FillCommand<M extends Manifest = Manifest> = (command: Command, host: CliHost<M>) => void;
+export type FillCommand<M extends Manifest = Manifest> = (command: Command, host: CliHost<M>) => void | Promise<void>;
 
 /** Every command of the manifest, by name. */
 export type CliHalf<M extends Manifest = Manifest> = {

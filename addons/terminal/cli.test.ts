@@ -93,7 +93,7 @@ function start(screen: { columns?: number; rows?: number } = { columns: 90, rows
     exit: (given) => void (code = given),
   };
   const command = new Command('terminal');
-  half.terminal(command, host);
+  void half.terminal(command, host);
   const done = command.parseAsync(['pi'], { from: 'user' }).then(() => code);
   return { line, raw, stdin, stdout, stderr, read, stop, done };
 }
