@@ -261,7 +261,7 @@ describe.each(await availableDatabases())('alerts on %s', (database) => {
       levels: { CRITICAL: 2, WARNING: 1 },
     });
     const checks = async (query: string) =>
-      (await bad(`?group=${group}&${query}`)).body.map(({ check }) => check).sort();
+      (await bad(`?group=${group}&${query}`)).body.map(({ check }) => String(check)).sort();
     expect(await checks('')).toEqual(['disk_root', 'disk_var', 'load']);
     expect(await checks('level=WARNING,UNKNOWN')).toEqual(['load']);
     expect(await checks('check=disk_*')).toEqual(['disk_root', 'disk_var']);
