@@ -90,7 +90,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   readonly #options: OperatorOptions;
   readonly #times: OperatorTimes;
   readonly #ending = new AbortController();
-  readonly #inbox: Inbox<Arrived>;
+  readonly #inbox: Inbox<LooseMessage>;
   readonly #outgoing = new Outgoing();
   readonly #incoming: Incoming;
   #socket: OperatorSocket | undefined;
@@ -118,11 +118,11 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     this.#times = { ...defaults, ...options.times };
     const frozen = options.frozen === undefined ? undefined : (JSON.parse(options.frozen) as Frozen);
     this.#incoming = new Incoming((received) => this.#control({ typ: 'ack', body: { received } }), frozen?.taken);
-    this.#inbox = new Inbox<Arrived>({
+    this.#inbox = new Inbox<LooseMessage>({
       high: 1024 * 1024,
       low: 256 * 1024,
       congested: (yes) => this.#socket?.pause?.(yes),
-      taken: ({ numbered }, size) => numbered && this.#incoming.take(size),
+      taken: (size) => this.#incoming.take(size),
     });
     if (!frozen) return;
     this.sid = frozen.sid;
@@ -147,11 +147,11 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
 
   send(message: LooseMessage): boolean {
     if (this.signal.aborted) return false;
-    const frame = toFrame(this.#options.protocol, message, this.sid);
+    const { protocol } = this.#options;
     if (this.#resumes) {
-      this.#outgoing.push(encode({ ...frame, hdr: { ...frame.hdr, seq: this.#outgoing.seq } }));
+      this.#outgoing.push(encode(toFrame(protocol, message, this.sid, this.#outgoing.seq)));
       this.#pump();
-    } else this.#socket?.send(encode(frame));
+    } else this.#socket?.send(encode(toFrame(protocol, message, this.sid)));
     return this.#roomy;
   }
 
@@ -161,13 +161,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<LooseMessage> {
-    const inner = this.#inbox[Symbol.asyncIterator]();
-    return {
-      next: async () => {
-        const { value, done } = await inner.next();
-        return done ? { value: undefined, done: true } : { value: value.message, done: false };
-      },
-    };
+    return this.#inbox[Symbol.asyncIterator]();
   }
 
   close(): void {
@@ -281,7 +275,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
       const numbered = this.#resumes && seq !== undefined;
       if (numbered && (!this.#attached || !this.#incoming.accept(seq))) return;
       const message = this.#options.parse(frame);
-      if (message) this.#inbox.push({ message, numbered }, data.length);
+      if (message) this.#inbox.push(message, data.length, numbered);
       else if (numbered) this.#incoming.take(data.length);
     } catch (error) {
       const lost = error instanceof CodedError && error.code === 'lost';
@@ -432,12 +426,6 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
-}
-
-interface Arrived {
-  readonly message: LooseMessage;
-  /** It is to be acknowledged. */
-  readonly numbered: boolean;
 }
 
 const textOf = (bytes: Uint8Array): string => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
