@@ -7,9 +7,12 @@ import { now, type Db } from '../store/store.ts';
 export class Presence {
   readonly #db: Db;
   readonly #live: Live;
-  constructor(db: Db, live: Live) {
+  readonly #told: (deviceId: string, connected: boolean) => void;
+  /** `told`: of each change, once it is written. */
+  constructor(db: Db, live: Live, told: (deviceId: string, connected: boolean) => void) {
     this.#db = db;
     this.#live = live;
+    this.#told = told;
   }
 
   /** A socket opened; `connection` names it. */
@@ -21,6 +24,7 @@ export class Presence {
       .onConflict((c) => c.column('device_id').doUpdateSet({ status: 'connected', connection, updated_ts: ts }))
       .execute();
     this.#live.tell('presence', { id: deviceId, connected: true });
+    this.#told(deviceId, true);
   }
 
   /** A socket ended; nothing happens if the device has a newer one. */
@@ -32,7 +36,9 @@ export class Presence {
       .where('connection', '=', connection)
       .where('status', '=', 'connected')
       .executeTakeFirst();
-    if (numUpdatedRows > 0n) this.#live.tell('presence', { id: deviceId, connected: false });
+    if (numUpdatedRows === 0n) return;
+    this.#live.tell('presence', { id: deviceId, connected: false });
+    this.#told(deviceId, false);
   }
 
   /** No socket outlives the process: what a crash left as connected is not. */
