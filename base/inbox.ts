@@ -1,4 +1,4 @@
-export interface InboxOptions<T> {
+export interface InboxOptions {
   /** Size of what waits: above the first the source is to pause, below the second to go on. */
   readonly high: number;
   readonly low: number;
@@ -9,14 +9,14 @@ export interface InboxOptions<T> {
 
 /** What arrived and was not taken yet, in order, for one reader. Holds on to nothing after its end. */
 export class Inbox<T> implements AsyncIterable<T> {
-  readonly #options: InboxOptions<T>;
+  readonly #options: InboxOptions;
   readonly #items: { item: T; size: number; counted: boolean }[] = [];
   #size = 0;
   #congested = false;
   #ended: 'no' | 'after the rest' | 'now' = 'no';
   #reader: ((result: IteratorResult<T, undefined>) => void) | undefined;
 
-  constructor(options: InboxOptions<T>) {
+  constructor(options: InboxOptions) {
     this.#options = options;
   }
 
