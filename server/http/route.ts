@@ -51,6 +51,8 @@ export interface RouteSpec<Q extends TObject = TObject, B extends TSchema = TSch
   readonly body?: B;
   /** The body may be missing. */
   readonly optionalBody?: boolean;
+  /** Anybody may ask, and each time costs work: counted by address. */
+  readonly ratedByAddress?: true;
   /** The handler reads the request's stream itself (uploads). */
   readonly streams?: boolean;
   /** Larger than the usual limit of a JSON body, bytes. */
