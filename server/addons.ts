@@ -9,7 +9,7 @@ import type { ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#a
 import type { Fleet } from './fleet.ts';
 import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
-import { callerId, json, route, type Route } from './http/route.ts';
+import { callerId, type Context, json, route, scopeOf, type Route } from './http/route.ts';
 import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 import type { Stand } from './relay/relay.ts';
@@ -227,11 +227,17 @@ function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
         tokenId: caller.kind === 'user' ? caller.tokenId : '',
         deviceId: caller.kind === 'device' ? callerId(context) : '',
         requestId,
+        groups: groupsOf(context, served.access),
         access: served.access,
         note: (note) => context.note(note),
       }),
     );
   });
+}
+
+function groupsOf(context: Context, access: ServerRoute['access']): readonly string[] | undefined {
+  const scope = access === 'device' ? 'all' : scopeOf(context, access);
+  return scope === 'all' ? undefined : scope;
 }
 
 const invalid = (message: string): CodedError => new CodedError('invalid_addon', message);

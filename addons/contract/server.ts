@@ -28,6 +28,8 @@ export interface ServerRequest {
   /** The device that calls a route with access `device`; else empty. */
   readonly deviceId: string;
   readonly requestId: string;
+  /** Whoever has the permission of the route for some groups of devices only: these. Undefined: he has it for all. */
+  readonly groups: readonly string[] | undefined;
   /** What the audit log says of it besides who, when and the result (routes with `audit`). */
   note(note: { object: { type: string; id: string }; details?: Readonly<Record<string, unknown>> }): void;
 }
@@ -49,9 +51,10 @@ export interface ServerRoute {
   readonly access: Permission | 'device';
   /**
    * Whoever has the permission for some groups of devices only passes for the device (`{device}`, else `{id}`) or the group
-   * (`{name}`) that the path names, and for others it is 404. Not said: he is refused.
+   * (`{name}`) that the path names, and for others it is 404; `handler`: the handler holds him to his `groups`. Not said: he
+   * is refused.
    */
-  readonly confined?: 'device' | 'group';
+  readonly confined?: 'device' | 'group' | 'handler';
   readonly summary: string;
   readonly query?: TObject;
   /** JSON body, at most 1 MiB, checked before the handler runs. */

@@ -214,13 +214,14 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'DELETE',
         path: `${devauth}/tokens/{id}`,
         access: 'devices:manage',
+        confined: 'handler',
         summary: "Void a device's token",
         audit: 'device_token_revoke',
         responses: { 204: { description: 'void' } },
       },
       async (context) => {
         context.note({ object: { type: 'auth_set', id: named(context).id } });
-        await devices.revokeToken(named(context).id);
+        await devices.revokeToken(named(context).id, scopeOf(context, 'devices:manage'));
         return empty();
       },
     ),
