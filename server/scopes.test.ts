@@ -81,6 +81,15 @@ async function join(id: string, groups: readonly string[]): Promise<void> {
   await db.destroy();
 }
 
+/** One that has its socket open for a moment, so that there is something to be told of it. */
+async function appear({ id, token }: Fake): Promise<void> {
+  const url = `${server.url.replace('http', 'ws')}/api/devices/v1/deviceconnect/connect`;
+  const socket = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  while ((await call('GET', `${mgmt}/v1/deviceconnect/devices/${id}`, boss)).status !== 200) await sleep(5);
+  socket.terminate();
+}
+
 /** A payload type that no release of the ranger has. */
 const warmOnly = { payload: { type: 'warm-module', provides: {}, depends: {}, files: [] } };
 
@@ -129,6 +138,7 @@ beforeAll(async () => {
     await done(call('PATCH', `${mgmt}/v1/patchbay/configuration/groups/${group}`, boss, { set: { pace: 'slow' } }));
     await done(call('PUT', '/api/devices/v1/deviceconfig/configuration', token, { pace: 'fast' }));
   }
+  for (const device of [north, south]) await appear(device);
   for (const host of ['north', 'south']) {
     const terms = [{ scope: 'inventory', attribute: 'hostname', type: '$eq', value: `host-${host}` }];
     const made = await done(call('POST', `${mgmt}/v2/inventory/filters`, boss, { name: `of-${host}`, terms }));
@@ -179,6 +189,9 @@ function filled(path: string, kind: string, mine: boolean): string {
 
 /** Bodies of reads by POST, and numbers that count: what both must be told. */
 const asked: Record<string, unknown> = {
+  get 'POST /api/management/v1/patchbay/presence/search'() {
+    return { device_ids: Object.values(devices).map(({ id }) => id) };
+  },
   'POST /api/management/v2/devauth/devices/search': {},
   'POST /api/management/v2/inventory/filters/search': {},
   'POST /api/management/v2alpha1/inventory/identities/search': {

@@ -24,6 +24,7 @@ const pages = {
   login: () => import('./pages/login.tsx'),
   devices: () => import('./pages/devices.tsx'),
   device: () => import('./pages/device.tsx'),
+  groups: () => import('./pages/groups.tsx'),
   releases: () => import('./pages/releases.tsx'),
   release: () => import('./pages/release.tsx'),
   deployments: () => import('./pages/deployments.tsx'),
@@ -81,6 +82,11 @@ const device = createRoute({
   validateSearch: deviceSearch,
   component: lazyRouteComponent(pages.device, 'DevicePage'),
 });
+const groups = createRoute({
+  getParentRoute: () => inside,
+  path: '/groups',
+  component: lazyRouteComponent(pages.groups, 'GroupsPage'),
+});
 const releases = createRoute({
   getParentRoute: () => inside,
   path: '/releases',
@@ -133,6 +139,7 @@ const tree = root.addChildren([
     home,
     devices,
     device,
+    groups,
     releases,
     release,
     deployments,

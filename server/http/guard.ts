@@ -5,6 +5,8 @@ import type { Caller, Confined, RouteSpec } from './route.ts';
 
 /** What the guard needs to know of tokens: each returns the caller, or undefined for a token that is not good. */
 export interface TokenVerifier {
+  /** A device whose token was verified lately: what `device` would say, at once. */
+  knownDevice?(token: string): Extract<Caller, { kind: 'device' }> | undefined;
   user(token: string): Promise<Extract<Caller, { kind: 'user' }> | undefined>;
   device(token: string): Promise<Extract<Caller, { kind: 'device' }> | undefined>;
 }

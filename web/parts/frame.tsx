@@ -1,5 +1,12 @@
 import { Box } from '@mantine/core';
-import { IconClipboardList, IconDeviceDesktopAnalytics, IconPackage, IconRocket, IconUsers } from './icons.ts';
+import {
+  IconClipboardList,
+  IconDeviceDesktopAnalytics,
+  IconFolders,
+  IconPackage,
+  IconRocket,
+  IconUsers,
+} from './icons.ts';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, Navigate, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
@@ -13,6 +20,7 @@ import { UserMenu } from './user-menu.tsx';
 
 const links = [
   { to: '/devices', label: 'Devices', icon: IconDeviceDesktopAnalytics },
+  { to: '/groups', label: 'Groups', icon: IconFolders },
   { to: '/releases', label: 'Releases', icon: IconPackage },
   { to: '/deployments', label: 'Deployments', icon: IconRocket },
 ] as const;
