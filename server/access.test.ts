@@ -40,6 +40,7 @@ describe('every route', () => {
   });
 });
 
+// server-api.md §0.2.
 describe('tokens', () => {
   const me = '/api/management/v1/useradm/users/me';
 
@@ -187,6 +188,7 @@ describe('people', () => {
   });
 });
 
+// server-api.md §0.3.
 describe('the frame', () => {
   it('a refused upload is answered, however much of it is still on its way', async () => {
     const token = await server.addUser('reader@example.com', ['read-only']);

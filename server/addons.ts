@@ -5,17 +5,23 @@ import { CodedError, messageOf } from '#base/errors';
 import { type Log, silentLog } from '#base/log';
 import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
 import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
-import type { ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
+import type { ServerCounter, ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
 import type { Fleet } from './fleet.ts';
 import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
-import { callerId, type Context, json, route, scopeOf, type Route } from './http/route.ts';
+import { callerId, json, route, type Route, scopeOf } from './http/route.ts';
 import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 import type { Stand } from './relay/relay.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
-export interface AddonOptions extends Fleet, Pick<ServerHost, 'deployConfiguration' | 'siteOrigin'> {
+/** What the server lends all add-ons alike. */
+export type Lent = Fleet & Pick<ServerHost, 'deployConfiguration' | 'siteOrigin' | 'mail' | 'outbound' | 'publicUrl'>;
+
+export interface AddonOptions {
+  readonly lent: Lent;
+  /** Something of an add-on has changed for a device. */
+  readonly changed: (addon: string, deviceId: string) => void;
   /** Packages of third parties, by name. */
   readonly names: readonly string[];
   /** They are looked for beside this file, which need not be there. */
@@ -35,6 +41,13 @@ export interface ServerAddons {
   readonly routes: readonly Route[];
   /** Rights that add-ons bring, each with what it allows. */
   readonly permissions: ReadonlyMap<Permission, string>;
+  /** Those of them that a role has which comes with the server. */
+  rightsOfRole(role: string): readonly Permission[];
+  /** What they count, by name. */
+  readonly counters: Readonly<Record<string, ServerCounter>>;
+  /** Their own work, until the signal; one that fails costs a line in the log. */
+  run(signal: AbortSignal): Promise<void>;
+  presence(deviceId: string, connected: boolean): void;
   /** The add-on whose sessions speak this protocol. */
   speaker(protocol: number): Manifest | undefined;
   /** Has each of them forget a device. Throws what the first threw that could not; it is called again then. */
@@ -79,6 +92,27 @@ export async function loadAddons(options: AddonOptions): Promise<ServerAddons> {
       ),
     ),
     speaker: (protocol) => speakers.get(protocol),
+    rightsOfRole: (role) =>
+      loaded.flatMap(({ manifest: { id, roles } }) =>
+        (roles && Object.hasOwn(roles, role) ? (roles[role] ?? []) : []).map(
+          (word): Permission => `addon:${id}:${word}`,
+        ),
+      ),
+    counters: Object.assign({}, ...loaded.map(({ half }) => half?.counters)) as Record<string, ServerCounter>,
+    async run(signal) {
+      await Promise.all(
+        loaded.map(async ({ manifest, half }) => {
+          try {
+            await half?.run?.(signal);
+          } catch (error) {
+            log.error('add-on failed', { addon: manifest.id, error: messageOf(error) });
+          }
+        }),
+      );
+    },
+    presence(deviceId, connected) {
+      for (const { half } of loaded) half?.presence?.(deviceId, connected);
+    },
     async decommissioned(deviceId) {
       for (const { half } of loaded) await half?.decommissioned?.(deviceId);
     },
@@ -104,13 +138,8 @@ export async function migrateAddons(
     bus: new LocalBus(),
     db,
     log: silentLog,
-    hasDevice: async () => false,
-    acceptedDevices: async () => [],
-    hasGroup: async () => false,
-    inGroup: async () => false,
-    deploymentOutcome: async () => undefined,
-    deployConfiguration: () => Promise.reject(new CodedError('not_running', 'no server runs')),
-    siteOrigin: () => undefined,
+    lent: noServer,
+    changed: () => {},
   };
   for (const name of own.names('server')) {
     const manifest = checkManifest(defaultOf(await own.load(name, 'manifest')));
@@ -118,6 +147,14 @@ export async function migrateAddons(
     if (half.migrations) await migrateAddon(db, manifest.id, half.migrations, only);
   }
 }
+
+/** For whoever only wants the tables: no half asks anything before it runs. */
+const noServer: Lent = new Proxy({} as Lent, {
+  get: (_, name) => (name === 'mail' || name === 'publicUrl' ? undefined : () => notRunning()),
+});
+const notRunning = (): never => {
+  throw new CodedError('not_running', 'no server runs');
+};
 
 async function loadAddon(name: string, mine: boolean, load: LoadModule, options: AddonOptions): Promise<Loaded> {
   const manifest = checkManifest(defaultOf(await load(name, 'manifest')));
@@ -134,9 +171,9 @@ async function loadAddon(name: string, mine: boolean, load: LoadModule, options:
 }
 
 function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
-  const { bus, db, hasDevice, acceptedDevices, hasGroup, inGroup, deploymentOutcome } = options;
-  const { deployConfiguration, siteOrigin } = options;
+  const { bus, db } = options;
   return {
+    ...options.lent,
     async openSession(deviceId, { userId, tokenId, access }) {
       const { protocol } = manifest;
       if (!protocol) throw new CodedError('no_sessions', `the add-on ${manifest.id} has no sessions`);
@@ -147,13 +184,7 @@ function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
     },
     // The type is the add-on's to say: it made the tables.
     tables: <T>() => db as unknown as Kysely<T>,
-    hasDevice,
-    acceptedDevices,
-    hasGroup,
-    inGroup,
-    deploymentOutcome,
-    deployConfiguration,
-    siteOrigin,
+    changed: (deviceId) => options.changed(manifest.id, deviceId),
     log: options.log.child({ addon: manifest.id }),
   };
 }
@@ -227,17 +258,12 @@ function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
         tokenId: caller.kind === 'user' ? caller.tokenId : '',
         deviceId: caller.kind === 'device' ? callerId(context) : '',
         requestId,
-        groups: groupsOf(context, served.access),
         access: served.access,
+        reach: served.access === 'device' ? 'all' : scopeOf(context, served.access),
         note: (note) => context.note(note),
       }),
     );
   });
-}
-
-function groupsOf(context: Context, access: ServerRoute['access']): readonly string[] | undefined {
-  const scope = access === 'device' ? 'all' : scopeOf(context, access);
-  return scope === 'all' ? undefined : scope;
 }
 
 const invalid = (message: string): CodedError => new CodedError('invalid_addon', message);

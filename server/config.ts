@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { CodedError, messageOf } from '#base/errors';
 import { logLevels, type LogLevel } from '#base/log';
+import type { MailConfig } from './mail.ts';
 import { networksOf, type Trust, trustOf } from './http/proxies.ts';
 import type { Rates } from './http/rate.ts';
 import type { RecordingPolicy } from './recordings/recordings.ts';
@@ -31,6 +32,8 @@ export interface ServerConfig {
   readonly minFree: number;
   /** Private networks that webhooks may reach. */
   readonly webhookNetworks: BlockList;
+  /** How e-mails are sent; undefined: none are. */
+  readonly mail: MailConfig | undefined;
   /** How long requests may take to end at the stop, ms. */
   readonly grace: number;
   readonly recordings: RecordingPolicy;
@@ -87,6 +90,8 @@ const options = (): Option[] => [
   option('--storage-limit <bytes>', 'most that all artifacts together may take; 0: no limit', '0'),
   option('--min-free <bytes>', 'free space below which the server says that it is not ready', '268435456'),
   option('--webhook-networks <networks>', 'private addresses and networks that webhooks may go to all the same', ''),
+  option('--smtp-url <url>', 'mail server for alerts, smtp://USER:PASSWORD@HOST:PORT or smtps://…'),
+  option('--mail-from <address>', 'sender of e-mails, such as "Patchbay <alerts@example.com>"'),
   option('--pages-domain <domain>', 'domain all names below which lead here (wildcard DNS), for web pages of devices'),
   option('--addons <packages>', 'add-ons of third parties, with commas, installed beside --config or in --data', ''),
   option('--grace <seconds>', 'how long requests under way may take to end when the server stops', '10'),
@@ -148,6 +153,7 @@ export function configOf(command: Command): ServerConfig {
     storageLimit: number('storageLimit'),
     minFree: number('minFree'),
     webhookNetworks: networksOf('--webhook-networks', value('webhookNetworks') ?? ''),
+    mail: mailOf(value('smtpUrl'), value('mailFrom')),
     grace: number('grace', 3600) * 1000,
     recordings: {
       terminals: oneOf('recordTerminals', value('recordTerminals'), ['off', 'all']) === 'all',
@@ -161,6 +167,17 @@ export function configOf(command: Command): ServerConfig {
     addons: (value('addons') ?? '').split(',').filter(Boolean),
     addonsBeside: resolve(given['config'] ?? join(value('data') ?? 'patchbay-data', 'server.json')),
   });
+}
+
+/** Both or none. The URL is never in a message: it may hold a password. */
+function mailOf(url: string | undefined, from: string | undefined): MailConfig | undefined {
+  if (url === undefined && from === undefined) return undefined;
+  if (url === undefined || from === undefined) throw bad('--smtp-url and --mail-from go together: give both');
+  if (!URL.canParse(url) || !/^smtps?:\/\/[^/]/.test(url))
+    throw bad('--smtp-url: a URL is wanted, such as smtp://mail.example.com:587');
+  if (!/^[^\r\n<>@]*<[^\s<>@]+@[^\s<>@]+>$|^[^\s<>@]+@[^\s<>@]+$/.test(from))
+    throw bad(`--mail-from ${from}: an address is wanted, such as "Patchbay <alerts@example.com>"`);
+  return { url, from };
 }
 
 /** `host:port`; of IPv6 the host is in brackets. */

@@ -2,13 +2,30 @@ import type { ServerHost } from '#addon/server';
 import { type DeviceDeploymentStatus, finalStatuses } from '#proto/http/deployments';
 import type { Register } from './devices/register.ts';
 import { statusFor } from './errors.ts';
+import type { Rights } from './http/rights.ts';
 import type { Groups } from './inventory/groups.ts';
 import type { Inventory } from './inventory/inventory.ts';
-import { isMember } from './inventory/membership.ts';
-import type { Db } from './store/store.ts';
+import { groupsOf, inGroups, isMember } from './inventory/membership.ts';
+import { isOneOf } from './store/list.ts';
+import type { Db, Queries } from './store/store.ts';
+import type { Roles } from './users/role-store.ts';
 import { codeOf } from '#base/errors';
 
-export type Fleet = Pick<ServerHost, 'hasDevice' | 'acceptedDevices' | 'hasGroup' | 'inGroup' | 'deploymentOutcome'>;
+export type Fleet = Pick<
+  ServerHost,
+  | 'hasDevice'
+  | 'acceptedDevices'
+  | 'hasGroup'
+  | 'inGroup'
+  | 'groupsOf'
+  | 'inGroups'
+  | 'ofGroup'
+  | 'isOneOf'
+  | 'setAttributes'
+  | 'awayDevices'
+  | 'peopleWith'
+  | 'deploymentOutcome'
+>;
 
 /** What add-ons may ask of the fleet. */
 export function fleetOf(parts: {
@@ -16,8 +33,9 @@ export function fleetOf(parts: {
   readonly register: Register;
   readonly inventory: Inventory;
   readonly groups: Groups;
+  readonly roles: Roles;
 }): Fleet {
-  const { db, register, inventory, groups } = parts;
+  const { db, register, inventory, groups, roles } = parts;
   const groupOf = async (name: string) => {
     try {
       return await groups.get(name);
@@ -34,6 +52,44 @@ export function fleetOf(parts: {
       if (await isMember(db, deviceId, [name])) return true;
       const terms = (await groupOf(name))?.terms;
       return terms !== undefined && (await inventory.find({ filters: terms, sort: [], ids: [deviceId] })).length > 0;
+    },
+    groupsOf: (id) => groupsOf(db, id),
+    inGroups,
+    async ofGroup(column, name) {
+      const terms = (await groupOf(name))?.terms;
+      return terms ? isOneOf(db, column, await inventory.find({ filters: terms, sort: [] })) : inGroups(column, [name]);
+    },
+    isOneOf: (column, values) => isOneOf(db, column, values),
+    setAttributes: (transaction, deviceId, values) =>
+      inventory.set(
+        transaction as unknown as Queries,
+        deviceId,
+        'monitor',
+        Object.entries(values).map(([name, value]) => ({ name, value })),
+      ),
+    async awayDevices(deviceIds) {
+      const rows = await db
+        .selectFrom('presence')
+        .innerJoin('devices', 'devices.id', 'presence.device_id')
+        .select(['device_id', 'presence.updated_ts'])
+        .where('presence.status', '=', 'disconnected')
+        // One that never had a socket has nothing to be missed by.
+        .where('connection', 'is not', null)
+        .where('devices.status', '=', 'accepted')
+        .$if(deviceIds !== undefined, (q) => q.where(isOneOf(db, 'device_id', deviceIds ?? [])))
+        .orderBy('presence.updated_ts')
+        .execute();
+      return rows.map(({ device_id, updated_ts }) => ({ deviceId: device_id, since: new Date(updated_ts) }));
+    },
+    async peopleWith(permission) {
+      const users = await db.selectFrom('users').select(['email', 'roles']).orderBy('email').execute();
+      const byRoles = new Map<string, Rights>();
+      for (const { roles: names } of users)
+        if (!byRoles.has(names)) byRoles.set(names, await roles.rightsOf(JSON.parse(names) as string[]));
+      return users.flatMap(({ email, roles: names }) => {
+        const rights = byRoles.get(names);
+        return rights?.has(permission) ? [{ email, reach: rights.scope(permission) }] : [];
+      });
     },
     async deploymentOutcome(deploymentId, deviceId) {
       const row = await db

@@ -5,7 +5,7 @@ import { io, type Socket } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { decode, encode, ProtoType } from '#proto';
-import { permissions, scopeKindOf, type Grant } from '#proto/http/users';
+import { permissions, scopeKindOf, type Grant, type Permission } from '#proto/http/users';
 import { artifactFor, formOf } from './deployments/harness.testing.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { nobodyWatches } from './live/live.ts';
@@ -45,11 +45,18 @@ const foreign = (): string[] => [
   deployments.south,
 ];
 
+/** All that can be confined, with what add-ons brought. */
 const confinedGrants = (groups: string[], tags: string[]): Grant[] =>
-  permissions.flatMap((permission): Grant[] => {
+  [...permissions, ...ofAddons()].flatMap((permission): Grant[] => {
     const kind = scopeKindOf(permission);
     return kind === 'groups' ? [{ permission, groups }] : kind === 'tags' ? [{ permission, tags }] : [];
   });
+
+const ofAddons = (): Permission[] => [
+  ...new Set(
+    server.server.routes.flatMap(({ spec: { access } }) => (access.startsWith('addon:') ? [access as Permission] : [])),
+  ),
+];
 
 const call = (method: string, path: string, token: string, body?: unknown): Promise<Answer> =>
   server.call(method, path, { token, ...(body === undefined ? {} : { body }) });
@@ -137,8 +144,13 @@ beforeAll(async () => {
   for (const [group, { token }] of [['north', north] as const, ['south', south] as const]) {
     await done(call('PATCH', `${mgmt}/v1/patchbay/configuration/groups/${group}`, boss, { set: { pace: 'slow' } }));
     await done(call('PUT', '/api/devices/v1/deviceconfig/configuration', token, { pace: 'fast' }));
+    const subject = { name: 'disk', type: 'log', status: 'full', details: { description: 'no room' } };
+    const alert = { name: 'disk', level: 'CRITICAL', timestamp: '2026-08-22T10:00:00Z', subject };
+    await done(call('POST', '/api/devices/v1/devicemonitor/alert', token, [alert]));
   }
   for (const device of [north, south]) await appear(device);
+  const silence = { device: south.id, minutes: 60, reason: 'at work' };
+  await done(call('POST', `${mgmt}/v1/patchbay/monitor/silences`, boss, silence));
   for (const host of ['north', 'south']) {
     const terms = [{ scope: 'inventory', attribute: 'hostname', type: '$eq', value: `host-${host}` }];
     const made = await done(call('POST', `${mgmt}/v2/inventory/filters`, boss, { name: `of-${host}`, terms }));

@@ -113,7 +113,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const audit = new AuditLog(db);
     const sessionAudit = new SessionAudit(db, audit);
     const tokens = new DeviceTokens(db, keys);
-    const presence = new Presence(db, live, log);
+    const presence = new Presence(db, live, (id, connected) => addons.presence(id, connected), log);
     const inventory = new Inventory(db, live, (deviceIds) => standing.devicesMoved(deviceIds));
     const groups = new Groups(db, inventory);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
@@ -150,7 +150,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       logins: () => logins,
       revoked: (userId, tokenId) => addons.revoked(userId, tokenId),
     });
-    const roles = new Roles(db);
+    const roles = new Roles(db, (role) => addons.rightsOfRole(role));
     const policies = new Policies(db);
     const logins = new Logins({ db, keys, roles, policies }, (userId, tokenIds) =>
       standing.loginsEnded(userId, tokenIds),
@@ -168,6 +168,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     };
     const retention = new Retention(db, audit, policies, log);
     const outbound = new Outbound(config.webhookNetworks);
+    const mail = config.mail && (await import('./mail.ts')).openMail(config.mail);
     const deliveries = new Deliveries(db, log, outbound);
     const integrations = new Integrations(db, () => deliveries.wake());
     const register = new Register(db);
@@ -193,14 +194,20 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       bus,
       db,
       log,
-      ...fleetOf({ db, register, inventory, groups }),
       refuses: (stand) => standing.why(stand),
-      siteOrigin: (label, req) => siteOrigin(label, req, config),
-      async deployConfiguration(deviceId, values, secrets) {
-        const id = await deployConfiguration({ db, live, activity }, deviceId, values, secrets);
-        // One that is not connected finds it at its next poll.
-        relay.sendToDevice(deviceId, { hdr: { proto: ProtoType.MenderClient, typ: 'check-update' } });
-        return id;
+      changed: (addon, id) => live.tell('addon', { addon, id }),
+      lent: {
+        ...fleetOf({ db, register, inventory, groups, roles }),
+        siteOrigin: (label, req) => siteOrigin(label, req, config),
+        async deployConfiguration(deviceId, values, secrets) {
+          const id = await deployConfiguration({ db, live, activity }, deviceId, values, secrets);
+          // One that is not connected finds it at its next poll.
+          relay.sendToDevice(deviceId, { hdr: { proto: ProtoType.MenderClient, typ: 'check-update' } });
+          return id;
+        },
+        mail,
+        outbound,
+        publicUrl: config.publicUrl,
       },
     });
     await presence.reset();
@@ -271,6 +278,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         artifactBytes: () => storageUsage(db),
         bytesFree: () => blobs.free(),
         webhooks: deliveries.counts,
+        addons: addons.counters,
         certificateEnds: () => tls?.certificate.ends,
       }),
     };
@@ -308,6 +316,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     recordings.retain(ending.signal);
     if (tls) void tls.certificate.follow(server as SecureServer, log, ending.signal);
     const delivering = deliveries.run(ending.signal);
+    const working = addons.run(ending.signal);
     const figures = metrics && metricsServer(metrics, log);
     if (figures && metrics) {
       const at = await listen(figures, metrics.host, metrics.port, '--metrics');
@@ -331,6 +340,8 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         await closed;
         await outbound[Symbol.asyncDispose]();
         await delivering;
+        mail?.close();
+        await working;
         clearTimeout(cut);
         figures?.closeAllConnections();
         await retention.stop();

@@ -1,6 +1,7 @@
 import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import { io } from 'socket.io-client';
 import { livePath, type LiveEvents } from '#proto/http/live';
+import { addonKeys } from './api/addon-changes.ts';
 import { auditKeys } from './api/audit.ts';
 import { deploymentKeys } from './api/deployments.ts';
 import { deviceKeys } from './api/devices.ts';
@@ -89,6 +90,7 @@ export function connectLive(client: QueryClient): Live {
       else spoil(deploymentKeys.ofDevices);
     },
     release: () => spoil(releaseKeys.all),
+    addon: ({ addon, id }) => client.setQueryData<number>(addonKeys.changes(addon, id), (count = 0) => count + 1),
     session: () => spoil(auditKeys.all, sessionKeys.all),
   };
   for (const [event, listener] of Object.entries(on)) socket.on(event, listener as (event: unknown) => void);

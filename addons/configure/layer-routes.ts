@@ -282,9 +282,9 @@ function viewRoutes(host: Host, settings: Settings): ServerRoute[] {
           body: Type.Array(Type.Object({ name: Text, priority: Type.Integer(), settings: Type.Integer() })),
         },
       },
-      async handler({ groups: mine }) {
+      async handler({ reach }) {
         const groups = (await settings.store.shared()).filter(
-          ({ place }) => place.kind === 'group' && (mine?.includes(place.name) ?? true),
+          ({ place }) => place.kind === 'group' && (reach === 'all' || reach.includes(place.name)),
         );
         return {
           status: 200,
@@ -311,9 +311,9 @@ function viewRoutes(host: Host, settings: Settings): ServerRoute[] {
           body: Type.Array(Type.Object({ device_id: Text, state: State, drift: Differing })),
         },
       },
-      async handler({ query, groups }) {
+      async handler({ query, reach }) {
         const { group, page = '1', per_page = '100' } = query as { group?: string; page?: string; per_page?: string };
-        const devices = await within(host, group, groups);
+        const devices = await within(host, group, reach);
         const from = (Number(page) - 1) * Number(per_page);
         const keys = await settings.keys();
         const found = await settings.drifting(devices.slice(from, from + Number(per_page)));
@@ -328,10 +328,10 @@ function viewRoutes(host: Host, settings: Settings): ServerRoute[] {
 }
 
 /** Accepted devices, of a group if one is named, that somebody reaches who is confined to some groups. */
-async function within(host: Host, group: string | undefined, groups: readonly string[] | undefined) {
+async function within(host: Host, group: string | undefined, reach: ServerRequest['reach']) {
   const all = await host.acceptedDevices(group);
-  if (groups === undefined) return all;
-  const mine = new Set((await Promise.all(groups.map((name) => host.acceptedDevices(name)))).flat());
+  if (reach === 'all') return all;
+  const mine = new Set((await Promise.all(reach.map((name) => host.acceptedDevices(name)))).flat());
   return all.filter((id) => mine.has(id));
 }
 

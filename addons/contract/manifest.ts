@@ -25,6 +25,8 @@ export interface Manifest<
   readonly sessions?: Permission;
   /** Rights of its own, each with what it allows: `calibrate` of the add-on `sensors` is `addon:sensors:calibrate`. */
   readonly permissions?: Readonly<Record<string, string>>;
+  /** Which roles that come with the server have them: name of the role → words of `permissions`. Administrators have all. */
+  readonly roles?: Readonly<Record<string, readonly string[]>>;
   /**
    * What the audit log keeps of a person's messages, besides that there was a session: type → keys of its body. Only
    * those are looked into on the server; the bodies of all others pass through unread.
@@ -50,7 +52,7 @@ export const defineManifest = <
 export function checkManifest(value: unknown): Manifest {
   const manifest = value as Partial<Manifest> | null | undefined;
   if (typeof manifest !== 'object' || manifest === null) throw invalid('its manifest has no default export');
-  const { api, id, halves, config, protocol, permissions, sessions, audit, commands } = manifest;
+  const { api, id, halves, config, protocol, permissions, roles, sessions, audit, commands } = manifest;
   if (api !== 1) throw invalid(`its manifest is for api ${String(api)}, this is 1`);
   if (typeof id !== 'string' || !/^[a-z0-9-]{1,64}$/.test(id)) throw invalid('its manifest has no proper id');
   if (!Array.isArray(halves)) throw invalid('its manifest names no halves');
@@ -60,6 +62,9 @@ export function checkManifest(value: unknown): Manifest {
   if (protocol && typeof protocol.messages !== 'object') throw invalid('its protocol has no messages');
   for (const name of Object.keys(permissions ?? {}))
     if (!/^[a-z0-9-]{1,64}$/.test(name)) throw invalid(`its permission '${name}' is no word`);
+  for (const words of Object.values(roles ?? {}))
+    for (const word of words)
+      if (!Object.hasOwn(permissions ?? {}, word)) throw invalid(`its roles name '${word}', no permission of its own`);
   if (sessions !== undefined && (typeof sessions !== 'string' || foreign(sessions, manifest)))
     throw invalid(`its sessions need '${sessions}', which is no permission of its own`);
   if (!Object.values(audit ?? {}).every((keys) => Array.isArray(keys))) throw invalid('its audit names no keys');

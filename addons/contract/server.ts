@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Kysely } from 'kysely';
+import type { Expression, Kysely, SqlBool, Transaction } from 'kysely';
 import type { TObject, TSchema } from 'typebox';
 import type { Log } from '#base/log';
 import type { MessageOf } from '#proto';
 import type { Permission } from '#proto/http/users';
 import type { Manifest } from './manifest.ts';
 import type { OperatorSession } from './session.ts';
+
+/** Where a right holds: everywhere, or for the devices of these static groups. */
+export type Reach = 'all' | readonly string[];
 
 /** A request that has passed: the caller is who the route asks for, query and body fit their schemas. */
 export interface ServerRequest {
@@ -25,18 +28,22 @@ export interface ServerRequest {
   readonly tokenId: string;
   /** That of the route: a session that is opened for a user ends when this is taken from him. */
   readonly access: Permission | 'device';
+  /** Where the caller may do what the route asks for: everywhere, or in these static groups (routes with `confined: 'handler'`). */
+  readonly reach: Reach;
   /** The device that calls a route with access `device`; else empty. */
   readonly deviceId: string;
   readonly requestId: string;
-  /** Whoever has the permission of the route for some groups of devices only: these. Undefined: he has it for all. */
-  readonly groups: readonly string[] | undefined;
   /** What the audit log says of it besides who, when and the result (routes with `audit`). */
   note(note: { object: { type: string; id: string }; details?: Readonly<Record<string, unknown>> }): void;
 }
 
 /** `streamed`: the handler has written the answer itself. A status from 400 on is a refusal for the audit log too. */
 export type ServerReply =
-  | { readonly status: number; readonly body?: unknown; readonly headers?: Readonly<Record<string, string>> }
+  | {
+      readonly status: number;
+      readonly body?: unknown;
+      readonly headers?: Readonly<Record<string, string | string[]>>;
+    }
   | 'streamed';
 
 /**
@@ -51,8 +58,8 @@ export interface ServerRoute {
   readonly access: Permission | 'device';
   /**
    * Whoever has the permission for some groups of devices only passes for the device (`{device}`, else `{id}`) or the group
-   * (`{name}`) that the path names, and for others it is 404; `handler`: the handler holds him to his `groups`. Not said: he
-   * is refused.
+   * (`{name}`) that the path names, and for others it is 404. `handler`: the handler holds him to the request's `reach`; lists
+   * leave out what is not there. Not said: he is refused.
    */
   readonly confined?: 'device' | 'group' | 'handler';
   readonly summary: string;
@@ -108,7 +115,60 @@ export interface ServerHost<M extends Manifest = Manifest> {
    * Undefined: no names below the server's lead to it (`--pages-domain`).
    */
   siteOrigin(label: string, req: IncomingMessage): string | undefined;
+  /** The static groups of a device, the one that the reference's routes know first. */
+  groupsOf(deviceId: string): Promise<readonly string[]>;
+  /** For a query: true where the device that the column names is in one of these static groups. Of no groups: never. */
+  inGroups(column: string, groups: readonly string[]): Expression<SqlBool>;
+  /** The same for any group, static or dynamic; of one that is not there: never. */
+  ofGroup(column: string, group: string): Promise<Expression<SqlBool>>;
+  /** For a query: true where the column is one of some texts, however many. */
+  isOneOf(column: string, values: readonly string[]): Expression<SqlBool>;
+  /**
+   * Sets attributes of the inventory's scope `monitor`, in a transaction of the add-on's own: filters and dynamic groups find
+   * devices by them. They go with the device.
+   */
+  setAttributes(
+    transaction: Transaction<never>,
+    deviceId: string,
+    values: Readonly<Record<string, string | number | boolean>>,
+  ): Promise<void>;
+  /** Tells browsers that something of this add-on has changed for a device: event `addon`, for those who may read the device. */
+  changed(deviceId: string): void;
+  /** Accepted devices that had their socket open once and have it not, since when; of these ids, or all. */
+  awayDevices(deviceIds?: readonly string[]): Promise<readonly { readonly deviceId: string; readonly since: Date }[]>;
+  /** Users who have a permission somewhere, and where. */
+  peopleWith(permission: Permission): Promise<readonly { readonly email: string; readonly reach: Reach }[]>;
+  /** E-mails; undefined: the server has no way to send any (`--smtp-url`). */
+  readonly mail: Mail | undefined;
+  /** Requests to addresses that people gave, with the server's guard against private networks. */
+  readonly outbound: {
+    /** Throws `bad_request`, in words, for a URL that the server does not go to. */
+    check(url: string): URL;
+    /** Posts once; the status of the answer. Throws in words when there is none within ten seconds. */
+    post(url: string, headers: Readonly<Record<string, string>>, body: string): Promise<number>;
+  };
+  /** Where people reach the server (`--public-url`), without a slash at its end. */
+  readonly publicUrl: string | undefined;
   readonly log: Log;
+}
+
+export interface Mail {
+  /** Its sender (`--mail-from`). */
+  readonly from: string;
+  /** Hands one e-mail over; settles when the mail server has taken it. Throws in words. */
+  send(mail: {
+    readonly id: string;
+    readonly bcc: readonly string[];
+    readonly subject: string;
+    readonly text: string;
+    readonly html: string;
+  }): Promise<void>;
+}
+
+/** A figure of `/metrics` that only grows, `patchbay_NAME_total`; the values by what happened, label `result`. */
+export interface ServerCounter {
+  readonly help: string;
+  readonly values: Readonly<Record<string, number>>;
 }
 
 /**
@@ -130,6 +190,12 @@ export interface ServerHalf {
   /** A device is gone for good: so is what is kept of it. May be called again for the same one. */
   decommissioned?(deviceId: string): Promise<void>;
   readonly sites?: Sites;
+  /** Work of its own, from when the server answers until the signal; the server's stop waits for it. */
+  run?(signal: AbortSignal): Promise<void>;
+  /** A device's socket came or went. */
+  presence?(deviceId: string, connected: boolean): void;
+  /** By name, without `patchbay_` and `_total`. */
+  readonly counters?: Readonly<Record<string, ServerCounter>>;
   /** A login of a user, or all of them, is over, or his rights have changed: what stands on it ends now. */
   revoked?(userId: string, tokenId?: string): void;
 }

@@ -24,6 +24,8 @@ export interface WebHost<M extends Manifest = Manifest> {
   }): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
   /** A request to the server in the person's name; the path is below the server's root, such as that of a server half. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** The server half has told of a change for this device (`ServerHost.changed`); gives back how to stop listening. */
+  onChanged(listener: () => void): () => void;
   /** A line that goes away by itself, outside of the element. */
   notify(message: string, kind?: 'info' | 'error'): void;
 }

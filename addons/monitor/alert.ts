@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { OneOf } from '#proto/http/conventions';
 
 /** How bad, worst last but for `UNKNOWN`: the check itself could not be made (add-ons.md §6.4). */
 export const levels = ['OK', 'WARNING', 'CRITICAL', 'CRITICAL_FLAPPING', 'UNKNOWN'] as const;
@@ -21,7 +22,7 @@ export const Alert = Type.Object({
   check: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   /** What people read first; an `OK` has the name of what it ends. */
   name: Type.String({ minLength: 1, maxLength: 1024 }),
-  level: Type.Union(levels.map((level) => Type.Literal(level))),
+  level: OneOf(levels),
   /** RFC 3339, by the device's clock. */
   timestamp: Type.String({ maxLength: 64, pattern: '^\\d{4}-\\d{2}-\\d{2}[Tt ]\\d{2}:\\d{2}:\\d{2}' }),
   subject: Type.Object({

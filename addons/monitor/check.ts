@@ -1,5 +1,5 @@
 import { Type, type Static, type TProperties } from 'typebox';
-import { levels } from './alert.ts';
+import { OneOf } from '#proto/http/conventions';
 
 /** What a check is called; with its type it names the check on a device: `disk_root`. */
 export const CheckName = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.@:-]{0,127}$' });
@@ -15,7 +15,7 @@ const Seconds = Type.Integer({ minimum: 0, maximum: 31_536_000 });
 const common = {
   name: CheckName,
   /** Of the alert when it is bad; default `CRITICAL`. */
-  level: Type.Optional(Type.Union(levels.slice(1, 3).map((level) => Type.Literal(level)))),
+  level: Type.Optional(OneOf(['WARNING', 'CRITICAL'])),
 };
 /** Checks that look, rather than are told: every so many seconds; default 30. */
 const timed = { every: Type.Optional(Type.Integer({ minimum: 5, maximum: 86_400 })) };
@@ -28,7 +28,7 @@ export const Check = Type.Union([
   check('service', {
     /** The unit; default the name. */
     unit: Type.Optional(Text),
-    kind: Type.Optional(Type.Union(['systemd', 'sysV'].map((kind) => Type.Literal(kind as 'systemd')))),
+    kind: Type.Optional(OneOf(['systemd', 'sysV'])),
   }),
   check('log', {
     pattern: Pattern,

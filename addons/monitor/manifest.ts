@@ -5,7 +5,10 @@ import { defineManifest } from '#addon/manifest';
 export default defineManifest({
   api: 1,
   id: 'monitor',
-  halves: [],
+  halves: ['server'],
   title: 'Monitoring',
+  permissions: { respond: 'acknowledge alerts, and silence them' },
+  /** Whoever works with devices may be on call. */
+  roles: { operator: ['respond'], support: ['respond'] },
   config: Type.Object({}),
 });

@@ -74,6 +74,17 @@ export const auditActions = {
   deploy_configuration: 802,
   revert_configuration: 803,
   set_configuration_schema: 804,
+  alerts_acknowledge: 810,
+  alerts_unacknowledge: 811,
+  silence_create: 812,
+  silence_end: 813,
+  channel_create: 814,
+  channel_update: 815,
+  channel_delete: 816,
+  channel_test: 817,
+  monitor_settings: 818,
+  set_checks: 819,
+  revert_checks: 820,
 } as const;
 
 export type AuditAction = keyof typeof auditActions;

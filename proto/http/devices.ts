@@ -47,17 +47,19 @@ export const AttributeValue = Type.Union([
   Type.Array(Type.Number(), { maxItems: 1000 }),
 ]);
 export type AttributeValue = string | number | string[] | number[];
+/** What the server itself knows may also be true or false (scope `monitor`); devices report no such thing. */
+export type KnownValue = AttributeValue | boolean;
 
 export const Attribute = Type.Object({
   name: Type.String(),
-  value: AttributeValue,
+  value: Type.Union([AttributeValue, Type.Boolean()]),
   scope: InventoryScope,
   description: Type.Optional(Type.String()),
   timestamp: Type.Optional(Timestamp),
 });
 export interface Attribute {
   name: string;
-  value: AttributeValue;
+  value: KnownValue;
   scope: InventoryScope;
   description?: string;
   timestamp?: string;

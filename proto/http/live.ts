@@ -16,6 +16,8 @@ export interface LiveEvents {
   deployment: (event: { id: string; status: DeploymentStatus; device?: string }) => void;
   /** An artifact was stored or removed. */
   release: (event: { name: string }) => void;
+  /** Something of an add-on changed for a device. */
+  addon: (event: { addon: string; id: string }) => void;
   /** A terminal or another session opened or ended on a device. */
   session: (event: { device: string; sid: string; open: boolean }) => void;
 }

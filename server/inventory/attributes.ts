@@ -1,10 +1,10 @@
-import type { Attribute, AttributeValue, InventoryScope } from '#proto/http/devices';
+import type { Attribute, InventoryScope, KnownValue } from '#proto/http/devices';
 import type { Attributes } from '../store/tables.ts';
 import type { Queries } from '../store/store.ts';
 
 export interface Value {
   readonly name: string;
-  readonly value: AttributeValue;
+  readonly value: KnownValue;
   readonly description?: string;
 }
 
@@ -15,18 +15,19 @@ export function rowsOf(
   { name, value, description }: Value,
   ts: string,
 ): Attributes[] {
-  const row = (seq: number, kind: string, entry: string | number | null): Attributes => ({
+  const row = (seq: number, kind: string, entry: string | number | boolean | null): Attributes => ({
     device_id: deviceId,
     scope,
     name,
     seq,
     kind,
     text: typeof entry === 'string' ? entry : null,
-    num: typeof entry === 'number' ? entry : null,
+    num: typeof entry === 'string' ? null : entry === null ? null : Number(entry),
     description: description ?? null,
     ts,
   });
-  if (!Array.isArray(value)) return [row(0, typeof value === 'string' ? 's' : 'n', value)];
+  if (!Array.isArray(value))
+    return [row(0, typeof value === 'string' ? 's' : typeof value === 'boolean' ? 'b' : 'n', value)];
   if (value.length === 0) return [row(-1, 'S', null)];
   return value.map((entry, seq) => row(seq, typeof entry === 'string' ? 'S' : 'N', entry));
 }
@@ -86,14 +87,14 @@ export function attributesOf(rows: readonly Attributes[]): Attribute[] {
   for (const row of rows) {
     if (row.kind === 'h') continue;
     const key = `${row.scope} ${row.name}`;
-    const single = row.kind === 's' || row.kind === 'n';
+    const single = row.kind === 's' || row.kind === 'n' || row.kind === 'b';
     const entry = row.text ?? row.num ?? '';
     const known = found.get(key);
     if (known && Array.isArray(known.value)) (known.value as (string | number)[]).push(entry);
     else
       found.set(key, {
         name: row.name,
-        value: single ? entry : row.seq < 0 ? [] : ([entry] as string[] | number[]),
+        value: row.kind === 'b' ? entry === 1 : single ? entry : row.seq < 0 ? [] : ([entry] as string[] | number[]),
         scope: row.scope as InventoryScope,
         ...(row.description === null ? {} : { description: row.description }),
         ...(row.scope === 'tags' || row.scope === 'system' ? {} : { timestamp: row.ts }),

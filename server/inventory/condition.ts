@@ -113,7 +113,8 @@ function onColumn(column: Column, term: Term): Expression<SqlBool> {
 }
 
 /** Text compares by its beginning, which is all that the index holds; that decides for every value that is no longer. */
-function compare(operator: Operator, value: string | number): Expression<SqlBool> {
+function compare(operator: Operator, value: string | number | boolean): Expression<SqlBool> {
+  if (typeof value === 'boolean') return sql<SqlBool>`(num ${sql.raw(operator)} ${Number(value)} and kind = 'b')`;
   if (typeof value === 'number') return sql<SqlBool>`num ${sql.raw(operator)} ${value}`;
   if (isWhole(value)) return sql<SqlBool>`(text is not null and ${headed('text')} ${sql.raw(operator)} ${value})`;
   const bound = sql.raw(operator === '>' ? '>=' : operator === '<' ? '<=' : operator);
@@ -121,21 +122,24 @@ function compare(operator: Operator, value: string | number): Expression<SqlBool
 }
 
 /** A match for the texts among some values, and one for the numbers. */
-function anyOf(values: readonly (string | number)[]): Expression<SqlBool>[] {
+function anyOf(values: readonly (string | number | boolean)[]): Expression<SqlBool>[] {
   const texts = values.filter((value) => typeof value === 'string');
   const numbers = values.filter((value) => typeof value === 'number');
+  const truths = values.filter((value) => typeof value === 'boolean').map(Number);
   return [
     ...(texts.length === 0 ? [] : [isAnyText('text', texts)]),
     ...(numbers.length === 0 ? [] : [sql<SqlBool>`num in (${sql.join(numbers)})`]),
+    ...(truths.length === 0 ? [] : [sql<SqlBool>`(num in (${sql.join(truths)}) and kind = 'b')`]),
   ];
 }
 
-function scalar({ value, type, attribute }: Term): string | number {
-  if (typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))) return value;
-  throw badRequest(`filter ${attribute}: ${type} takes a text or a number`);
+function scalar({ value, type, attribute }: Term): string | number | boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value)))
+    return value;
+  throw badRequest(`filter ${attribute}: ${type} takes a text, a number, or true or false`);
 }
 
-function list({ value, type, attribute }: Term): (string | number)[] {
+function list({ value, type, attribute }: Term): (string | number | boolean)[] {
   if (!Array.isArray(value) || value.length > 1000)
     throw badRequest(`filter ${attribute}: ${type} takes a list of at most 1000 values`);
   return value.map((entry: unknown) => scalar({ value: entry, type, attribute } as Term));

@@ -1,4 +1,4 @@
-import { type Expression, expressionBuilder, type SqlBool } from 'kysely';
+import { type Expression, expressionBuilder, sql, type SqlBool } from 'kysely';
 import type { Queries } from '../store/store.ts';
 import type { Database } from '../store/tables.ts';
 import { isAnyText } from './head.ts';
@@ -25,14 +25,11 @@ export async function isMember(db: Queries, deviceId: string, groups: readonly s
  * The same as a condition, for a list whose rows name a device in `column`: `query.where(inGroups('devices.id', groups))`.
  * No groups: false for every row. Found by index, so it may be what a list is found by.
  */
-export function inGroups(
-  column: 'devices.id' | 'attributes.device_id' | 'device_deployments.device_id' | 'presence.device_id',
-  groups: readonly string[],
-): Expression<SqlBool> {
-  const e = expressionBuilder<Database, 'devices' | 'attributes' | 'device_deployments' | 'presence'>();
+export function inGroups(column: string, groups: readonly string[]): Expression<SqlBool> {
+  const e = expressionBuilder<Database, 'attributes'>();
   if (groups.length === 0) return e.lit(false) as Expression<SqlBool>;
   return e(
-    column,
+    sql.ref(column),
     'in',
     e
       .selectFrom('attributes as member')

@@ -12,6 +12,7 @@ export async function placesOf(db: Db, told: Told): Promise<string[]> {
     case 'device':
     case 'presence':
     case 'inventory':
+    case 'addon':
       return groupsOf(db, told.data.id);
     case 'session':
       return groupsOf(db, told.data.device);

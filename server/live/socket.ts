@@ -14,6 +14,7 @@ const needs: Readonly<Record<keyof LiveEvents, Permission>> = {
   inventory: 'inventory:read',
   deployment: 'deployments:read',
   release: 'releases:read',
+  addon: 'devices:read',
   session: 'sessions:read',
 };
 

@@ -1,4 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ServerCounter } from '#addon/server';
 import type { Meter } from '../http/meter.ts';
 import type { RateLimits } from '../http/rate.ts';
 import type { Db } from '../store/store.ts';
@@ -15,6 +16,8 @@ export interface Measured {
   readonly bytesFree: () => Promise<number | undefined>;
   /** How webhooks went. */
   readonly webhooks: Readonly<Record<string, number>>;
+  /** What add-ons count. */
+  readonly addons: Readonly<Record<string, ServerCounter>>;
   /** When the certificate ends, ms since the epoch; undefined: there is none. */
   readonly certificateEnds: () => number | undefined;
 }
@@ -50,6 +53,14 @@ export function makeMetrics(measured: Measured): Metrics {
   counter(registers, 'patchbay_webhook_deliveries_total', 'Webhooks, by how they went', () =>
     Object.entries(measured.webhooks).map(([result, count]) => [{ result }, count]),
   );
+  for (const [name, { help, values }] of Object.entries(measured.addons))
+    counter(
+      registers,
+      `patchbay_${name}_total`,
+      help,
+      () => Object.entries(values).map(([result, count]) => [{ result }, count]),
+      ['result'],
+    );
   return {
     meter: {
       answered: (method, route = 'other', status, seconds) => requests.observe({ method, route, status }, seconds),
@@ -110,12 +121,18 @@ function gauge(registers: Registry[], name: string, help: string, read: () => Va
 }
 
 /** A counter that somebody else keeps. */
-function counter(registers: Registry[], name: string, help: string, read: () => Values): Counter {
+function counter(
+  registers: Registry[],
+  name: string,
+  help: string,
+  read: () => Values,
+  labelNames = labelsOf(name),
+): Counter {
   return new Counter({
     name,
     help,
     registers,
-    labelNames: labelsOf(name),
+    labelNames,
     collect() {
       this.reset();
       for (const [labels, value] of read()) this.inc(labels, value);

@@ -28,7 +28,7 @@ describe.each(await availableDatabases())('presence on %s', (name) => {
       told.push(`${id} ${connected ? 'on' : 'off'}`);
       next.resolve();
     };
-    presence = new Presence(db, { tell } as never, log);
+    presence = new Presence(db, { tell } as never, () => {}, log);
     const device = { id: 'd', identity_hash: 'd', identity: '{}', status: 'accepted' };
     const rest = { decommissioning: 0, created_ts: 'x', updated_ts: 'x', check_in_time: null, inventory_hash: null };
     await db

@@ -28,14 +28,17 @@ interface State {
 export class Presence {
   readonly #db: Db;
   readonly #live: Live;
+  readonly #told: (deviceId: string, connected: boolean) => void;
   readonly #log: Log;
   /** What is still to be written. */
   readonly #due = new Map<string, State>();
   readonly #writing = new Set<string>();
   #resting: NodeJS.Timeout | undefined;
-  constructor(db: Db, live: Live, log: Log) {
+  /** `told`: of each change, once it is written. */
+  constructor(db: Db, live: Live, told: (deviceId: string, connected: boolean) => void, log: Log) {
     this.#db = db;
     this.#live = live;
+    this.#told = told;
     this.#log = log;
   }
 
@@ -98,7 +101,10 @@ export class Presence {
 
   async #tryTo(deviceId: string, state: State): Promise<void> {
     try {
-      if (await this.#write(deviceId, state)) this.#live.tell('presence', { id: deviceId, connected: state.connected });
+      if (await this.#write(deviceId, state)) {
+        this.#live.tell('presence', { id: deviceId, connected: state.connected });
+        this.#told(deviceId, state.connected);
+      }
     } catch (error) {
       const newer = this.#due.get(deviceId);
       this.#due.set(deviceId, newer ? { ...newer, unheard: newer.unheard || state.unheard } : state);

@@ -36,7 +36,7 @@ export interface Attributes {
   name: string;
   /** 0 for a single value; 0… for elements; -1 for the only row of an empty array. */
   seq: number;
-  /** s: text, n: number, S and N: element of an array; h: one more value, which filters find and clients are not shown. */
+  /** s: text, n: number, b: boolean (0 or 1 in `num`), S and N: element of an array; h: one more value, which filters find and clients are not shown. */
   kind: string;
   text: string | null;
   num: number | null;

@@ -1,4 +1,4 @@
-import type { Grant, Role } from '#proto/http/users';
+import type { Grant, Permission, Role } from '#proto/http/users';
 import { scopeKindOf } from '#proto/http/users';
 import { conflict, forbidden, notFound, unprocessable } from '../errors.ts';
 import { Rights } from '../http/rights.ts';
@@ -13,8 +13,11 @@ export interface RoleContent {
 /** Built-in roles and those of one's own, and what they add up to. */
 export class Roles {
   readonly #db: Db;
-  constructor(db: Db) {
+  readonly #brought: (role: string) => readonly Permission[];
+  /** `brought`: what add-ons give a role that comes with the server. */
+  constructor(db: Db, brought: (role: string) => readonly Permission[] = () => []) {
     this.#db = db;
+    this.#brought = brought;
   }
 
   async list(): Promise<Role[]> {
@@ -25,7 +28,7 @@ export class Roles {
       ...Object.entries(builtIn).map(([name, { description }]): Role => ({
         name,
         description,
-        grants: builtInGrants(name) ?? [],
+        grants: this.#builtIn(name) ?? [],
         builtin: true,
         users: users(name),
       })),
@@ -51,9 +54,14 @@ export class Roles {
     const rows =
       own.length > 0 ? await this.#db.selectFrom('roles').select('grants').where('name', 'in', own).execute() : [];
     return new Rights([
-      ...names.flatMap((name) => builtInGrants(name) ?? []),
+      ...names.flatMap((name) => this.#builtIn(name) ?? []),
       ...rows.flatMap(({ grants }) => JSON.parse(grants) as Grant[]),
     ]);
+  }
+
+  #builtIn(name: string): Grant[] | undefined {
+    const grants = builtInGrants(name);
+    return grants && [...grants, ...this.#brought(name).map((permission) => ({ permission }))];
   }
 
   /** 422 for a name that there is no role of. */

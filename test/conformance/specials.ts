@@ -4,6 +4,7 @@ import { artifactBytes, bytesSource } from '#artifact';
 import type { World } from './world.ts';
 
 export const grants = [{ permission: 'devices:read' }];
+export const silence = { check: 'disk', minutes: 60, reason: 'maintenance' };
 export const terms = [{ scope: 'inventory', attribute: 'a', type: '$exists', value: true }];
 export const password = 'a password for tests';
 export const webhook = {
@@ -39,6 +40,16 @@ const provides = { device_type: 'qemu', artifact_name: 'none' };
 
 const ownGroups = '/api/management/v1/patchbay/groups';
 const devices = '/api/management/v1/deviceconnect/devices';
+
+/** Checks are given to a place, and given again. */
+function checks(place: string, named: (world: World) => Promise<string>): typeof specials {
+  return {
+    [`PUT /v1/patchbay/monitor/checks/${place}`]: (_, given) => ({ body: given ?? { checks: [] } }),
+    [`POST /v1/patchbay/monitor/checks/${place}/revert`]: async (world, given) => ({
+      body: given ?? { version: await world.make.checksVersion(await named(world)) },
+    }),
+  };
+}
 
 /** Settings of a place are changed, and taken back to what they were. */
 function settings(place: string, named: (world: World) => Promise<string>): typeof specials {
@@ -163,6 +174,14 @@ export const specials: Readonly<Record<string, (world: World, given: unknown) =>
     if (given !== undefined) return { body: given };
     return { token: (await world.make.enrolled(true)).token, body: { current_password: password } };
   },
+  ...checks('fleet', async () => 'fleet'),
+  ...checks('groups/{}', async (world) => `groups/${await world.make.group()}`),
+  ...checks('devices/{}', async (world) => `devices/${await world.make.deviceId()}`),
+  'POST /v1/patchbay/monitor/channels': (world, given) => ({ body: given ?? world.make.channel() }),
+  'PATCH /v1/patchbay/monitor/channels/{}': (world, given) => ({ body: given ?? { name: world.make.name() } }),
+  'POST /v1/patchbay/monitor/silences': (_, given) => ({ body: given ?? silence }),
+  'POST /v1/patchbay/monitor/devices/{}/acknowledge': (_, given) => ({ body: given ?? {} }),
+  'POST /v1/patchbay/monitor/devices/{}/unacknowledge': (_, given) => ({ body: given ?? {} }),
   ...settings('fleet', async () => 'fleet'),
   ...settings('groups/{}', async (world) => `groups/${await world.make.group()}`),
   ...settings('devices/{}', async (world) => `devices/${await world.make.deviceId()}`),

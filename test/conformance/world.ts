@@ -12,6 +12,7 @@ import {
   lastOf,
   password,
   pem,
+  silence,
   type Special,
   specials,
   terms,
@@ -50,6 +51,8 @@ const places: readonly (readonly [RegExp, Kind])[] = [
   [/roles\/\{\w+\}$/, 'role'],
   [/patchbay\/sessions\/\{\w+\}$/, 'session'],
   [/recordings\/\{\w+\}$/, 'recording'],
+  [/monitor\/channels\/\{\w+\}$/, 'channel'],
+  [/monitor\/silences\/\{\w+\}$/, 'silence'],
   [/settings\/tokens\/\{\w+\}$/, 'accessToken'],
   [/integrations\/\{\w+\}$|state\/\{\w+\}$/, 'integration'],
   [/devices?\/\{\w+\}$/, 'device'],
@@ -73,6 +76,8 @@ type Kind =
   | 'role'
   | 'session'
   | 'recording'
+  | 'channel'
+  | 'silence'
   | 'accessToken'
   | 'integration'
   | 'device';
@@ -247,6 +252,10 @@ export class World {
         await this.#ask('POST', '/v1/patchbay/roles', { name, grants });
         return name;
       }
+      case 'channel':
+        return lastOf((await this.#ask('POST', '/v1/patchbay/monitor/channels', this.make.channel())).headers);
+      case 'silence':
+        return lastOf((await this.#ask('POST', '/v1/patchbay/monitor/silences', silence)).headers);
       case 'session':
         return await (await this.#line()).terminal();
       case 'recording':
@@ -335,6 +344,13 @@ export class World {
       return name;
     },
     connected: async () => (await this.#line()).device,
+    channel: () => ({ name: this.#name('channel'), kind: 'webhook', url: 'http://127.0.0.1:9/alerts' }),
+    /** Checks of a place as they were given just now, by the number of that. */
+    checksVersion: async (place: string) => {
+      const path = `/v1/patchbay/monitor/checks/${place}`;
+      await this.#ask('PUT', path, { checks: [], without: [`log_${this.#name('check')}`] });
+      return ((await this.#ask('GET', path)).body as { version: number }).version;
+    },
     /** Settings of a place as they were given just now, by the number of that. */
     revision: async (place: string) => {
       const path = `/v1/patchbay/configuration/${place}`;

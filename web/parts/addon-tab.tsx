@@ -1,9 +1,11 @@
 import { useComputedColorScheme } from '@mantine/core';
 import { IconLock, IconPlugConnectedX } from './icons.ts';
+import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef, useState } from 'react';
 import type { Theme, WebHost } from '#addon/web';
 import type { Device } from '#proto/http/devices';
 import type { WebAddon } from '../addons.ts';
+import { onChanges } from '../api/addon-changes.ts';
 import { fetchAsUser } from '../api/http.ts';
 import type { Presence } from '../api/presence.ts';
 import { connectDevice } from '../api/sessions.ts';
@@ -70,6 +72,7 @@ function Mounted({ addon, device, name, join }: Omit<AddonTabProps, 'presence'>)
   const place = useRef<HTMLDivElement>(null);
   const theme: Theme = useComputedColorScheme('light', { getInitialValueInEffect: false });
   const themed = useRef({ theme, listeners: new Set<(theme: Theme) => void>() });
+  const client = useQueryClient();
   const [fault, setFault] = useState<unknown>();
   useEffect(() => {
     themed.current.theme = theme;
@@ -96,6 +99,7 @@ function Mounted({ addon, device, name, join }: Omit<AddonTabProps, 'presence'>)
           ? connectDevice(device.id, protocol, addon.manifest.resumes ?? false, options)
           : Promise.reject(new Error('This add-on has no sessions.')),
       fetch: fetchAsUser,
+      onChanged: (listener) => onChanges(client, addon.manifest.id, device.id, listener),
       notify: (message, kind) => (kind === 'error' ? complain(addon.title, new Error(message)) : tell(message)),
     };
     addon
@@ -115,7 +119,7 @@ function Mounted({ addon, device, name, join }: Omit<AddonTabProps, 'presence'>)
       if (element) element.replaceChildren();
     };
     // The name may change while a session runs; that is no reason to end it.
-  }, [addon, device.id, join]);
+  }, [addon, device.id, join, client]);
 
   if (fault) return <Problem what={`${addon.title} could not be loaded`} error={fault} />;
   return <div ref={place} className="panel addon" />;

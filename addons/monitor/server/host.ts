@@ -1,0 +1,4 @@
+import type { ServerHost } from '#addon/server';
+
+/** What of the server this needs: no sessions. */
+export type Host = Omit<ServerHost, 'openSession'>;

@@ -1,0 +1,314 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { Transaction } from 'kysely';
+import { CodedError } from '#base/errors';
+import type { Host } from './host.ts';
+import type { Alert } from '../alert.ts';
+import type { Clock } from './clock.ts';
+import type { EventRow, StateRow, Tables } from './tables.ts';
+
+/** Checks of one device that are remembered; more than that are not checks. */
+const statesPerDevice = 1000;
+/** Posts that wait to be written: after that devices are told to come again. */
+const postsWaiting = 2000;
+/** Posts written in one transaction, when several wait. */
+const together = 64;
+/** How long an alert without an id may have waited on its device and still be ordered by its own time, ms. */
+const late = 7 * 24 * 3600_000;
+const skew = 5 * 60_000;
+
+/** An alert as it is kept. */
+interface Taken {
+  readonly id: string;
+  readonly own: boolean;
+  readonly key: string;
+  readonly ts: string;
+  readonly alert: Alert;
+  readonly content: string;
+}
+
+interface Post {
+  readonly deviceId: string;
+  readonly alerts: readonly Taken[];
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+type Known = Omit<StateRow, 'device_id'>;
+
+/** What the metrics show. */
+export type Received = Record<'taken' | 'again', number>;
+
+/**
+ * Takes alerts: history, latest state, inventory and outbox change in one transaction, and only then is a device told that
+ * its alerts are kept. Posts that come while one is written are written together.
+ */
+export class Intake {
+  readonly received: Received = { taken: 0, again: 0 };
+  readonly #host: Host;
+  readonly #clock: Clock;
+  readonly #wake: () => void;
+  readonly #waiting: Post[] = [];
+  #writing = false;
+
+  /** `wake`: there is something to tell people of. */
+  constructor(host: Host, clock: Clock, wake: () => void) {
+    this.#host = host;
+    this.#clock = clock;
+    this.#wake = wake;
+  }
+
+  /** Settles when all of it is on disk. Throws `bad_request` for a time that is none, `too_many_requests` when too much waits. */
+  async take(deviceId: string, alerts: readonly Alert[]): Promise<void> {
+    if (alerts.length === 0) return;
+    const taken = alerts.map(takenOf);
+    if (this.#waiting.length >= postsWaiting)
+      throw new CodedError('too_many_requests', 'too many alerts at once: try again in a few seconds');
+    await new Promise<void>((done, failed) => {
+      this.#waiting.push({ deviceId, alerts: taken, done, failed });
+      if (!this.#writing) void this.#write();
+    });
+  }
+
+  async #write(): Promise<void> {
+    this.#writing = true;
+    while (this.#waiting.length > 0) {
+      const posts = this.#waiting.splice(0, together);
+      try {
+        await this.#commit(posts);
+      } catch (error) {
+        if (posts.length === 1) posts[0]?.failed(error);
+        // One of them cannot be written; the others can.
+        else for (const post of posts) await this.#commit([post]).catch(post.failed);
+      }
+    }
+    this.#writing = false;
+  }
+
+  async #commit(posts: readonly Post[]): Promise<void> {
+    const db = this.#host.tables<Tables>();
+    // Rows of devices are locked, in one order: nothing that is read here changes meanwhile.
+    const work = db.transaction().setIsolationLevel('read committed');
+    const results = await work.execute(async (trx) => {
+      const found = [];
+      for (const post of posts.toSorted((a, b) => (a.deviceId < b.deviceId ? -1 : 1)))
+        found.push({ post, ...(await this.#apply(trx, post)) });
+      return found;
+    });
+    for (const { post, taken, events, changed } of results) {
+      this.received.taken += taken;
+      this.received.again += post.alerts.length - taken;
+      post.done();
+      if (changed) this.#host.changed(post.deviceId);
+      if (events > 0) this.#wake();
+    }
+  }
+
+  async #apply(trx: Transaction<Tables>, { deviceId, alerts }: Post) {
+    await trx
+      .insertInto('addon_monitor_reports')
+      .values({ device_id: deviceId })
+      .onConflict((c) => c.column('device_id').doUpdateSet({ device_id: deviceId }))
+      .execute();
+    const fresh = await this.#fresh(trx, deviceId, alerts);
+    if (fresh.length === 0) return { taken: 0, events: 0, changed: false };
+    const rows = await trx.selectFrom('addon_monitor_states').selectAll().where('device_id', '=', deviceId).execute();
+    const states = new Map<string, Known>(rows.map(({ device_id: _, ...state }) => [state.key, state]));
+    const before = countBad(states.values());
+    const first = states.size === 0;
+    const changed = new Set<string>();
+    const events: EventRow[] = [];
+    const received = new Date(this.#clock.now()).toISOString();
+    const kept = fresh.map((one) => ({ ...one, seq: this.#clock.next() }));
+    for (const one of kept) {
+      const known = states.get(one.key);
+      if (known && this.#isLate(one, known)) continue;
+      const { state, event } = changeOf(known, one, received);
+      // A check that was named before is the latest again: the map keeps the order.
+      states.set(one.key, state);
+      changed.add(one.key);
+      if (event) events.push({ ...event, device_id: deviceId, seq: this.#clock.next(), queued: received });
+    }
+    for (let at = 0; at < kept.length; at += 500)
+      await trx
+        .insertInto('addon_monitor_alerts')
+        .values(
+          kept.slice(at, at + 500).map(({ id, key, alert: { level }, ts, seq, content }) => ({
+            device_id: deviceId,
+            id,
+            key,
+            level,
+            ts,
+            received,
+            seq,
+            content,
+          })),
+        )
+        .execute();
+    await this.#writeStates(trx, deviceId, states, changed);
+    for (let at = 0; at < events.length; at += 500)
+      await trx
+        .insertInto('addon_monitor_events')
+        .values(events.slice(at, at + 500))
+        .execute();
+    const count = countBad(states.values());
+    if (first || count !== before)
+      await this.#host.setAttributes(trx as unknown as Transaction<never>, deviceId, {
+        alerts: count > 0,
+        alert_count: count,
+      });
+    return { taken: fresh.length, events: events.length, changed: changed.size > 0 };
+  }
+
+  /** Those whose ids are not known of this device yet, each once. */
+  async #fresh(trx: Transaction<Tables>, deviceId: string, alerts: readonly Taken[]): Promise<Taken[]> {
+    const unique = [...new Map(alerts.toReversed().map((one) => [one.id, one])).values()].toReversed();
+    const ids = unique.filter(({ own }) => own).map(({ id }) => id);
+    if (ids.length === 0) return unique;
+    const known = await trx
+      .selectFrom('addon_monitor_alerts')
+      .select('id')
+      .where('device_id', '=', deviceId)
+      .where(this.#host.isOneOf('id', ids))
+      .execute();
+    const again = new Set(known.map(({ id }) => id));
+    return unique.filter(({ id }) => !again.has(id));
+  }
+
+  /**
+   * Ours come in order. Of those of the original, one that waited in its store may come after a newer one: then its time says
+   * so, unless the clock of one of the two was wrong, when the order of arrival is all that there is.
+   */
+  #isLate({ own, ts }: Taken, known: Known): boolean {
+    const now = this.#clock.now();
+    return !own && ts < known.ts && Date.parse(known.ts) < now + skew && now - Date.parse(ts) < late;
+  }
+
+  async #writeStates(
+    trx: Transaction<Tables>,
+    deviceId: string,
+    states: Map<string, Known>,
+    changed: ReadonlySet<string>,
+  ): Promise<void> {
+    const excess = [...states.values()]
+      .sort((a, b) => a.bad - b.bad || a.seq - b.seq)
+      .slice(0, Math.max(0, states.size - statesPerDevice))
+      .map(({ key }) => key);
+    for (const key of excess) states.delete(key);
+    if (excess.length > 0)
+      await trx
+        .deleteFrom('addon_monitor_states')
+        .where('device_id', '=', deviceId)
+        .where(this.#host.isOneOf('key', excess))
+        .execute();
+    const rows = [...changed].flatMap((key) => {
+      const state = states.get(key);
+      return state ? [{ device_id: deviceId, ...state }] : [];
+    });
+    for (let at = 0; at < rows.length; at += 500)
+      await trx
+        .insertInto('addon_monitor_states')
+        .values(rows.slice(at, at + 500))
+        .onConflict((c) =>
+          c.columns(['device_id', 'key']).doUpdateSet((e) => ({
+            name: e.ref('excluded.name'),
+            level: e.ref('excluded.level'),
+            bad: e.ref('excluded.bad'),
+            since: e.ref('excluded.since'),
+            received: e.ref('excluded.received'),
+            ts: e.ref('excluded.ts'),
+            seq: e.ref('excluded.seq'),
+            alert_id: e.ref('excluded.alert_id'),
+            content: e.ref('excluded.content'),
+            acked_by: e.ref('excluded.acked_by'),
+            acked_ts: e.ref('excluded.acked_ts'),
+            acked_note: e.ref('excluded.acked_note'),
+            told: e.ref('excluded.told'),
+          })),
+        )
+        .execute();
+  }
+}
+
+const countBad = (states: Iterable<Known>): number => [...states].filter(({ bad }) => bad === 1).length;
+
+/** What an alert makes of a check's state, and what there is to tell of it. */
+function changeOf(
+  known: Known | undefined,
+  { id, key, ts, alert, content, seq }: Taken & { seq: number },
+  received: string,
+): { state: Known; event?: Omit<EventRow, 'device_id' | 'seq' | 'queued'> } {
+  const { level } = alert;
+  const name = stored(alert.name);
+  const bad = level === 'OK' ? 0 : 1;
+  const latest = { key, name, level, bad, ts, seq, alert_id: id, content };
+  const same = known !== undefined && known.bad === bad;
+  const state: Known = same
+    ? { ...known, ...latest }
+    : { ...latest, since: ts, received, acked_by: null, acked_ts: null, acked_note: null, told: 1 };
+  const before = known?.level ?? 'OK';
+  if (before === level) return { state };
+  // Nobody was told that it was bad: nobody is told that it is well.
+  if (bad === 0 && known?.told === 0) return { state };
+  if (bad === 1) state.told = 1;
+  return { state, event: { key, name, level, before, ts, content } };
+}
+
+function takenOf(alert: Alert): Taken {
+  const time = Date.parse(alert.timestamp.replace(/^(.{10})[t ]/, '$1T').replace(/z$/, 'Z'));
+  if (!Number.isFinite(time))
+    throw new CodedError('bad_request', `timestamp: ${alert.timestamp} is no time: RFC 3339 is wanted`);
+  const { id, check, name, level, timestamp, subject } = alert;
+  const { details } = subject;
+  const kept = {
+    ...(check === undefined ? {} : { check }),
+    name,
+    level,
+    timestamp,
+    subject: {
+      name: subject.name,
+      type: subject.type,
+      status: subject.status,
+      ...(details
+        ? {
+            details: {
+              ...(details.description === undefined ? {} : { description: details.description }),
+              ...(details.lines_before ? { lines_before: details.lines_before.map(lineOf) } : {}),
+              ...(details.line_matching ? { line_matching: lineOf(details.line_matching) } : {}),
+              ...(details.lines_after ? { lines_after: details.lines_after.map(lineOf) } : {}),
+            },
+          }
+        : {}),
+    },
+  };
+  return {
+    id: id ?? randomUUID(),
+    own: id !== undefined,
+    key: keyOf(alert),
+    ts: new Date(time).toISOString(),
+    alert,
+    content: JSON.stringify(kept),
+  };
+}
+
+const lineOf = ({ line_number, data }: { line_number?: number; data: string }) => ({
+  ...(line_number === undefined ? {} : { line_number }),
+  data,
+});
+
+/** No database takes a NUL, nor half a character. */
+const stored = (text: string): string => text.replaceAll('\0', '\ufffd').toWellFormed();
+
+/** Of what an index may hold; what is longer is told apart by its hash. */
+const keyLength = 200;
+
+/**
+ * The check that an alert is of. The original does not say it: there it is the alert's name, and what it says of a service
+ * that goes up and down is said of the same check as that it does not run (add-ons.md §6.4).
+ */
+export function keyOf({ check, name }: Pick<Alert, 'check' | 'name'>): string {
+  const flapping = /^Service (.*) going up and down$/s.exec(name);
+  const key = stored(check ?? (flapping ? `Service ${flapping[1]} not running` : name));
+  if (key.length <= keyLength) return key;
+  const hash = createHash('sha256').update(key).digest('hex').slice(0, 16);
+  return `${key.slice(0, keyLength - 20).toWellFormed()}…${hash}`;
+}
