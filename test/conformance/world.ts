@@ -1,9 +1,23 @@
 // A server with one of each thing that paths and bodies name, made when it is first needed and again when it was used up.
-import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
-import { artifactBytes, bytesSource } from '#artifact';
+import { randomUUID } from 'node:crypto';
+import { TOTP } from 'otpauth';
 import { networksOf } from '../../server/http/proxies.ts';
 import { stage, type Answer, type Stage } from '../../server/stage.ts';
 import type { Operation } from './document.ts';
+import { Line } from './line.ts';
+import {
+  artifact,
+  artifactForm,
+  grants,
+  lastOf,
+  password,
+  pem,
+  silence,
+  type Special,
+  specials,
+  terms,
+  webhook,
+} from './specials.ts';
 
 export interface Request {
   readonly path: string;
@@ -31,7 +45,14 @@ const places: readonly (readonly [RegExp, Kind])[] = [
   [/patchbay\/groups\/\{\w+\}$/, 'ownGroup'],
   [/filters\/\{\w+\}$/, 'filter'],
   [/groups?\/\{\w+\}$/, 'group'],
+  [/users\/\{\w+\}\/logins\/\{\w+\}$/, 'loginOfUser'],
   [/users\/\{\w+\}$/, 'user'],
+  [/logins\/\{\w+\}$/, 'login'],
+  [/roles\/\{\w+\}$/, 'role'],
+  [/patchbay\/sessions\/\{\w+\}$/, 'session'],
+  [/recordings\/\{\w+\}$/, 'recording'],
+  [/monitor\/channels\/\{\w+\}$/, 'channel'],
+  [/monitor\/silences\/\{\w+\}$/, 'silence'],
   [/settings\/tokens\/\{\w+\}$/, 'accessToken'],
   [/integrations\/\{\w+\}$|state\/\{\w+\}$/, 'integration'],
   [/devices?\/\{\w+\}$/, 'device'],
@@ -50,23 +71,35 @@ type Kind =
   | 'ownGroup'
   | 'filter'
   | 'user'
+  | 'loginOfUser'
+  | 'login'
+  | 'role'
+  | 'session'
+  | 'recording'
+  | 'channel'
+  | 'silence'
   | 'accessToken'
   | 'integration'
   | 'device';
 
+/** What holds several kinds: a device with its deployment, a device that is connected. */
+type Whole = 'pair' | 'line';
+
 /** Kinds that are parts of others. */
-const heldBy: Partial<Record<Kind, Kind | 'pair'>> = {
+const heldBy: Partial<Record<Kind, Kind | Whole>> = {
   task: 'pair',
   deployment: 'pair',
   deployedDevice: 'pair',
   authSet: 'device',
+  loginOfUser: 'user',
 };
 const kindAt = (seen: string): Kind | undefined => places.find(([place]) => place.test(seen))?.[1];
 
 export class World {
   readonly server: Stage;
   readonly token: string;
-  #made = new Map<Kind | 'pair', unknown>();
+  #made = new Map<Kind | Whole, unknown>();
+  readonly #lines: Line[] = [];
   #count = 0;
 
   private constructor(server: Stage, token: string) {
@@ -76,7 +109,7 @@ export class World {
 
   static async open(): Promise<World> {
     // Nothing listens where the webhooks go, and nothing leaves the machine.
-    const server = await stage({ webhookNetworks: networksOf('test', '127.0.0.1') });
+    const server = await stage({ webhookNetworks: networksOf('test', '127.0.0.1'), recordings });
     await server.addUser('first@example.com', []);
     return new World(server, await server.login());
   }
@@ -151,7 +184,7 @@ export class World {
     return path.includes('{') ? (await this.#pair()).device.token : (await this.#device()).token;
   }
 
-  #once<T>(kind: Kind | 'pair', make: () => Promise<T>): Promise<T> {
+  #once<T>(kind: Kind | Whole, make: () => Promise<T>): Promise<T> {
     const made = (this.#made.get(kind) as Promise<T> | undefined) ?? make();
     this.#made.set(kind, made);
     return made;
@@ -174,12 +207,18 @@ export class World {
         return 'storage';
       case 'maxDevices':
         return 'max_devices';
+      case 'loginOfUser': {
+        const { body } = await this.#ask('GET', `/v1/useradm/users/${await this.#get('user')}`);
+        return idOf(await this.server.login((body as { email: string }).email));
+      }
       default:
         return await this.#once(kind, () => this.#make(kind));
     }
   }
 
-  async #make(kind: Exclude<Kind, 'device' | 'authSet' | 'deployedDevice' | 'task' | 'deployment'>): Promise<string> {
+  async #make(
+    kind: Exclude<Kind, 'device' | 'authSet' | 'deployedDevice' | 'task' | 'deployment' | 'loginOfUser'>,
+  ): Promise<string> {
     switch (kind) {
       case 'artifact':
         return (await this.#upload()).id;
@@ -206,6 +245,21 @@ export class World {
         const { headers } = await this.#ask('POST', '/v1/useradm/users', { email: this.#email(), password });
         return lastOf(headers);
       }
+      case 'login':
+        return idOf(await this.server.login());
+      case 'role': {
+        const name = this.#name('role');
+        await this.#ask('POST', '/v1/patchbay/roles', { name, grants });
+        return name;
+      }
+      case 'channel':
+        return lastOf((await this.#ask('POST', '/v1/patchbay/monitor/channels', this.make.channel())).headers);
+      case 'silence':
+        return lastOf((await this.#ask('POST', '/v1/patchbay/monitor/silences', silence)).headers);
+      case 'session':
+        return await (await this.#line()).terminal();
+      case 'recording':
+        return await (await this.#line()).recording();
       case 'accessToken': {
         const path = '/v1/useradm/settings/tokens';
         const known = async () => (await this.#ask('GET', path)).body as { id: string }[];
@@ -235,6 +289,14 @@ export class World {
 
   #device() {
     return this.#once('device', () => this.server.addDevice({ mac: this.#name('mac') }));
+  }
+
+  #line() {
+    return this.#once('line', async () => {
+      const line = await Line.open(this.server, this.token);
+      this.#lines.push(line);
+      return line;
+    });
   }
 
   /** A deployment that a device is at, and that has a log. */
@@ -276,7 +338,37 @@ export class World {
     email: () => this.#email(),
     filter: () => ({ name: this.#name('filter'), terms }),
     ownGroup: () => ({ name: this.#name('group'), terms }),
-    filterId: () => this.#get('filter'),
+    staticGroup: async () => {
+      const name = this.#name('group');
+      await this.#ask('POST', '/v1/patchbay/groups', { name });
+      return name;
+    },
+    connected: async () => (await this.#line()).device,
+    channel: () => ({ name: this.#name('channel'), kind: 'webhook', url: 'http://127.0.0.1:9/alerts' }),
+    /** Checks of a place as they were given just now, by the number of that. */
+    checksVersion: async (place: string) => {
+      const path = `/v1/patchbay/monitor/checks/${place}`;
+      await this.#ask('PUT', path, { checks: [], without: [`log_${this.#name('check')}`] });
+      return ((await this.#ask('GET', path)).body as { version: number }).version;
+    },
+    /** Settings of a place as they were given just now, by the number of that. */
+    revision: async (place: string) => {
+      const path = `/v1/patchbay/configuration/${place}`;
+      const { body } = await this.#ask('PATCH', path, { set: { [this.#name('key')]: 'x' } });
+      return (body as { revision: number }).revision;
+    },
+    group: () => this.#get('group'),
+    /** Somebody who is setting up his second factor, or has it. */
+    enrolled: async (whole: boolean) => {
+      const token = await this.server.addUser(this.#email(), ['admin']);
+      const users = `${management}/v1/useradm`;
+      await this.server.call('POST', `${users}/users/me/2fa/enable`, { token });
+      const { body } = await this.server.call('GET', `${users}/2faqr`, { token });
+      const { secret } = body as { secret: string };
+      const token2fa = new TOTP({ secret, algorithm: 'SHA1', digits: 6, period: 30 }).generate();
+      if (whole) await this.server.call('PUT', `${users}/2faverify`, { token, body: { token2fa } });
+      return { token, token2fa };
+    },
     /** A person of his own, for what would end the login of all others. */
     person: async () => await this.server.addUser(this.#email(), ['admin']),
     link: async () =>
@@ -306,153 +398,12 @@ export class World {
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const line of this.#lines) line.close();
     await this.server.close();
   }
 }
 
-const terms = [{ scope: 'inventory', attribute: 'a', type: '$exists', value: true }];
-const password = 'a password for tests';
-const webhook = {
-  provider: 'webhook',
-  credentials: { type: 'http', http: { url: 'http://127.0.0.1:9/hook' } },
-};
-const lastOf = (headers: Headers): string => headers.get('location')?.split('/').at(-1) ?? '';
-
-interface Special {
-  readonly path?: string;
-  readonly query?: Record<string, string>;
-  readonly headers?: Record<string, string>;
-  readonly token?: string;
-  readonly anonymous?: boolean;
-  readonly body?: unknown;
-  readonly form?: FormData;
-}
-
-const pem = (): { pubkey: string; sign(text: string): string } => {
-  const key = generateKeyPairSync('ed25519');
-  return {
-    pubkey: key.publicKey.export({ type: 'spki', format: 'pem' }),
-    sign: (text) => sign(null, Buffer.from(text), key.privateKey).toString('base64'),
-  };
-};
-
-const pathOf = (uri: string): Special => {
-  const { pathname, search } = new URL(uri);
-  return { path: pathname + search, anonymous: true };
-};
-
-const provides = { device_type: 'qemu', artifact_name: 'none' };
-
-/** By method and path, below `/api/management` or `/api/devices`. A body is given only where it replaces the schema's own. */
-const specials: Readonly<Record<string, (world: World, given: unknown) => Special | Promise<Special>>> = {
-  'POST /v1/authentication/auth_requests': async (world, given) => {
-    const key = await world.make.listed();
-    const body = given ?? key.body;
-    return { body, anonymous: true, headers: { 'x-men-signature': key.sign(JSON.stringify(body)) } };
-  },
-  'GET /v1/deployments/device/deployments/next': () => ({ query: provides }),
-  'POST /v1/deployments/device/deployments/next': (_, given) => ({ body: given ?? provides }),
-  'POST /v2/deployments/device/deployments/next': (_, given) => ({ body: given ?? { device_provides: provides } }),
-  'PUT /v1/deployments/device/deployments/{}/status': (_, given) => ({ body: given ?? { status: 'downloading' } }),
-  'PUT /v1/deployments/device/deployments/{}/log': (_, given) => ({
-    body: given ?? { messages: [{ timestamp: '2026-01-02T03:04:05Z', level: 'info', message: 'x' }] },
-  }),
-  'PUT /v1/inventory/device/attributes': (_, given) => ({ body: given ?? [{ name: 'a', value: 'b' }] }),
-  'PATCH /v1/inventory/device/attributes': (_, given) => ({ body: given ?? [{ name: 'a', value: 'b' }] }),
-  'GET /v1/deployments/download/artifact/{}': async (world) => pathOf((await world.make.link()).uri),
-  'GET /v1/deployments/download/configuration/{}/{}/{}': async (world) => pathOf(await world.make.configuration()),
-  'PUT /v1/deployments/artifacts/directupload/{}': async (world) => ({
-    ...pathOf((await world.make.uploadLink()).uri),
-    body: new Uint8Array(await artifact(world.make.name())),
-  }),
-
-  'POST /v2/devauth/devices': (world, given) => ({
-    body: given ?? { identity_data: { mac: world.make.name() }, pubkey: pem().pubkey },
-  }),
-  'PUT /v2/devauth/devices/{}/auth/{}/status': (_, given) => ({ body: given ?? { status: 'rejected' } }),
-  'POST /v2/devauth/devices/search': (_, given) => ({ body: given ?? { status: 'accepted' } }),
-  'POST /v1/deployments/deployments': async (world, given) => ({
-    body: given ?? {
-      name: world.make.name(),
-      artifact_name: await world.make.release(),
-      devices: [await world.make.deviceId()],
-    },
-  }),
-  'POST /v1/deployments/deployments/group/{}': async (world, given) => ({
-    body: given ?? { name: world.make.name(), artifact_name: await world.make.release() },
-  }),
-  'POST /v1/deployments/deployments/statistics/list': async (world, given) => ({
-    body: given ?? { deployment_ids: [await world.make.deployment()] },
-  }),
-  'PUT /v1/deployments/deployments/{}/status': (_, given) => ({ body: given ?? { status: 'aborted' } }),
-  'POST /v1/deployments/artifacts': async (world) => ({ form: await artifactForm(world.make.name()) }),
-  'POST /v1/deployments/artifacts/generate': (world) => ({ form: generateForm(world.make.name()) }),
-  'POST /v1/deployments/artifacts/directupload/{}/complete': (_, given) => ({ body: given ?? {} }),
-  'DELETE /v2/deployments/deployments/releases': async (world) => ({ query: { name: await world.make.release() } }),
-  'PUT /v2/deployments/deployments/releases/{}/tags': (_, given) => ({ body: given ?? ['tag'] }),
-  'PUT /v1/inventory/devices/{}/tags': (_, given) => ({ body: given ?? [{ name: 'a', value: 'b' }] }),
-  'PATCH /v1/inventory/devices/{}/tags': (_, given) => ({ body: given ?? [{ name: 'a', value: 'b' }] }),
-  'PUT /v1/inventory/devices/{}/group': (_, given) => ({ body: given ?? { group: 'group-0' } }),
-  'PATCH /v1/inventory/groups/{}/devices': async (world, given) => ({ body: given ?? [await world.make.deviceId()] }),
-  'DELETE /v1/inventory/groups/{}/devices': async (world, given) => ({ body: given ?? [await world.make.deviceId()] }),
-  'POST /v2/inventory/filters': (world, given) => ({ body: given ?? world.make.filter() }),
-  'POST /v1/patchbay/groups': (world, given) => ({ body: given ?? world.make.ownGroup() }),
-  'PATCH /v1/patchbay/groups/{}': (_, given) => ({ body: given ?? { terms } }),
-  'POST /v2/inventory/filters/search': (_, given) => ({ body: given ?? { page: 1, per_page: 5 } }),
-  'POST /v2alpha1/inventory/identities/search': (_, given) => ({
-    body: given ?? { scope: 'identity', name: 'mac', value_prefix: 'm' },
-  }),
-  'POST /v1/iot-manager/integrations': async (world, given) => {
-    if (given === undefined) await world.make.noIntegration();
-    return { body: given ?? webhook };
-  },
-  'PUT /v1/iot-manager/integrations/{}/credentials': (_, given) => ({ body: given ?? webhook.credentials }),
-  'PUT /v1/deviceconfig/configurations/device/{}': (_, given) => ({ body: given ?? { a: 'b' } }),
-  'POST /v1/deviceconfig/configurations/device/{}/deploy': (_, given) => ({ body: given ?? {} }),
-  'PUT /v1/deviceconfig/configuration': (_, given) => ({ body: given ?? { a: 'b' } }),
-  'POST /v1/useradm/auth/login': (_, given) => ({
-    anonymous: true,
-    body: given ?? {},
-    headers: { authorization: `Basic ${Buffer.from(`admin@example.com:${password}`).toString('base64')}` },
-  }),
-  'POST /v1/useradm/auth/logout': async (world) => ({ token: await world.make.person() }),
-  'POST /v1/useradm/users': (world, given) => ({ body: given ?? { email: world.make.email(), password } }),
-  'PUT /v1/useradm/users/{}': (world, given) => ({ body: given ?? { email: world.make.email() } }),
-  'PUT /v1/useradm/users/me': async (world, given) =>
-    given === undefined
-      ? { token: await world.make.person(), body: { password: 'another password', current_password: password } }
-      : { body: given },
-  'PUT /v2/useradm/users/me': async (world, given) =>
-    given === undefined
-      ? { token: await world.make.person(), body: { password: 'another password', current_password: password } }
-      : { body: given },
-  'POST /v1/useradm/settings/tokens': (world, given) => ({
-    body: given ?? { name: world.make.name(), expires_in: 60 },
-  }),
-  'POST /v1/useradm/settings': (_, given) => ({ body: given ?? { a: 'b' } }),
-  'POST /v1/useradm/settings/me': (_, given) => ({ body: given ?? { a: 'b' } }),
-};
-
-function artifact(name: string): Promise<Buffer> {
-  return artifactBytes({
-    name,
-    depends: { device_type: ['qemu'] },
-    payload: { type: 'single-file', provides: {}, depends: {}, clears: [], files: [bytesSource('f', name)] },
-    compression: 'none',
-  });
-}
-
-async function artifactForm(name: string): Promise<FormData> {
-  const form = new FormData();
-  form.set('artifact', new Blob([new Uint8Array(await artifact(name))]), 'x.mender');
-  return form;
-}
-
-function generateForm(name: string): FormData {
-  const form = new FormData();
-  const args = JSON.stringify({ filename: 'f', dest_dir: '/d' });
-  for (const [field, value] of Object.entries({ name, device_types_compatible: 'qemu', type: 'single_file', args }))
-    form.set(field, value);
-  form.set('file', new Blob(['x']), 'f');
-  return form;
-}
+/** Those of a usual server, and that terminals are recorded. */
+const recordings = { terminals: true, limit: 1e6, total: 1e9, days: 30, minFree: 0 };
+const idOf = (token: string): string =>
+  (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string }).jti;
