@@ -3,11 +3,12 @@ import { type DeviceDeploymentStatus, finalStatuses } from '#proto/http/deployme
 import type { Register } from './devices/register.ts';
 import { statusFor } from './errors.ts';
 import type { Rights } from './http/rights.ts';
+import { mergeScopes } from './inventory/attributes.ts';
 import type { Groups } from './inventory/groups.ts';
 import type { Inventory } from './inventory/inventory.ts';
 import { groupsOf, inGroups, isMember } from './inventory/membership.ts';
 import { isOneOf } from './store/list.ts';
-import type { Db, Queries } from './store/store.ts';
+import { type Db, now, type Queries } from './store/store.ts';
 import type { Roles } from './users/role-store.ts';
 import { codeOf } from '#base/errors';
 
@@ -60,12 +61,14 @@ export function fleetOf(parts: {
       return terms ? isOneOf(db, column, await inventory.find({ filters: terms, sort: [] })) : inGroups(column, [name]);
     },
     isOneOf: (column, values) => isOneOf(db, column, values),
-    setAttributes: (transaction, deviceId, values) =>
-      inventory.set(
+    setAttributes: (transaction, values) =>
+      mergeScopes(
         transaction as unknown as Queries,
-        deviceId,
         'monitor',
-        Object.entries(values).map(([name, value]) => ({ name, value })),
+        new Map(
+          [...values].map(([id, given]) => [id, Object.entries(given).map(([name, value]) => ({ name, value }))]),
+        ),
+        now(),
       ),
     async awayDevices(deviceIds) {
       const rows = await db

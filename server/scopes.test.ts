@@ -5,7 +5,7 @@ import { io, type Socket } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { decode, encode, ProtoType } from '#proto';
-import { permissions, scopeKindOf, type Grant } from '#proto/http/users';
+import { permissions, scopeKindOf, type Grant, type Permission } from '#proto/http/users';
 import { artifactFor, formOf } from './deployments/harness.testing.ts';
 import { Inventory } from './inventory/inventory.ts';
 import { nobodyWatches } from './live/live.ts';
@@ -42,8 +42,14 @@ const foreign = (): string[] => [
   deployments.south,
 ];
 
+/** Those that add-ons bring, as their routes ask for them. */
+const brought = (): Permission[] => [
+  ...new Set(
+    server.server.routes.map(({ spec }) => spec.access as Permission).filter((one) => one.startsWith('addon:')),
+  ),
+];
 const confinedGrants = (groups: string[], tags: string[]): Grant[] =>
-  permissions.flatMap((permission): Grant[] => {
+  [...permissions, ...brought()].flatMap((permission): Grant[] => {
     const kind = scopeKindOf(permission);
     return kind === 'groups' ? [{ permission, groups }] : kind === 'tags' ? [{ permission, tags }] : [];
   });
@@ -67,6 +73,11 @@ async function makeDevice(name: string, groups: string[]): Promise<Fake> {
     ...(name === 'south' ? [{ name: 'southern_thing', value: 1 }] : []),
   ];
   await done(call('PUT', '/api/devices/v1/inventory/device/attributes', token, report));
+  const subject = { name, type: 'service', status: `host-${name}` };
+  const alert = { name: `down at host-${name}`, level: 'CRITICAL', timestamp: '2026-08-22T10:00:00Z', subject };
+  await done(call('POST', '/api/devices/v1/devicemonitor/alert', token, [alert]));
+  const silence = { device: id, check: 'x', minutes: 60, reason: `host-${name}` };
+  await done(call('POST', `${mgmt}/v1/patchbay/monitor/silences`, boss, silence));
   await join(id, groups);
   return { id, token, authSet: jti };
 }

@@ -124,13 +124,12 @@ export interface ServerHost<M extends Manifest = Manifest> {
   /** For a query: true where the column is one of some texts, however many. */
   isOneOf(column: string, values: readonly string[]): Expression<SqlBool>;
   /**
-   * Sets attributes of the inventory's scope `monitor`, in a transaction of the add-on's own: filters and dynamic groups find
-   * devices by them. They go with the device.
+   * Sets attributes of the inventory's scope `monitor`, by device, in a transaction of the add-on's own: filters and dynamic
+   * groups find devices by them. They go with the device.
    */
   setAttributes(
     transaction: Transaction<never>,
-    deviceId: string,
-    values: Readonly<Record<string, string | number | boolean>>,
+    values: ReadonlyMap<string, Readonly<Record<string, string | number | boolean>>>,
   ): Promise<void>;
   /** Tells browsers that something of this add-on has changed for a device: event `addon`, for those who may read the device. */
   changed(deviceId: string): void;

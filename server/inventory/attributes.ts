@@ -1,5 +1,6 @@
 import type { Attribute, InventoryScope, KnownValue } from '#proto/http/devices';
 import type { Attributes } from '../store/tables.ts';
+import { isOneOf } from '../store/list.ts';
 import type { Queries } from '../store/store.ts';
 
 export interface Value {
@@ -69,6 +70,29 @@ export async function mergeScope(
   await insert(
     tx,
     values.flatMap((value) => rowsOf(deviceId, scope, value, ts)),
+  );
+}
+
+/** The same of several devices at once. */
+export async function mergeScopes(
+  tx: Queries,
+  scope: InventoryScope,
+  values: ReadonlyMap<string, readonly Value[]>,
+  ts: string,
+): Promise<void> {
+  const names = new Set([...values.values()].flatMap((given) => given.map(({ name }) => name)));
+  for (const name of names) {
+    const ids = [...values].filter(([, given]) => given.some((one) => one.name === name)).map(([id]) => id);
+    await tx
+      .deleteFrom('attributes')
+      .where(isOneOf(tx, 'device_id', ids))
+      .where('scope', '=', scope)
+      .where('name', '=', name)
+      .execute();
+  }
+  await insert(
+    tx,
+    [...values].flatMap(([id, given]) => given.flatMap((value) => rowsOf(id, scope, value, ts))),
   );
 }
 

@@ -210,7 +210,13 @@ function contentOf(before: Content, { to, url, secret, ...given }: Change): Cont
   const { secret: _, ...unsigned } = target;
   if (url === '') throw new CodedError('bad_request', 'url: is wanted');
   return {
-    ...{ name, kind, enabled, groups, levels, checks, recoveries },
+    name,
+    kind,
+    enabled,
+    groups,
+    levels,
+    checks,
+    recoveries,
     ...given,
     target: secret === '' ? unsigned : target,
   };

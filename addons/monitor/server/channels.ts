@@ -1,4 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto';
+import { sql } from 'kysely';
 import { CodedError, codeOf } from '#base/errors';
 import type { Host } from './host.ts';
 import type { Level } from '../alert.ts';
@@ -71,7 +72,7 @@ export class Channels {
       .selectFrom('addon_monitor_channels')
       .select((e) => e.fn.countAll<number>().as('n'))
       .executeTakeFirstOrThrow();
-    if (Number(n) >= limit) throw new CodedError('unprocessable', `there are ${limit} channels already`);
+    if (n >= limit) throw new CodedError('unprocessable', `there are ${limit} channels already`);
     const ts = new Date().toISOString();
     const row = { id: randomUUID(), ...columnsOf(content), created_ts: ts, updated_ts: ts };
     await named(content.name, () => db.insertInto('addon_monitor_channels').values(row).execute());
@@ -97,7 +98,7 @@ export class Channels {
         .updateTable('addon_monitor_messages')
         .set({ state: 'dropped', error: 'the channel was removed', content: null })
         .where('channel', '=', id)
-        .where('state', '=', 'waiting')
+        .where('state', '=', sql.lit('waiting'))
         .execute();
     });
   }

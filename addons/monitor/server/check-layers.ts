@@ -83,7 +83,7 @@ export function differences(before: Content, after: Content) {
   return {
     added: [...(now?.keys() ?? [])].filter((id) => !then?.has(id)),
     changed: [...(now?.keys() ?? [])].filter((id) => then?.has(id) && !same(id)),
-    removed: [...[...(then?.keys() ?? [])].filter((id) => !now?.has(id))],
+    removed: [...(then?.keys() ?? [])].filter((id) => !now?.has(id)),
     ...(left.length > 0 ? { allowed: left } : {}),
   };
 }

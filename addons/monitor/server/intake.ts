@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Transaction } from 'kysely';
+import { sql, type Transaction } from 'kysely';
 import { CodedError } from '#base/errors';
 import type { Host } from './host.ts';
 import type { Alert } from '../alert.ts';
@@ -88,90 +88,142 @@ export class Intake {
     const db = this.#host.tables<Tables>();
     // Rows of devices are locked, in one order: nothing that is read here changes meanwhile.
     const work = db.transaction().setIsolationLevel('read committed');
-    const results = await work.execute(async (trx) => {
-      const found = [];
-      for (const post of posts.toSorted((a, b) => (a.deviceId < b.deviceId ? -1 : 1)))
-        found.push({ post, ...(await this.#apply(trx, post)) });
-      return found;
-    });
-    for (const { post, taken, events, changed } of results) {
+    const results = await work.execute((trx) => this.#apply(trx, posts));
+    for (const post of posts) post.done();
+    for (const { deviceId, taken, again, changed, told } of results) {
       this.received.taken += taken;
-      this.received.again += post.alerts.length - taken;
-      post.done();
-      if (changed) this.#host.changed(post.deviceId);
-      if (events > 0) this.#wake();
+      this.received.again += again;
+      if (changed) this.#host.changed(deviceId);
+      if (told) this.#wake();
     }
   }
 
-  async #apply(trx: Transaction<Tables>, { deviceId, alerts }: Post) {
+  /** What some devices sent, a few statements for all of them. */
+  async #apply(trx: Transaction<Tables>, posts: readonly Post[]) {
+    const byDevice = new Map(
+      [...Map.groupBy(posts, ({ deviceId }) => deviceId)]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([id, ofDevice]) => [id, ofDevice.flatMap(({ alerts }) => alerts)]),
+    );
+    const ids = [...byDevice.keys()];
     await trx
       .insertInto('addon_monitor_reports')
-      .values({ device_id: deviceId })
-      .onConflict((c) => c.column('device_id').doUpdateSet({ device_id: deviceId }))
+      .values(ids.map((device_id) => ({ device_id })))
+      .onConflict((c) => c.column('device_id').doUpdateSet((e) => ({ device_id: e.ref('excluded.device_id') })))
       .execute();
-    const fresh = await this.#fresh(trx, deviceId, alerts);
-    if (fresh.length === 0) return { taken: 0, events: 0, changed: false };
-    const rows = await trx.selectFrom('addon_monitor_states').selectAll().where('device_id', '=', deviceId).execute();
-    const states = new Map<string, Known>(rows.map(({ device_id: _, ...state }) => [state.key, state]));
-    const before = countBad(states.values());
-    const first = states.size === 0;
-    const changed = new Set<string>();
-    const events: EventRow[] = [];
+    const known = await this.#known(trx, byDevice);
+    const rows = await trx
+      .selectFrom('addon_monitor_states')
+      .selectAll()
+      .where(this.#host.isOneOf('device_id', ids))
+      .execute();
+    const statesOf = Map.groupBy(rows, ({ device_id }) => device_id);
     const received = new Date(this.#clock.now()).toISOString();
-    const kept = fresh.map((one) => ({ ...one, seq: this.#clock.next() }));
-    for (const one of kept) {
-      const known = states.get(one.key);
-      if (known && this.#isLate(one, known)) continue;
-      const { state, event } = changeOf(known, one, received);
-      // A check that was named before is the latest again: the map keeps the order.
-      states.set(one.key, state);
-      changed.add(one.key);
-      if (event) events.push({ ...event, device_id: deviceId, seq: this.#clock.next(), queued: received });
-    }
-    for (let at = 0; at < kept.length; at += 500)
-      await trx
-        .insertInto('addon_monitor_alerts')
-        .values(
-          kept.slice(at, at + 500).map(({ id, key, alert: { level }, ts, seq, content }) => ({
-            device_id: deviceId,
-            id,
-            key,
-            level,
-            ts,
-            received,
-            seq,
-            content,
-          })),
-        )
-        .execute();
-    await this.#writeStates(trx, deviceId, states, changed);
-    for (let at = 0; at < events.length; at += 500)
-      await trx
-        .insertInto('addon_monitor_events')
-        .values(events.slice(at, at + 500))
-        .execute();
-    const count = countBad(states.values());
-    if (first || count !== before)
-      await this.#host.setAttributes(trx as unknown as Transaction<never>, deviceId, {
-        alerts: count > 0,
-        alert_count: count,
-      });
-    return { taken: fresh.length, events: events.length, changed: changed.size > 0 };
+    const changes = [...byDevice].map(([id, alerts]) =>
+      this.#changesOf(id, alerts, statesOf.get(id) ?? [], known, received),
+    );
+    await inPortions(
+      changes.flatMap(({ alerts }) => alerts),
+      (portion) => trx.insertInto('addon_monitor_alerts').values(portion).execute(),
+    );
+    for (const { deviceId, excess } of changes)
+      if (excess.length > 0)
+        await trx
+          .deleteFrom('addon_monitor_states')
+          .where('device_id', '=', deviceId)
+          .where(this.#host.isOneOf('key', excess))
+          .execute();
+    await inPortions(
+      changes.flatMap(({ states }) => states),
+      (portion) => writeStates(trx, portion),
+    );
+    await inPortions(
+      changes.flatMap(({ events }) => events),
+      (portion) => trx.insertInto('addon_monitor_events').values(portion).execute(),
+    );
+    const counted = changes.flatMap(({ deviceId, count }) => (count === undefined ? [] : [{ deviceId, count }]));
+    if (counted.length > 0)
+      await this.#host.setAttributes(
+        trx as unknown as Transaction<never>,
+        new Map(counted.map(({ deviceId, count }) => [deviceId, { alerts: count > 0, alert_count: count }])),
+      );
+    return changes.map(({ deviceId, alerts, again, states, events }) => ({
+      deviceId,
+      taken: alerts.length,
+      again,
+      changed: states.length > 0,
+      told: events.length > 0,
+    }));
   }
 
-  /** Those whose ids are not known of this device yet, each once. */
-  async #fresh(trx: Transaction<Tables>, deviceId: string, alerts: readonly Taken[]): Promise<Taken[]> {
-    const unique = [...new Map(alerts.toReversed().map((one) => [one.id, one])).values()].toReversed();
-    const ids = unique.filter(({ own }) => own).map(({ id }) => id);
-    if (ids.length === 0) return unique;
-    const known = await trx
-      .selectFrom('addon_monitor_alerts')
-      .select('id')
-      .where('device_id', '=', deviceId)
-      .where(this.#host.isOneOf('id', ids))
-      .execute();
-    const again = new Set(known.map(({ id }) => id));
-    return unique.filter(({ id }) => !again.has(id));
+  /** What the alerts of a device make of its states. */
+  #changesOf(
+    deviceId: string,
+    alerts: readonly Taken[],
+    rows: readonly StateRow[],
+    known: ReadonlySet<string>,
+    received: string,
+  ) {
+    const fresh = [...new Map(alerts.toReversed().map((one) => [one.id, one])).values()]
+      .toReversed()
+      .filter(({ id }) => !known.has(`${deviceId} ${id}`))
+      .map((one) => ({ ...one, seq: this.#clock.next() }));
+    const states = new Map(rows.map((state) => [state.key, state]));
+    const before = countBad(states.values());
+    const changed = new Set<string>();
+    const events: EventRow[] = [];
+    for (const one of fresh) {
+      const state = states.get(one.key);
+      if (state && this.#isLate(one, state)) continue;
+      const change = changeOf(state, one, received);
+      states.set(one.key, { device_id: deviceId, ...change.state });
+      changed.add(one.key);
+      if (change.event)
+        events.push({ ...change.event, device_id: deviceId, seq: this.#clock.next(), queued: received });
+    }
+    const excess = [...states.values()]
+      .sort((a, b) => a.bad - b.bad || a.seq - b.seq)
+      .slice(0, Math.max(0, states.size - statesPerDevice))
+      .map(({ key }) => key);
+    for (const key of excess) states.delete(key);
+    const count = countBad(states.values());
+    // Nothing is written where nothing changed.
+    const counts = (rows.length === 0 && changed.size > 0) || count !== before;
+    return {
+      deviceId,
+      again: alerts.length - fresh.length,
+      alerts: fresh.map(({ id, key, alert: { level }, ts, seq, content }) => ({
+        device_id: deviceId,
+        id,
+        key,
+        level,
+        ts,
+        received,
+        seq,
+        content,
+      })),
+      states: [...changed].flatMap((key) => states.get(key) ?? []),
+      events,
+      excess,
+      count: counts ? count : undefined,
+    };
+  }
+
+  /** Those of the devices' own ids that have come before, each with its device. */
+  async #known(trx: Transaction<Tables>, byDevice: ReadonlyMap<string, readonly Taken[]>): Promise<Set<string>> {
+    const wanted = [...byDevice].flatMap(([device, alerts]) =>
+      alerts.filter(({ own }) => own).map(({ id }) => sql`(${device}, ${id})`),
+    );
+    const known = new Set<string>();
+    await inPortions(wanted, async (portion) => {
+      const rows = await trx
+        .selectFrom('addon_monitor_alerts')
+        .select(['device_id', 'id'])
+        .where(sql<boolean>`(device_id, id) in (values ${sql.join(portion)})`)
+        .execute();
+      for (const { device_id, id } of rows) known.add(`${device_id} ${id}`);
+    });
+    return known;
   }
 
   /**
@@ -182,51 +234,35 @@ export class Intake {
     const now = this.#clock.now();
     return !own && ts < known.ts && Date.parse(known.ts) < now + skew && now - Date.parse(ts) < late;
   }
+}
 
-  async #writeStates(
-    trx: Transaction<Tables>,
-    deviceId: string,
-    states: Map<string, Known>,
-    changed: ReadonlySet<string>,
-  ): Promise<void> {
-    const excess = [...states.values()]
-      .sort((a, b) => a.bad - b.bad || a.seq - b.seq)
-      .slice(0, Math.max(0, states.size - statesPerDevice))
-      .map(({ key }) => key);
-    for (const key of excess) states.delete(key);
-    if (excess.length > 0)
-      await trx
-        .deleteFrom('addon_monitor_states')
-        .where('device_id', '=', deviceId)
-        .where(this.#host.isOneOf('key', excess))
-        .execute();
-    const rows = [...changed].flatMap((key) => {
-      const state = states.get(key);
-      return state ? [{ device_id: deviceId, ...state }] : [];
-    });
-    for (let at = 0; at < rows.length; at += 500)
-      await trx
-        .insertInto('addon_monitor_states')
-        .values(rows.slice(at, at + 500))
-        .onConflict((c) =>
-          c.columns(['device_id', 'key']).doUpdateSet((e) => ({
-            name: e.ref('excluded.name'),
-            level: e.ref('excluded.level'),
-            bad: e.ref('excluded.bad'),
-            since: e.ref('excluded.since'),
-            received: e.ref('excluded.received'),
-            ts: e.ref('excluded.ts'),
-            seq: e.ref('excluded.seq'),
-            alert_id: e.ref('excluded.alert_id'),
-            content: e.ref('excluded.content'),
-            acked_by: e.ref('excluded.acked_by'),
-            acked_ts: e.ref('excluded.acked_ts'),
-            acked_note: e.ref('excluded.acked_note'),
-            told: e.ref('excluded.told'),
-          })),
-        )
-        .execute();
-  }
+/** Rows of one statement: databases take a limited number of parameters. */
+async function inPortions<T>(rows: readonly T[], write: (portion: T[]) => Promise<unknown>): Promise<void> {
+  for (let at = 0; at < rows.length; at += 500) await write(rows.slice(at, at + 500));
+}
+
+async function writeStates(trx: Transaction<Tables>, rows: readonly StateRow[]): Promise<void> {
+  await trx
+    .insertInto('addon_monitor_states')
+    .values(rows)
+    .onConflict((c) =>
+      c.columns(['device_id', 'key']).doUpdateSet((e) => ({
+        name: e.ref('excluded.name'),
+        level: e.ref('excluded.level'),
+        bad: e.ref('excluded.bad'),
+        since: e.ref('excluded.since'),
+        received: e.ref('excluded.received'),
+        ts: e.ref('excluded.ts'),
+        seq: e.ref('excluded.seq'),
+        alert_id: e.ref('excluded.alert_id'),
+        content: e.ref('excluded.content'),
+        acked_by: e.ref('excluded.acked_by'),
+        acked_ts: e.ref('excluded.acked_ts'),
+        acked_note: e.ref('excluded.acked_note'),
+        told: e.ref('excluded.told'),
+      })),
+    )
+    .execute();
 }
 
 const countBad = (states: Iterable<Known>): number => [...states].filter(({ bad }) => bad === 1).length;

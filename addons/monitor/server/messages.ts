@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Kysely, Transaction } from 'kysely';
+import { type Kysely, sql, type Transaction } from 'kysely';
 import type { Host } from './host.ts';
 import type { ChannelKind, Delivery } from '../answers.ts';
 import type { Clock } from './clock.ts';
@@ -74,14 +74,14 @@ export class Messages {
     const waiting = trx
       .selectFrom('addon_monitor_messages')
       .where('channel', '=', channel)
-      .where('state', '=', 'waiting');
+      .where('state', '=', sql.lit('waiting'));
     const oldest = await waiting.select('seq').orderBy('seq', 'desc').offset(waitingLimit).limit(1).executeTakeFirst();
     if (!oldest) return 0;
     const { numUpdatedRows } = await trx
       .updateTable('addon_monitor_messages')
       .set({ state: 'dropped', error: `more than ${waitingLimit} messages waited for this channel`, content: null })
       .where('channel', '=', channel)
-      .where('state', '=', 'waiting')
+      .where('state', '=', sql.lit('waiting'))
       .where('seq', '<=', oldest.seq)
       .executeTakeFirst();
     return Number(numUpdatedRows);
@@ -92,7 +92,7 @@ export class Messages {
     const rows = await this.#db
       .selectFrom('addon_monitor_messages')
       .select(['channel', (e) => e.fn.min('due').as('due')])
-      .where('state', '=', 'waiting')
+      .where('state', '=', sql.lit('waiting'))
       .groupBy('channel')
       .execute();
     return new Map(rows.map(({ channel, due }) => [channel, Date.parse(due)]));
@@ -104,7 +104,7 @@ export class Messages {
       .selectFrom('addon_monitor_messages')
       .selectAll()
       .where('channel', '=', channel)
-      .where('state', '=', 'waiting')
+      .where('state', '=', sql.lit('waiting'))
       .where('due', '<=', this.#now())
       .orderBy('due')
       .orderBy('seq')
@@ -140,7 +140,7 @@ export class Messages {
       .$if(state !== undefined, (q) => q.where('state', '=', state ?? ''));
     const { n } = await all.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
     const rows = await all.selectAll().orderBy('seq', 'desc').limit(limit).offset(offset).execute();
-    return { found: rows.map(deliveryOf), total: Number(n) };
+    return { found: rows.map(deliveryOf), total: n };
   }
 
   /** Forgets what is over for a week. */
@@ -161,7 +161,7 @@ export class Messages {
       .updateTable('addon_monitor_messages')
       .set(change)
       .where('id', '=', id)
-      .where('state', '=', 'waiting')
+      .where('state', '=', sql.lit('waiting'))
       .execute();
   }
 

@@ -39,7 +39,17 @@ export function monitor(host: Host): ServerHalf {
   const reports = new Reports(host, clock);
   const offline = new Offline(host, clock, intake, settings);
   const parts: Parts = {
-    ...{ host, clock, intake, standings, silences, layers, reports, channels, messages, notifier, settings },
+    host,
+    clock,
+    intake,
+    standings,
+    silences,
+    layers,
+    reports,
+    channels,
+    messages,
+    notifier,
+    settings,
   };
 
   async function prune(signal: AbortSignal): Promise<void> {

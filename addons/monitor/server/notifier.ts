@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '#base/errors';
 import type { Host } from './host.ts';
 import { type Channels, Refused } from './channels.ts';
@@ -8,6 +9,8 @@ import type { Settings } from './settings.ts';
 
 /** Looked at without a call, ms: a silence may have ended. */
 const interval = 5000;
+/** Looked at no more often than this, ms, however much comes. */
+const breath = 250;
 /** The first pause after a failure, and the longest, ms. */
 const firstPause = 5000;
 const longestPause = 600_000;
@@ -58,7 +61,8 @@ export class Notifier {
       } catch (error) {
         if (!signal.aborted) host.log.error('alerts not planned', { error: messageOf(error) });
       }
-      if (!signal.aborted && !this.#asked) await this.#rest(Math.max(50, next - clock.now()));
+      await sleep(breath, undefined, { signal, ref: false }).catch(() => undefined);
+      if (!signal.aborted && !this.#asked) await this.#rest(Math.max(0, next - clock.now()));
     }
     await Promise.all(this.#busy.values());
   }

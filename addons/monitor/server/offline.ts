@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '#base/errors';
 import type { Host } from './host.ts';
@@ -104,7 +105,7 @@ export class Offline {
       .tables<Tables>()
       .selectFrom('addon_monitor_states')
       .select('device_id')
-      .where('bad', '=', 1)
+      .where('bad', '=', sql.lit(1))
       .where('key', '=', offlineCheck)
       .$if(ids !== undefined, (q) => q.where(this.#host.isOneOf('device_id', ids ?? [])))
       .execute();

@@ -45,7 +45,10 @@ export function pageHeaders(
 function positive(name: string, text: unknown, usual: number): number {
   if (text === undefined || text === '') return usual;
   if (typeof text !== 'string' || !/^-?\d{1,10}$/.test(text))
-    throw new CodedError('bad_request', `invalid ${name} query: "${String(text).slice(0, 64)}"`);
+    throw new CodedError(
+      'bad_request',
+      `invalid ${name} query: "${typeof text === 'string' ? text.slice(0, 64) : ''}"`,
+    );
   if (Number(text) < 1)
     throw new CodedError('bad_request', `invalid ${name} query: value must be a non-zero positive integer`);
   return Number(text);

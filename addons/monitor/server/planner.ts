@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { Reach } from '#addon/server';
 import type { Host } from './host.ts';
 import type { Level } from '../alert.ts';
@@ -58,30 +59,50 @@ export class Planner {
     await this.#unsilenced();
     const now = clock.now();
     if (now < this.#notBefore) return this.#notBefore;
-    const rows = await host
-      .tables<Tables>()
+    const db = host.tables<Tables>();
+    const waiting = await db
       .selectFrom('addon_monitor_events')
-      .select(['seq', 'device_id', 'key', 'name', 'level', 'before', 'ts', 'queued'])
-      .orderBy('seq')
-      .limit(round)
+      .select([
+        'level',
+        'name',
+        (e) => e.fn.min('queued').as('first'),
+        (e) => e.fn.max('queued').as('last'),
+        (e) => e.fn.countAll<number>().as('count'),
+      ])
+      .groupBy(['level', 'name'])
       .execute();
-    if (rows.length === 0) return undefined;
+    if (waiting.length === 0) return undefined;
     const { group_seconds } = await settings.get();
-    const due: (typeof rows)[] = [];
+    const all = waiting.reduce((sum, { count }) => sum + count, 0);
+    const due: { level: string; name: string }[] = [];
     let next: number | undefined;
-    for (const [key, ofKey] of Map.groupBy(rows, ({ level, name }) => `${level} ${name}`)) {
+    for (const { level, name, first, last } of waiting) {
+      const key = `${level} ${name}`;
       const window = this.#window(key, group_seconds * 1000);
-      const at = Date.parse(ofKey[0]?.queued ?? '') + window;
-      if (at > now && rows.length < round) next = Math.min(next ?? at, at);
+      const at = dueAt(Date.parse(first), Date.parse(last), window);
+      // The outbox is no place to gather a storm in.
+      if (at > now && all < round) next = Math.min(next ?? at, at);
       else {
-        due.push(ofKey);
+        due.push({ level, name });
         this.#windows.set(key, { at: now, length: window });
       }
     }
     if (this.#windows.size > round) this.#windows.clear();
-    if (due.length > 0) await this.#commit(due.flat().map(changeOf));
-    if (rows.length === round) return now;
-    return next;
+    if (due.length === 0) return next;
+    const few = due.length <= 100 && due.length < waiting.length;
+    const rows = await db
+      .selectFrom('addon_monitor_events')
+      .select(['seq', 'device_id', 'key', 'name', 'level', 'before', 'ts'])
+      .$if(few, (q) =>
+        q.where((e) => e.or(due.map(({ level, name }) => e.and([e('level', '=', level), e('name', '=', name)])))),
+      )
+      .orderBy('seq')
+      .limit(round)
+      .execute();
+    const wanted = new Set(due.map(({ level, name }) => `${level} ${name}`));
+    await this.#commit(rows.filter(({ level, name }) => wanted.has(`${level} ${name}`)).map(changeOf));
+    // What came meanwhile, or did not fit, is looked at again.
+    return rows.length === round ? now : next;
   }
 
   /** Twice as long each time that a name comes again soon. */
@@ -106,7 +127,7 @@ export class Planner {
             .set({ told: 0 })
             .where('device_id', '=', device_id)
             .where('key', '=', key)
-            .where('bad', '=', 1)
+            .where('bad', '=', sql.lit(1))
             .execute();
         this.counts.dropped += await messages.add(trx, planned);
         for (let at = 0; at < changes.length; at += 500)
@@ -232,8 +253,8 @@ export class Planner {
     const rows = await db
       .selectFrom('addon_monitor_states')
       .select(['device_id', 'key'])
-      .where('bad', '=', 1)
-      .where('told', '=', 0)
+      .where('bad', '=', sql.lit(1))
+      .where('told', '=', sql.lit(0))
       .orderBy('seq')
       .limit(round)
       .execute();
@@ -247,8 +268,8 @@ export class Planner {
           .selectAll()
           .where('device_id', '=', device_id)
           .where('key', '=', key)
-          .where('bad', '=', 1)
-          .where('told', '=', 0)
+          .where('bad', '=', sql.lit(1))
+          .where('told', '=', sql.lit(0))
           .executeTakeFirst();
         if (!state) return;
         const { name, level, ts, content } = state;
@@ -267,6 +288,10 @@ export class Planner {
     }
   }
 }
+
+/** When a window is over: while more of it comes, it lasts up to three times as long. */
+const dueAt = (first: number, last: number, window: number): number =>
+  Math.max(first + window, Math.min(last + window / 2, first + 3 * window));
 
 type Groups = readonly string[];
 type IsMember = (change: Change & { groups: Groups }, group: string) => Promise<boolean>;

@@ -78,7 +78,7 @@ export class Silences {
           .select((e) => e.fn.countAll<number>().as('n'))
           .where('ends', '>', now)
           .executeTakeFirstOrThrow();
-        if (Number(n) >= limit)
+        if (n >= limit)
           throw new CodedError('unprocessable', `there are ${limit} silences already: end one, or silence a group`);
         await trx
           .deleteFrom('addon_monitor_silences')

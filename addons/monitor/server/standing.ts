@@ -42,32 +42,42 @@ export class Standings {
     const active = await this.#silences.active();
     const silenced = await this.#silences.where(active);
     const where = await this.#where(filter, reach, silenced);
-    const all = this.#host.tables<Tables>().selectFrom('addon_monitor_states').where('bad', '=', 1).where(where);
+    const all = this.#host
+      .tables<Tables>()
+      .selectFrom('addon_monitor_states')
+      .where('bad', '=', sql.lit(1))
+      .where(where);
     const { n } = await all.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
     const rows = await all.selectAll().orderBy('seq', 'desc').limit(limit).offset(offset).execute();
     const silenceOf = this.#silences.finder(active);
     const found = [];
     for (const row of rows) found.push(standingOf(row, await silenceOf(row.device_id, row.key)));
-    return { found, total: Number(n) };
+    return { found, total: n };
   }
 
   async counts(filter: Omit<Filter, 'state'>, reach: Reach): Promise<Counts> {
     const silenced = await this.#silences.where(await this.#silences.active());
     const where = await this.#where(filter, reach, silenced);
-    const all = this.#host.tables<Tables>().selectFrom('addon_monitor_states').where('bad', '=', 1).where(where);
+    const all = this.#host
+      .tables<Tables>()
+      .selectFrom('addon_monitor_states')
+      .where('bad', '=', sql.lit(1))
+      .where(where);
     const kind = sql<Standing['state']>`case when ${silenced} then 'silenced'
       when acked_ts is not null then 'acknowledged' else 'open' end`;
-    const rows = await all
-      .select(['level', kind.as('state'), (e) => e.fn.countAll<number>().as('n')])
-      .groupBy(['level', kind])
+    const rows = await this.#host
+      .tables<Tables>()
+      .selectFrom(all.select(['level', kind.as('state')]).as('standing'))
+      .select(['level', 'state', (e) => e.fn.countAll<number>().as('n')])
+      .groupBy(['level', 'state'])
       .execute();
     const { devices } = await all
       .select((e) => e.fn.count<number>('device_id').distinct().as('devices'))
       .executeTakeFirstOrThrow();
-    const counts = { open: 0, acknowledged: 0, silenced: 0, devices: Number(devices), levels: {} as Counts['levels'] };
+    const counts = { open: 0, acknowledged: 0, silenced: 0, devices: devices, levels: {} as Counts['levels'] };
     for (const { level, state, n } of rows) {
-      counts[state] += Number(n);
-      counts.levels[level] = (counts.levels[level] ?? 0) + Number(n);
+      counts[state] += n;
+      counts.levels[level] = (counts.levels[level] ?? 0) + n;
     }
     return counts;
   }
@@ -87,7 +97,7 @@ export class Standings {
       .updateTable('addon_monitor_states')
       .set(set)
       .where('device_id', '=', deviceId)
-      .where('bad', '=', 1)
+      .where('bad', '=', sql.lit(1))
       .$if(checks !== undefined, (q) => q.where(this.#host.isOneOf('key', checks ?? [])))
       .$if(by === undefined, (q) => q.where('acked_ts', 'is not', null))
       .returning('key')
@@ -114,7 +124,7 @@ export class Standings {
       .limit(limit)
       .offset(offset)
       .execute();
-    return { found: rows.map(({ id, content }) => keptOf(deviceId, id, content)), total: Number(n) };
+    return { found: rows.map(({ id, content }) => keptOf(deviceId, id, content)), total: n };
   }
 
   /** The newest alert of each check. */
@@ -128,7 +138,7 @@ export class Standings {
       .limit(limit)
       .offset(offset)
       .execute();
-    return { found: rows.map(({ alert_id, content }) => keptOf(deviceId, alert_id, content)), total: Number(n) };
+    return { found: rows.map(({ alert_id, content }) => keptOf(deviceId, alert_id, content)), total: n };
   }
 
   /** Forgets the history before a time, a portion at a time; how many there were. */
