@@ -1,7 +1,7 @@
 // What the programs of a device keep in memory while they are connected and have nothing to do: ours, built, as two
 // processes and as one; Debian's Mender pair; a bare Node. One contestant at a time, so that none shares pages with another.
 import { execFile } from 'node:child_process';
-import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -58,6 +58,14 @@ const contestants: Readonly<Record<string, Contestant>> = {
     await stage.operator.connected((await stage.operator.welcome(mac)).id);
     return [both];
   },
+  'device daemon, ten checks': async (stage, programs, own, mac) => {
+    const bus = programs.use(await startBus(own));
+    await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl });
+    await layTenChecks(own);
+    const both = programs.use(await startBuilt('device', stage, own, bus.address));
+    await stage.operator.connected((await stage.operator.welcome(mac)).id);
+    return [both];
+  },
   mender: async (stage, programs, own, mac) => {
     const bus = programs.use(await startBus(own));
     await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl });
@@ -71,6 +79,27 @@ const contestants: Readonly<Record<string, Contestant>> = {
     programs.use(new Program('bare node', stage.node, ['-e', 'setInterval(() => {}, 1e6)'])),
   ],
 };
+
+/** Of all kinds, a pattern among them that needs its library. All are well. */
+async function layTenChecks(own: string): Promise<void> {
+  const enabled = join(own, 'etc', 'mender-monitor', 'monitor.d', 'enabled');
+  await mkdir(enabled, { recursive: true });
+  const log = join(own, 'some.log');
+  await writeFile(log, '');
+  const checks = {
+    disk_root: 'DISK_PERCENT=100',
+    memory_all: 'MEMORY_PERCENT=100',
+    load_all: 'LOAD_LOAD=1000',
+    process_bus: 'PROCESS_PROCESS=dbus-daemon',
+    log_panic: `LOG_PATTERN="panic|oops"\nLOG_FILE="${log}"`,
+    log_words: `LOG_PATTERN="out of memory"\nLOG_FILE="${log}"`,
+    dbus_signal: `DBUS_WATCH_EXPRESSION="type='signal',interface='org.example.None'"`,
+    disk_tmp: 'DISK_PATH=/tmp\nDISK_PERCENT=100',
+    memory_more: 'MEMORY_PERCENT=100\nMEMORY_EVERY=60',
+    load_more: 'LOAD_LOAD=1000\nLOAD_EVERY=60',
+  };
+  for (const [name, text] of Object.entries(checks)) await writeFile(join(enabled, `${name}.sh`), `${text}\n`);
+}
 
 export const run: Bench = async ({ json }) => {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-bench-'));
@@ -118,6 +147,7 @@ async function memoryOf({ name, child }: Program): Promise<Memory> {
 
 function rows(seen: ReadonlyMap<string, readonly Memory[][]>): Row[] {
   const [pair, one] = [seen.get('client and connect') ?? [], seen.get('device daemon') ?? []];
+  const checks = seen.get('device daemon, ten checks') ?? [];
   const [mender, bare] = [seen.get('mender') ?? [], seen.get('bare node') ?? []];
   const dirty = (runs: readonly Memory[][]) => median(runs.map((run) => sum(run, 'privateDirty'))) / 1024;
   const pss = (runs: readonly Memory[][], index: number) => median(runs.map((run) => run[index]?.pss ?? 0)) / 1024;
@@ -142,10 +172,12 @@ function rows(seen: ReadonlyMap<string, readonly Memory[][]>): Row[] {
       : [
           row('client and connect, private dirty', dirty(pair), "Mender's pair", pairs, 2.5),
           row('device daemon, private dirty', dirty(one), "Mender's pair", pairs, 1.5),
+          row('device daemon with ten checks, private dirty', dirty(checks), "Mender's pair", pairs, 1.5),
         ]),
     row('client, PSS', pss(pair, 0), 'bare node', pss(bare, 0), 1.6),
     row('connect, PSS', pss(pair, 1), 'bare node', pss(bare, 0), 1.6),
     row('device daemon, PSS', pss(one, 0), 'bare node', pss(bare, 0), 1.6),
+    row('device daemon with ten checks, PSS', pss(checks, 0), 'bare node', pss(bare, 0), 1.6),
   ];
 }
 

@@ -60,6 +60,8 @@ export class FileFollower implements Disposable {
   #off: () => void;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
+  /** Its folder is watched, for it is not there. */
+  #waiting = false;
   #next = 0;
 
   constructor(options: FollowFile) {
@@ -222,7 +224,7 @@ export class FileFollower implements Disposable {
         this.#watch();
         this.#soon();
       }
-    } else if (!now && this.#watchers.length === 0) this.#watch();
+    } else if (!now && !this.#waiting) this.#watch();
   }
 
   /** At most a megabyte; whether there is more. */
@@ -257,7 +259,8 @@ export class FileFollower implements Disposable {
       if (event === 'rename') this.#watch();
     });
     const missing = (): boolean => statOf(path)?.ino !== this.#stat.ino;
-    if (!missing()) return;
+    this.#waiting = missing();
+    if (!this.#waiting) return;
     add(dirname(path), (_, name) => {
       if (name !== null && name !== basename(path)) return;
       if (statOf(path)) this.#soon();
