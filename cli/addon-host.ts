@@ -9,6 +9,7 @@ import { findDevice, findDevices } from './find-device.ts';
 import { fleet } from './fleet.ts';
 import type { Http } from './http.ts';
 import { failed } from './failure.ts';
+import { plain } from './io.ts';
 
 /** A command of an add-on, as a row of ours is loaded: nothing of the add-on before it is called. */
 export function addonCommand(addon: string, name: string, file: string): () => Promise<{ default: Fill }> {
@@ -54,6 +55,14 @@ function hostFor(manifest: Manifest, context: Context): CliHost {
     },
     openOther: async (deviceId, protocol) => await open(context, deviceId, protocol),
     fetch: async (path, init) => await (await context.http()).fetch(path, init),
+    async *changes() {
+      const { changes } = await import('./live.ts');
+      yield* changes(await context.http(), manifest.id);
+    },
+    list: (rows, columns, none) => context.list(rows, columns, none),
+    paint: (style, text) => context.paint(style, text),
+    plain,
+    note: (line) => context.note(line),
     exit: (code) => void (context.exitCode = code),
   };
 }

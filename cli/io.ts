@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
+import type { Style } from '#addon/cli';
 
 /** Where a command reads and writes. Data goes to `out`; progress, questions and errors to `err`. */
 export interface Io {
@@ -14,8 +15,6 @@ interface Screen {
   isTTY?: boolean;
   columns?: number;
 }
-
-type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
 /** Paints text for one of the outputs, or leaves it as it is where nobody would see the paint. */
 export function painter(io: Io, screen: Screen): (style: Style, text: string) => string {

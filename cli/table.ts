@@ -1,12 +1,7 @@
+import type { Column } from '#addon/cli';
 import { plain } from './io.ts';
 
-export interface Column<T> {
-  readonly head: string;
-  readonly of: (row: T) => string;
-  readonly right?: boolean;
-  /** Paints a cell after it was padded, so that paint has no width. */
-  readonly paint?: (cell: string, row: T) => string;
-}
+export type { Column } from '#addon/cli';
 
 /**
  * Aligned columns. On a screen (`width`) the widest column gives way, cut with `…`; without one nothing is cut, so that

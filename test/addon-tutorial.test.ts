@@ -136,6 +136,14 @@ describeBrowser('an add-on of a third party', (executable) => {
     expect(person.faults).toEqual([]);
   });
 
+  it('its own page is in the navigation, lists devices by name, and leads to the tab', async () => {
+    await person.page.getByRole('link', { name: 'All sensors' }).click();
+    await person.page.getByRole('link', { name: /^Sensors of / }).click();
+    await person.page.waitForURL(`**/devices/${device.id}?tab=sensors`);
+    await person.presses('Read');
+    await person.sees('zone0: 41.5 °C');
+  });
+
   it('one whose tab fails shows that in its own tab, and the page goes on', async () => {
     await person.page.getByRole('tab', { name: 'Careless' }).click();
     await person.sees('Careless could not be loaded');

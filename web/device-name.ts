@@ -21,6 +21,14 @@ export function deviceName(
   );
 }
 
+/** The same of what the inventory alone knows: an identity is among its attributes. */
+export function nameOfKnown(device: Pick<InventoryDevice, 'id' | 'attributes'>): string {
+  const identity = device.attributes
+    .filter(({ scope }) => scope === 'identity')
+    .map(({ name, value }) => [name, value]);
+  return deviceName({ id: device.id, identity_data: Object.fromEntries(identity) as Device['identity_data'] }, device);
+}
+
 /** What is installed, by the names that clients of any age report it under. */
 export const softwareOf = (inventory: Pick<InventoryDevice, 'attributes'> | undefined): string | undefined =>
   attributeOf(inventory, 'inventory', 'artifact_name', 'rootfs-image.version');

@@ -59,7 +59,10 @@ export function connectLive(client: QueryClient): Live {
   let wasLost = false;
   socket.on('connect', () => {
     become('live');
-    if (wasLost) void client.invalidateQueries();
+    if (wasLost) {
+      void client.invalidateQueries();
+      client.setQueryData<number>(addonKeys.any, (count = 0) => count + 1);
+    }
     wasLost = false;
   });
   // A server that ends the link itself (a role has changed, a token is no longer taken) or refuses it is not asked again
@@ -89,7 +92,10 @@ export function connectLive(client: QueryClient): Live {
       else spoil(deploymentKeys.ofDevices);
     },
     release: () => spoil(releaseKeys.all),
-    addon: ({ addon, id }) => client.setQueryData<number>(addonKeys.changes(addon, id), (count = 0) => count + 1),
+    addon: ({ addon, id }) => {
+      client.setQueryData<number>(addonKeys.changes(addon, id), (count = 0) => count + 1);
+      spoil(addonKeys.count(addon));
+    },
     session: () => spoil(auditKeys.all, sessionKeys.all),
   };
   for (const [event, listener] of Object.entries(on)) socket.on(event, listener as (event: unknown) => void);

@@ -10,6 +10,7 @@ import { readToken } from './api/token.ts';
 import { Frame } from './parts/frame.tsx';
 import { Crash, Missing, Waiting } from './parts/fallback.tsx';
 import {
+  addonSearch,
   deploymentSearch,
   deploymentsSearch,
   deviceSearch,
@@ -32,6 +33,7 @@ const pages = {
   users: () => import('./pages/users.tsx'),
   roles: () => import('./pages/roles.tsx'),
   security: () => import('./pages/security.tsx'),
+  addon: () => import('./pages/addon.tsx'),
 };
 
 /** Fetches what other pages are made of while there is nothing else to do: a page opens at once, server or no server. */
@@ -127,6 +129,13 @@ const security = createRoute({
   component: lazyRouteComponent(pages.security, 'SecurityPage'),
 });
 
+const addon = createRoute({
+  getParentRoute: () => inside,
+  path: '/addons/$addonId',
+  validateSearch: addonSearch,
+  component: lazyRouteComponent(pages.addon, 'AddonPage'),
+});
+
 const tree = root.addChildren([
   login,
   inside.addChildren([
@@ -141,6 +150,7 @@ const tree = root.addChildren([
     users,
     roles,
     security,
+    addon,
   ]),
 ]);
 

@@ -17,7 +17,13 @@ const some = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], und
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 
 export const devicesSearch = (raw: Raw) =>
-  some({ status: word(raw['status'], ['pending', 'rejected']), page: page(raw['page']), q: text(raw['q']) });
+  some({
+    status: word(raw['status'], ['pending', 'rejected']),
+    page: page(raw['page']),
+    q: text(raw['q']),
+    /** Only those that say that something is wrong. */
+    issues: raw['issues'] === true ? true : undefined,
+  });
 export const deviceSearch = (raw: Raw) =>
   some({ tab: text(raw['tab']), page: page(raw['page']), join: text(raw['join']) });
 export const releasesSearch = (raw: Raw) => some({ page: page(raw['page']), q: text(raw['q']) });
@@ -42,6 +48,16 @@ export const auditSearch = (raw: Raw) =>
     since: day(raw['since']),
     until: day(raw['until']),
   });
+/** What an add-on's page keeps is its own to understand; text, and not without bound. */
+export const addonSearch = (raw: Raw): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(raw)
+      .slice(0, 20)
+      .flatMap(([key, value]) => {
+        const kept = text(value);
+        return kept === undefined ? [] : [[key, kept]];
+      }),
+  );
 export type AuditSearch = ReturnType<typeof auditSearch>;
 
 /** Where to go on after login: a path of ours only, never another host's. */

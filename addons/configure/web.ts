@@ -1,7 +1,7 @@
 import { defineWeb, type WebHost } from '#addon/web';
 import { stateWords, type Revision, type Whole } from './answers.ts';
 import { Api } from './web/api.ts';
-import { button, el, moment } from './web/dom.ts';
+import { button, el, moment } from '#addon/web/dom';
 import { Form } from './web/form.ts';
 import type { Schema } from './keys.ts';
 import manifest from './manifest.ts';

@@ -17,6 +17,14 @@ export interface Manifest<
   readonly id: string;
   /** Of its tab; the id with a capital if it has none. */
   readonly title?: string;
+  /** A page of its own in the navigation of the web pages, not of one device; its web half draws it (`WebHalf.page`). */
+  readonly page?: {
+    readonly title: string;
+    /** Who is shown it; not said: everybody. */
+    readonly permission?: Permission;
+    /** A GET that answers an object, and its key that says how many things wait for people: a number in the navigation. */
+    readonly count?: { readonly path: string; readonly key: string };
+  };
   /** Which other entry points there are, each a module beside this one. */
   readonly halves: readonly Half[];
   /** What it speaks on the session socket, if anything. */
@@ -52,7 +60,7 @@ export const defineManifest = <
 export function checkManifest(value: unknown): Manifest {
   const manifest = value as Partial<Manifest> | null | undefined;
   if (typeof manifest !== 'object' || manifest === null) throw invalid('its manifest has no default export');
-  const { api, id, halves, config, protocol, permissions, roles, sessions, audit, commands } = manifest;
+  const { api, id, halves, config, protocol, permissions, roles, sessions, audit, commands, page } = manifest;
   if (api !== 1) throw invalid(`its manifest is for api ${String(api)}, this is 1`);
   if (typeof id !== 'string' || !/^[a-z0-9-]{1,64}$/.test(id)) throw invalid('its manifest has no proper id');
   if (!Array.isArray(halves)) throw invalid('its manifest names no halves');
@@ -67,6 +75,12 @@ export function checkManifest(value: unknown): Manifest {
       if (!Object.hasOwn(permissions ?? {}, word)) throw invalid(`its roles name '${word}', no permission of its own`);
   if (sessions !== undefined && (typeof sessions !== 'string' || foreign(sessions, manifest)))
     throw invalid(`its sessions need '${sessions}', which is no permission of its own`);
+  if (page !== undefined && (typeof page.title !== 'string' || !/^\S.{0,63}$/.test(page.title)))
+    throw invalid('its page has no proper title');
+  if (page?.permission !== undefined && (typeof page.permission !== 'string' || foreign(page.permission, manifest)))
+    throw invalid(`its page needs '${page.permission}', which is no permission of its own`);
+  if (page?.count !== undefined && !(page.count.path?.startsWith?.('/api/') && typeof page.count.key === 'string'))
+    throw invalid('its page counts nothing that the server answers');
   if (!Object.values(audit ?? {}).every((keys) => Array.isArray(keys))) throw invalid('its audit names no keys');
   for (const name of Object.keys(commands ?? {}))
     if (!/^[a-z][a-z0-9-]{0,63}$/.test(name)) throw invalid(`its command '${name}' is no word`);

@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { defineManifest } from '#addon/manifest';
+import commands from './commands.ts';
 
 const Folder = (path: string) => Type.String({ pattern: '^/', maxLength: 4096, default: path });
 
@@ -7,8 +8,14 @@ const Folder = (path: string) => Type.String({ pattern: '^/', maxLength: 4096, d
 export default defineManifest({
   api: 1,
   id: 'monitor',
-  halves: ['device', 'server'],
+  halves: ['device', 'server', 'web', 'cli'],
   title: 'Monitoring',
+  // No sessions: what the tab needs is the right to see the device.
+  page: {
+    title: 'On call',
+    permission: 'devices:read',
+    count: { path: '/api/management/v1/patchbay/monitor/counts', key: 'open' },
+  },
   permissions: { respond: 'acknowledge alerts, and silence them' },
   /** Whoever works with devices may be on call. */
   roles: { operator: ['respond'], support: ['respond'] },
@@ -30,4 +37,5 @@ export default defineManifest({
     /** Alerts that wait for the server take no more than this; the oldest go first. */
     StoreMegabytes: Type.Number({ minimum: 0.1, maximum: 1024, default: 8 }),
   }),
+  commands,
 });

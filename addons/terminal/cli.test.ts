@@ -82,10 +82,18 @@ function start(screen: { columns?: number; rows?: number } = { columns: 90, rows
     resolveDevice: (wanted) => Promise.resolve({ id: `id-of-${wanted}`, name: wanted }),
     openSession: () => Promise.resolve(line),
     fetch: () => Promise.reject(new Error('offline')),
+    // oxlint-disable-next-line require-yield
+    async *changes() {
+      throw new Error('nobody asks');
+    },
+    list: () => undefined,
+    paint: (_, text) => text,
+    plain: (text) => text,
+    note: () => undefined,
     exit: (given) => void (code = given),
   };
   const command = new Command('terminal');
-  half.terminal(command, host);
+  void half.terminal(command, host);
   const done = command.parseAsync(['pi'], { from: 'user' }).then(() => code);
   return { line, raw, stdin, stdout, stderr, read, stop, done };
 }

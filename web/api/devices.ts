@@ -15,6 +15,8 @@ export interface DeviceListing {
   readonly page: number;
   readonly perPage: number;
   readonly text?: string;
+  /** Only those that say that something is wrong. */
+  readonly issues?: boolean;
 }
 
 export const deviceKeys = {
@@ -26,9 +28,12 @@ export const deviceKeys = {
   one: (id: string) => ['devices', 'one', id] as const,
 };
 
-/** Without a text the authentication records are the list; with one the inventory finds, and they are looked up. */
-async function listDevices({ status, page, perPage, text }: DeviceListing, signal: AbortSignal): Promise<Page<Device>> {
-  if (!text) {
+/** All of a status are the authentication records; of some of them the inventory knows which, and they are looked up. */
+async function listDevices(
+  { status, page, perPage, text, issues = false }: DeviceListing,
+  signal: AbortSignal,
+): Promise<Page<Device>> {
+  if (!text && !issues) {
     const [listed, { count }] = await Promise.all([
       getPage<Device>(`${devauth}/devices`, { query: { status, page, per_page: perPage }, signal }),
       getJson<{ count: number }>(`${devauth}/devices/count`, { query: { status }, signal }),
@@ -39,8 +44,11 @@ async function listDevices({ status, page, perPage, text }: DeviceListing, signa
     {
       page,
       per_page: perPage,
-      text,
-      filters: [{ scope: 'identity', attribute: 'status', type: '$eq', value: status }],
+      ...(text ? { text } : {}),
+      filters: [
+        { scope: 'identity', attribute: 'status', type: '$eq', value: status },
+        ...(issues ? [{ scope: 'monitor', attribute: 'alerts', type: '$eq', value: true } as const] : []),
+      ],
     },
     signal,
   );

@@ -1,4 +1,4 @@
-import { Badge, Button, CloseButton, Group, Tabs, Text, TextInput } from '@mantine/core';
+import { Badge, Button, CloseButton, Group, Switch, Tabs, Text, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { IconCheck, IconDevices, IconRocket, IconSearch, IconX } from '../parts/icons.ts';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
@@ -34,10 +34,11 @@ export function DevicesPage() {
   const find = useDebouncedCallback((q: string) => {
     void navigate({ search: ({ page: _, q: __, ...rest }) => (q ? { ...rest, q } : rest), replace: true });
   }, 250);
+  const issues = status === 'accepted' && search.issues === true;
   const go = (status: Status) =>
     navigate({ search: { ...(status === 'accepted' ? {} : { status }), ...(search.q ? { q: search.q } : {}) } });
 
-  const devices = useDevices({ status, page, perPage, ...(search.q ? { text: search.q } : {}) });
+  const devices = useDevices({ status, page, perPage, issues, ...(search.q ? { text: search.q } : {}) });
   const ids = useMemo(() => devices.data?.items.map(({ id }) => id) ?? [], [devices.data]);
   const inventories = useInventories(ids).data;
   // Only an accepted device may open a socket.
@@ -53,7 +54,7 @@ export function DevicesPage() {
   );
 
   const [chosen, choose] = useState<Chosen>({});
-  useEffect(() => choose({}), [status, page, search.q]);
+  useEffect(() => choose({}), [status, page, search.q, issues]);
   const picked = (rows ?? []).filter(({ device }) => chosen[device.id]);
 
   const verdict = useVerdict();
@@ -104,6 +105,21 @@ export function DevicesPage() {
           {tabs.map(([value, label]) => (
             <StatusTab key={value} value={value} label={label} />
           ))}
+          {status === 'accepted' && (
+            <Switch
+              ml="auto"
+              my="auto"
+              size="sm"
+              label="With issues only"
+              checked={issues}
+              onChange={(event) => {
+                const wanted = event.currentTarget.checked;
+                void navigate({
+                  search: ({ page: _, issues: __, ...rest }) => (wanted ? { ...rest, issues: true } : rest),
+                });
+              }}
+            />
+          )}
         </Tabs.List>
       </Tabs>
       {devices.error && !devices.data ? (
@@ -119,7 +135,7 @@ export function DevicesPage() {
             chosen={chosen}
             choose={choose}
             open={({ device }) => void navigate({ to: '/devices/$deviceId', params: { deviceId: device.id } })}
-            empty={<NoDevices status={status} text={search.q} />}
+            empty={<NoDevices status={status} text={search.q} issues={issues} />}
             foot={
               devices.data && (
                 <Pager
@@ -220,8 +236,15 @@ function StatusTab({ value, label }: { readonly value: Status; readonly label: s
   );
 }
 
-function NoDevices({ status, text }: { readonly status: Status; readonly text: string | undefined }) {
+function NoDevices(props: { readonly status: Status; readonly text: string | undefined; readonly issues: boolean }) {
+  const { status, text, issues } = props;
   const icon = <IconDevices size={34} stroke={1.4} />;
+  if (issues)
+    return (
+      <Empty icon={icon} title={text ? `No device with issues matches “${text}”` : 'No device has issues'}>
+        Devices say what is wrong with them when something watches them.
+      </Empty>
+    );
   if (text)
     return (
       <Empty icon={icon} title={`No ${status} device matches “${text}”`}>

@@ -1,17 +1,14 @@
-import { useComputedColorScheme } from '@mantine/core';
 import { IconLock, IconPlugConnectedX } from './icons.ts';
 import { useQueryClient } from '@tanstack/react-query';
-import { useEffect, useRef, useState } from 'react';
-import type { Theme, WebHost } from '#addon/web';
+import { useEffect, useState } from 'react';
 import type { Device } from '#proto/http/devices';
 import type { WebAddon } from '../addons.ts';
 import { onChanges } from '../api/addon-changes.ts';
-import { fetchAsUser } from '../api/http.ts';
 import type { Presence } from '../api/presence.ts';
 import { connectDevice } from '../api/sessions.ts';
 import { useDenied } from '../api/users.ts';
+import { AddonPlace, type Mount } from './addon-place.tsx';
 import { Empty } from './empty.tsx';
-import { complain, Problem, tell } from './problem.tsx';
 
 interface AddonTabProps {
   readonly addon: WebAddon;
@@ -69,58 +66,25 @@ const Blank = ({ children }: { readonly children: React.ReactNode }) => (
 );
 
 function Mounted({ addon, device, name, join }: Omit<AddonTabProps, 'presence'>) {
-  const place = useRef<HTMLDivElement>(null);
-  const theme: Theme = useComputedColorScheme('light', { getInitialValueInEffect: false });
-  const themed = useRef({ theme, listeners: new Set<(theme: Theme) => void>() });
   const client = useQueryClient();
-  const [fault, setFault] = useState<unknown>();
-  useEffect(() => {
-    themed.current.theme = theme;
-    for (const listener of themed.current.listeners) listener(theme);
-  }, [theme]);
-
-  useEffect(() => {
-    const element = place.current;
-    const { protocol } = addon.manifest;
-    let unmount: (() => void) | undefined;
-    let gone = false;
-    const host: WebHost = {
+  const { protocol, id, resumes = false } = addon.manifest;
+  const mount: Mount = (half, element, lent) =>
+    half.mount(element, {
+      ...lent,
+      get theme() {
+        return lent.theme;
+      },
       device: { id: device.id, name },
       ...(join === undefined ? {} : { join }),
-      get theme() {
-        return themed.current.theme;
-      },
-      onTheme: (listener) => {
-        themed.current.listeners.add(listener);
-        return () => themed.current.listeners.delete(listener);
-      },
       openSession: (options) =>
         protocol
-          ? connectDevice(device.id, protocol, addon.manifest.resumes ?? false, options)
+          ? connectDevice(device.id, protocol, resumes, options)
           : Promise.reject(new Error('This add-on has no sessions.')),
-      fetch: fetchAsUser,
-      onChanged: (listener) => onChanges(client, addon.manifest.id, device.id, listener),
-      notify: (message, kind) => (kind === 'error' ? complain(addon.title, new Error(message)) : tell(message)),
-    };
-    addon
-      .load()
-      .then((half) => {
-        if (!gone && element) unmount = half.mount(element, host);
-      })
-      .catch((error: unknown) => setFault(error));
-    return () => {
-      gone = true;
-      try {
-        unmount?.();
-      } catch (error) {
-        // A fault of one add-on must not take the page with it.
-        complain(addon.title, error instanceof Error ? error : new Error(String(error)));
-      }
-      if (element) element.replaceChildren();
-    };
-    // The name may change while a session runs; that is no reason to end it.
-  }, [addon, device.id, join, client]);
-
-  if (fault) return <Problem what={`${addon.title} could not be loaded`} error={fault} />;
-  return <div ref={place} className="panel addon" />;
+      onChanged: (listener) =>
+        onChanges(client, id, (changed) => {
+          if (changed === undefined || changed === device.id) listener();
+        }),
+    });
+  // The name may change while a session runs; that is no reason to end it.
+  return <AddonPlace addon={addon} mount={mount} className="panel addon" />;
 }

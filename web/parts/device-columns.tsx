@@ -1,4 +1,4 @@
-import { ActionIcon, Group, Text, Tooltip } from '@mantine/core';
+import { ActionIcon, Badge, Group, Text, Tooltip } from '@mantine/core';
 import { IconCheck, IconX } from './icons.ts';
 import { Link } from '@tanstack/react-router';
 import type { Device, InventoryDevice } from '#proto/http/devices';
@@ -6,6 +6,7 @@ import { attributeOf } from '../api/inventory.ts';
 import type { Presence } from '../api/presence.ts';
 import { useDenied } from '../api/users.ts';
 import { deviceName, identityOf, softwareOf } from '../device-name.ts';
+import { counted } from '../format.ts';
 import { columnsOf, type Columns } from './listing.tsx';
 import { PresenceDot } from './presence.tsx';
 import { Ago } from './time.tsx';
@@ -33,6 +34,7 @@ export function deviceColumns(status: 'accepted' | 'pending' | 'rejected', judge
         <Link to="/devices/$deviceId" params={{ deviceId: original.device.id }} className="row-link">
           {clip(deviceName(original.device, original.inventory))}
         </Link>
+        <Issues count={Number(attributeOf(original.inventory, 'monitor', 'alert_count') ?? 0)} />
       </Group>
     ),
   });
@@ -89,6 +91,16 @@ export function deviceColumns(status: 'accepted' | 'pending' | 'rejected', judge
         ),
     }),
   ];
+}
+
+/** Checks of the device that are not well, whatever makes them. */
+function Issues({ count }: { readonly count: number }) {
+  if (!(count > 0)) return null;
+  return (
+    <Badge size="sm" color="red" className="num">
+      {counted(count, 'issue')}
+    </Badge>
+  );
 }
 
 function Verdicts(props: { readonly row: DeviceRow; readonly status: 'pending' | 'rejected'; readonly judge: Judge }) {

@@ -1,8 +1,17 @@
 import { Box } from '@mantine/core';
-import { IconClipboardList, IconDeviceDesktopAnalytics, IconPackage, IconRocket, IconUsers } from './icons.ts';
+import {
+  IconClipboardList,
+  IconDeviceDesktopAnalytics,
+  IconLayoutDashboard,
+  IconPackage,
+  IconRocket,
+  IconUsers,
+} from './icons.ts';
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, Navigate, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
+import { useWebAddons, type WebAddon } from '../addons.ts';
+import { useAddonCount } from '../api/addon-count.ts';
 import { useDeviceCount } from '../api/devices.ts';
 import { useDenied, useMe } from '../api/users.ts';
 import { connectLive, type LiveState } from '../live.ts';
@@ -42,19 +51,34 @@ function RackLink(props: {
   readonly to: string;
   readonly label: string;
   readonly children: ReactNode;
-  readonly count?: number;
+  readonly count?: number | undefined;
+  /** What is counted. */
+  readonly counted?: string;
 }) {
   return (
     <Link to={props.to} className="rack-link">
       {props.children}
       <span className="label">{props.label}</span>
       {props.count ? (
-        <span className="rack-count" title={`${props.count} waiting for acceptance`}>
+        <span className="rack-count" title={`${props.count} ${props.counted ?? ''}`}>
           {props.count}
         </span>
       ) : null}
       <i className="jack" aria-hidden />
     </Link>
+  );
+}
+
+/** A page of an add-on's own, and how much waits there. */
+function AddonLink({ addon: { id, manifest } }: { readonly addon: WebAddon }) {
+  const { page } = manifest;
+  const denied = useDenied(page?.permission);
+  const count = useAddonCount(id, denied ? undefined : page?.count);
+  if (!page || denied) return null;
+  return (
+    <RackLink to={`/addons/${id}`} label={page.title} count={count} counted="waiting for somebody">
+      <IconLayoutDashboard size={19} stroke={1.6} aria-hidden />
+    </RackLink>
   );
 }
 
@@ -65,6 +89,7 @@ export function Frame() {
   const pending = useDeviceCount('pending').data ?? 0;
   const noAudit = useDenied('audit:read');
   const noPeople = useDenied('users:read');
+  const addons = useWebAddons();
   const { pathname } = useLocation();
   // A server that wants a second factor of everybody lets whoever has none do nothing else.
   const astray = me.data?.must_enrol === true && pathname !== '/security';
@@ -80,10 +105,16 @@ export function Frame() {
         </Link>
         <div className="rack-nav">
           {links.map(({ to, label, icon: Icon }) => (
-            <RackLink key={to} to={to} label={label} {...(to === '/devices' ? { count: pending } : {})}>
+            <RackLink
+              key={to}
+              to={to}
+              label={label}
+              {...(to === '/devices' ? { count: pending, counted: 'waiting for acceptance' } : {})}
+            >
               <Icon size={19} stroke={1.6} aria-hidden />
             </RackLink>
           ))}
+          {addons.map((addon) => addon.manifest.page && <AddonLink key={addon.id} addon={addon} />)}
           {!noPeople && (
             <RackLink to="/users" label="Users">
               <IconUsers size={19} stroke={1.6} aria-hidden />

@@ -35,3 +35,4 @@ export { default as IconFingerprint } from '@tabler/icons-react/icons/IconFinger
 export { default as IconKey } from '@tabler/icons-react/icons/IconKey';
 export { default as IconPlus } from '@tabler/icons-react/icons/IconPlus';
 export { default as IconShieldLock } from '@tabler/icons-react/icons/IconShieldLock';
+export { default as IconLayoutDashboard } from '@tabler/icons-react/icons/IconLayoutDashboard';

@@ -1,5 +1,5 @@
 import type { Change, Whole } from '../answers.ts';
-import { button, el } from './dom.ts';
+import { button, el } from '#addon/web/dom';
 import type { Key, Schema } from '../keys.ts';
 
 interface Field {

@@ -1,5 +1,5 @@
 import { originOf, type Revision, type Whole } from '../answers.ts';
-import { button, el, moment } from './dom.ts';
+import { button, el, moment } from '#addon/web/dom';
 import { valueOf } from '../values.ts';
 
 /** What a device is to have and why, and what it has; `override`: gives it a value of its own, undefined if one may not now. */
