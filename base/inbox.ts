@@ -1,35 +1,35 @@
-export interface InboxOptions<T> {
+export interface InboxOptions {
   /** Size of what waits: above the first the source is to pause, below the second to go on. */
   readonly high: number;
   readonly low: number;
   readonly congested: (yes: boolean) => void;
-  /** The reader has been given it. */
-  readonly taken?: (item: T, size: number) => void;
+  /** The reader has been given one that was pushed as `counted`. */
+  readonly taken?: (size: number) => void;
 }
 
 /** What arrived and was not taken yet, in order, for one reader. Holds on to nothing after its end. */
 export class Inbox<T> implements AsyncIterable<T> {
-  readonly #options: InboxOptions<T>;
-  readonly #items: { item: T; size: number }[] = [];
+  readonly #options: InboxOptions;
+  readonly #items: { item: T; size: number; counted: boolean }[] = [];
   #size = 0;
   #congested = false;
   #ended: 'no' | 'after the rest' | 'now' = 'no';
   #reader: ((result: IteratorResult<T, undefined>) => void) | undefined;
 
-  constructor(options: InboxOptions<T>) {
+  constructor(options: InboxOptions) {
     this.#options = options;
   }
 
-  push(item: T, size: number): void {
+  push(item: T, size: number, counted = false): void {
     if (this.#ended !== 'no') return;
     const reader = this.#reader;
     if (reader) {
       this.#reader = undefined;
       reader({ value: item, done: false });
-      this.#options.taken?.(item, size);
+      if (counted) this.#options.taken?.(size);
       return;
     }
-    this.#items.push({ item, size });
+    this.#items.push({ item, size, counted });
     this.#size += size;
     if (this.#size > this.#options.high) this.#congest(true);
   }
@@ -65,7 +65,7 @@ export class Inbox<T> implements AsyncIterable<T> {
     if (first) {
       this.#size -= first.size;
       if (this.#size < this.#options.low) this.#congest(false);
-      this.#options.taken?.(first.item, first.size);
+      if (first.counted) this.#options.taken?.(first.size);
       return Promise.resolve({ value: first.item, done: false });
     }
     if (this.#ended !== 'no') return Promise.resolve({ value: undefined, done: true });

@@ -1,7 +1,9 @@
-// Pulls the plug of a real machine (under QEMU) at moments spread over an update, and looks what it has become: each time
+// Pulls the plug of a real machine (under QEMU) at moments spread over updates, and looks what it has become: each time
 // it must start by itself, be new and committed or old and working, and have told its server which. `--count` says how
-// often; a hundred take some hours of emulation on two cores. With two cores two machines work side by side.
-import { mkdtemp, rm } from 'node:fs/promises';
+// often. An update runs to its end once for every 25 cuts: what its disk and its server hold is kept at each of the moments,
+// and the machine is started from there. With two cores two machines work side by side; PATCHBAY_POWERCUT_MACHINES=1 makes
+// it one. PATCHBAY_POWERCUT_LOG names a file to which each cut is added as a line of JSON; one that was cut itself goes on there.
+import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -23,16 +25,30 @@ interface Cut {
   readonly fault?: string;
 }
 
+const perUpdate = 25;
+
 export async function run({ count = 100 }: Options): Promise<readonly Row[]> {
-  const machines = Math.max(1, Math.min(2, availableParallelism(), count));
-  const moments = Array.from({ length: count }, (_, index) => (index + 0.5) / count);
-  const shares = Array.from({ length: machines }, (_, machine) => moments.filter((__, n) => n % machines === machine));
+  const log = process.env['PATCHBAY_POWERCUT_LOG'];
+  const before = log === undefined ? [] : await made(log);
+  const left = Math.max(0, count - before.length);
+  const most = Number(process.env['PATCHBAY_POWERCUT_MACHINES'] ?? Math.min(2, availableParallelism()));
+  const updates = Array.from({ length: Math.ceil(left / perUpdate) }, (_, n) =>
+    Math.min(perUpdate, left - n * perUpdate),
+  );
+  const machines = Math.min(most, updates.length);
+  const shares = Array.from({ length: machines }, (_, machine) => updates.filter((__, n) => n % machines === machine));
+  const keep = async (cut: Cut) => {
+    if (log !== undefined) await appendFile(log, `${JSON.stringify(cut)}\n`);
+  };
   // All of them end, and are switched off, before one that failed is told.
-  const ended = await Promise.allSettled(shares.map((share, machine) => series(share, machine)));
-  const cuts = ended.flatMap((one) => {
-    if (one.status === 'rejected') throw one.reason as Error;
-    return one.value;
-  });
+  const ended = await Promise.allSettled(shares.map((share, machine) => series(share, machine, keep)));
+  const cuts = [
+    ...before,
+    ...ended.flatMap((one) => {
+      if (one.status === 'rejected') throw one.reason as Error;
+      return one.value;
+    }),
+  ].slice(0, count);
   const good = cuts.filter((cut) => cut.fault === undefined);
   const reported = (report: string) => cuts.filter(({ ending }) => ending?.report === report).length;
   say(`${cuts.length} cuts: ${reported('success')} ended new, ${reported('failure')} old; by what was going on:`);
@@ -53,8 +69,17 @@ export async function run({ count = 100 }: Options): Promise<readonly Row[]> {
   ];
 }
 
-/** One machine, cut at each of these moments; each update is to the release that it does not run. */
-async function series(moments: readonly number[], machine: number): Promise<Cut[]> {
+/** Cuts that an earlier run has written down. */
+async function made(log: string): Promise<Cut[]> {
+  const text = await readFile(log, 'utf8').catch(() => '');
+  return text
+    .split('\n')
+    .filter((line) => line.endsWith('}'))
+    .map((line) => JSON.parse(line) as Cut);
+}
+
+/** One machine and its updates, each cut so often; each is to the release that it does not run. */
+async function series(updates: readonly number[], machine: number, keep: (cut: Cut) => Promise<void>): Promise<Cut[]> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-powercut-'));
   const cuts: Cut[] = [];
   try {
@@ -63,34 +88,51 @@ async function series(moments: readonly number[], machine: number): Promise<Cut[
     await device.release('release-2');
     await device.release('release-3');
     let runs = 'release-1';
-    // One update without a cut says how long it takes.
-    const start = performance.now();
-    const plain = await device.ended(await device.deploy('release-2'));
-    const whole = performance.now() - start;
-    const wrong = fault(plain, runs, 'release-2');
-    if (wrong !== undefined) throw new Error(`the update without a power cut: ${wrong}`);
-    runs = plain.runs;
-    say(`machine ${machine + 1}: an update takes ${Math.round(whole / 1000)} s`);
-    for (const at of moments) {
+    let whole = 0;
+    const update = async (count: number): Promise<void> => {
       const wanted = runs === 'release-2' ? 'release-3' : 'release-2';
       const deployment = await device.deploy(wanted);
-      await pause(whole * at);
-      const during = phaseOf(device.lines);
-      await device.pullPlug();
-      device.switchOn();
-      const cut = await device.ended(deployment).then(
-        (ending): Cut => {
-          const why = fault(ending, runs, wanted);
-          return { at, during, ending, ...(why === undefined ? {} : { fault: why }) };
-        },
-        (error: unknown): Cut => ({ at, during, fault: String(error) }),
-      );
-      cuts.push(cut);
-      const result = cut.fault ?? `${cut.ending?.report}, runs ${cut.ending?.runs}`;
-      say(`machine ${machine + 1}, cut ${cuts.length} at ${Math.round(at * 100)} %, ${during}: ${result}`);
-      if (!cut.ending) break; // it does not come back: what follows would say nothing
-      runs = cut.ending.runs;
-    }
+      const start = performance.now();
+      // Each update is cut at moments of its own, between those of the others.
+      const shift = count === 0 ? 0 : (cuts.length / perUpdate / (updates.length + 1)) % 1;
+      const moments: { at: number; during: string; saved: string }[] = [];
+      let stood = 0;
+      for (let index = 0; index < count; index += 1) {
+        const at = (index + 0.1 + 0.8 * shift) / count;
+        await pause(Math.max(0, start + stood + whole * at - performance.now()));
+        const saved = join(folder, `moment-${index}`);
+        const stop = performance.now();
+        await device.save(saved);
+        stood += performance.now() - stop;
+        moments.push({ at, during: phaseOf(device.lines), saved });
+      }
+      const plain = await device.ended(deployment);
+      if (count === 0) whole = performance.now() - start;
+      const wrong = plain.report === 'success' ? fault(plain, runs, wanted) : `it ended with ${plain.report}`;
+      if (wrong !== undefined) throw new Error(`the update without a power cut: ${wrong}`);
+      const end = join(folder, 'end');
+      await device.save(end);
+      for (const { at, during, saved } of moments) {
+        await device.restore(saved);
+        const cut = await device.ended(deployment).then(
+          (ending): Cut => {
+            const why = fault(ending, runs, wanted);
+            return { at, during, ending, ...(why === undefined ? {} : { fault: why }) };
+          },
+          (error: unknown): Cut => ({ at, during, fault: String(error) }),
+        );
+        cuts.push(cut);
+        await keep(cut);
+        const result = cut.fault ?? `${cut.ending?.report}, runs ${cut.ending?.runs}`;
+        say(`machine ${machine + 1}, cut ${cuts.length} at ${Math.round(at * 100)} %, ${during}: ${result}`);
+      }
+      await device.restore(end);
+      runs = wanted;
+    };
+    // One without a cut says how long it takes.
+    await update(0);
+    say(`machine ${machine + 1}: an update takes ${Math.round(whole / 1000)} s`);
+    for (const count of updates) await update(count);
     return cuts;
   } finally {
     await rm(folder, { recursive: true, force: true });

@@ -60,8 +60,7 @@ export class AddonSession implements Session<LooseMessage> {
   }
 
   #number(line: Line, message: LooseMessage): boolean {
-    const frame = toFrame(this.protocol, message, this.sid);
-    line.send(encode({ ...frame, hdr: { ...frame.hdr, seq: line.seq } }));
+    line.send(encode(toFrame(this.protocol, message, this.sid, line.seq)));
     if (line.overfull) this.#overflow();
     return line.roomy;
   }

@@ -74,7 +74,7 @@ function build() {
     `Architecture: ${architecture}`,
     'Maintainer: Patchbay <patchbay@localhost>',
     `Installed-Size: ${installed}`,
-    'Depends: libc6, libstdc++6',
+    'Depends: libc6, libstdc++6, libgcc-s1, libatomic1, passwd',
     'Recommends: dbus, openssl, jq, curl',
     `Conflicts: ${others}`,
     `Replaces: ${others}`,
@@ -95,6 +95,26 @@ function build() {
     'exit 0',
     '',
   ]);
+  // An upgrade leaves the programs running: it may be one of them that carries it out.
+  control('prerm', [
+    '#!/bin/sh',
+    'set -e',
+    `[ "$1" = remove ] && [ -d /run/systemd/system ] && systemctl disable --now --quiet ${units()} || true`,
+    'exit 0',
+    '',
+  ]);
+  control('postrm', [
+    '#!/bin/sh',
+    'set -e',
+    '[ ! -d /run/systemd/system ] || systemctl daemon-reload',
+    'if [ "$1" = purge ]; then',
+    '  rm -rf /var/lib/mender',
+    '  rmdir --ignore-fail-on-non-empty /etc/mender 2>/dev/null || true',
+    '  groupdel patchbay 2>/dev/null || true',
+    'fi',
+    'exit 0',
+    '',
+  ]);
   const file = join(out, `patchbay-device_${version}_${architecture}.deb`);
   mkdirSync(out, { recursive: true });
   execFileSync('dpkg-deb', ['--root-owner-group', '-Zzstd', '-z9', '-b', stage, file]);
@@ -109,6 +129,11 @@ function build() {
     writeFileSync(join(stage, 'DEBIAN', name), name === 'conffiles' ? lines.join('') : lines.join('\n'));
     chmodSync(join(stage, 'DEBIAN', name), /^(control|conffiles)$/.test(name) ? 0o644 : 0o755);
   }
+}
+
+/** @returns {string} those that an administrator may have enabled */
+function units() {
+  return readdirSync(join(here, 'systemd')).join(' ');
 }
 
 function place(/** @type {string} */ file) {

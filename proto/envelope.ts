@@ -1,5 +1,6 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
 import { CodedError, messageOf } from '#base/errors';
+import { readUsual, writeUsual } from './usual.ts';
 
 /** Protocol numbers on the session socket (`connect-protocol.md` §3.1). Add-ons of third parties take 0x8000–0xFFFE. */
 export const ProtoType = { Shell: 1, FileTransfer: 2, PortForward: 3, MenderClient: 4, Control: 0xffff } as const;
@@ -70,6 +71,8 @@ export function unpack(bytes: Uint8Array): unknown {
 
 /** The bytes of a frame. Empty `typ`, `sid`, `props` and `body` are left out, never nil (item A-2). */
 export function encode(message: ProtoMsg): Uint8Array {
+  const usual = writeUsual(message.hdr, message.body);
+  if (usual) return usual;
   const { proto, typ, sid, props, seq } = message.hdr;
   const { body } = message;
   const hdr: Record<string, unknown> = { proto };
@@ -113,6 +116,8 @@ const isMap = (value: unknown): value is Record<string, unknown> =>
  * a string (browsers) or an empty map (the old UI's `stop`), integers of any width, unknown keys.
  */
 export function decode(bytes: Uint8Array): ProtoMsg {
+  const usual = readUsual(bytes);
+  if (usual) return usual;
   const value = unpack(bytes);
   if (!isMap(value) || !isMap(value['hdr'])) throw new CodedError('invalid_frame', 'no hdr map');
   const { proto, typ, sid, props, seq } = value['hdr'];

@@ -4,4 +4,6 @@ export * from './protocol.ts';
 export * from './control.ts';
 export * from './window.ts';
 export * from './resume.ts';
+export * from './operator-socket.ts';
 export * from './operator.ts';
+export { frozenCode } from './frozen.ts';

@@ -3,35 +3,10 @@ import { CodedError, codeOf, messageOf } from '#base/errors';
 import { Inbox } from '#base/inbox';
 import { control, type Participant } from './control.ts';
 import { decode, encode, ProtoType, unpack, type ProtoMsg } from './envelope.ts';
+import { freeze, frozenCode, thaw } from './frozen.ts';
+import type { Dial, OperatorSocket } from './operator-socket.ts';
 import { narrow, toFrame, type LooseMessage, type Protocol } from './protocol.ts';
 import { Incoming, Outgoing } from './resume.ts';
-
-/** One socket to the server, as both a browser and Node can give it. */
-export interface OperatorSocket {
-  /** Bytes that wait for the network. */
-  readonly buffered: number;
-  send(frame: Uint8Array): void;
-  close(code: number): void;
-  /** Reads no more until told otherwise; a browser cannot. */
-  pause?(yes: boolean): void;
-}
-
-/** What the owner of a socket tells its session. */
-export interface SocketEvents {
-  /** It is open; `resumes`: the server will say `session`. */
-  opened(socket: OperatorSocket, resumes: boolean): void;
-  message(data: Uint8Array): void;
-  /** There is room again, or may be. */
-  written(): void;
-  /** After it was open; `code`: that of the WebSocket. */
-  closed(code: number, why: CodedError): void;
-}
-
-/**
- * Opens the socket of a session; `sid`: of one that is to go on. Resolves when it is open; rejects with a CodedError,
- * whose code is `connection` if trying again may help.
- */
-export type Dial = (sid: string | undefined, events: SocketEvents) => Promise<void>;
 
 export interface OperatorTimes {
   /** Silence after which the server is asked for a sign of life, and after which the socket is dead, ms. */
@@ -65,17 +40,6 @@ const keptLimit = 4 * 1024 * 1024;
 /** Closing codes after which nothing is to be tried again: an end in order, a message that was none, a refusal. */
 const finals = new Set([1000, 1003, 1007, 1008, 1009]);
 
-/** Closing code of a page that is left: the server gives it a short while to come back. */
-export const frozenCode = 4001;
-
-interface Frozen {
-  readonly sid: string;
-  readonly taken: number;
-  readonly first: number;
-  readonly kept: readonly string[];
-  readonly within: number;
-}
-
 /** Opens a session, and keeps it over losses of its link where server and device can (`resume.ts`). */
 export async function openOperator(options: OperatorOptions): Promise<OperatorEnd> {
   const end = new OperatorEnd(options);
@@ -90,7 +54,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   readonly #options: OperatorOptions;
   readonly #times: OperatorTimes;
   readonly #ending = new AbortController();
-  readonly #inbox: Inbox<Arrived>;
+  readonly #inbox: Inbox<LooseMessage>;
   readonly #outgoing = new Outgoing();
   readonly #incoming: Incoming;
   #socket: OperatorSocket | undefined;
@@ -116,18 +80,18 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   constructor(options: OperatorOptions) {
     this.#options = options;
     this.#times = { ...defaults, ...options.times };
-    const frozen = options.frozen === undefined ? undefined : (JSON.parse(options.frozen) as Frozen);
+    const frozen = options.frozen === undefined ? undefined : thaw(options.frozen);
     this.#incoming = new Incoming((received) => this.#control({ typ: 'ack', body: { received } }), frozen?.taken);
-    this.#inbox = new Inbox<Arrived>({
+    this.#inbox = new Inbox<LooseMessage>({
       high: 1024 * 1024,
       low: 256 * 1024,
       congested: (yes) => this.#socket?.pause?.(yes),
-      taken: ({ numbered }, size) => numbered && this.#incoming.take(size),
+      taken: (size) => this.#incoming.take(size),
     });
     if (!frozen) return;
     this.sid = frozen.sid;
     this.#within = frozen.within;
-    this.#outgoing.restore(frozen.first, frozen.kept.map(bytesOf));
+    this.#outgoing.restore(frozen.first, frozen.kept);
     this.#fresh = false;
   }
 
@@ -147,11 +111,11 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
 
   send(message: LooseMessage): boolean {
     if (this.signal.aborted) return false;
-    const frame = toFrame(this.#options.protocol, message, this.sid);
+    const { protocol } = this.#options;
     if (this.#resumes) {
-      this.#outgoing.push(encode({ ...frame, hdr: { ...frame.hdr, seq: this.#outgoing.seq } }));
+      this.#outgoing.push(encode(toFrame(protocol, message, this.sid, this.#outgoing.seq)));
       this.#pump();
-    } else this.#socket?.send(encode(frame));
+    } else this.#socket?.send(encode(toFrame(protocol, message, this.sid)));
     return this.#roomy;
   }
 
@@ -161,13 +125,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   }
 
   [Symbol.asyncIterator](): AsyncIterator<LooseMessage> {
-    const inner = this.#inbox[Symbol.asyncIterator]();
-    return {
-      next: async () => {
-        const { value, done } = await inner.next();
-        return done ? { value: undefined, done: true } : { value: value.message, done: false };
-      },
-    };
+    return this.#inbox[Symbol.asyncIterator]();
   }
 
   close(): void {
@@ -195,17 +153,15 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
    */
   freeze(): string | undefined {
     if (this.signal.aborted || !this.#resumes || this.#fresh) return undefined;
-    const { sid } = this;
-    const kept = this.#outgoing.kept().map(textOf);
-    const frozen: Frozen = {
-      sid,
+    const left = freeze({
+      sid: this.sid,
       taken: this.#incoming.taken,
       first: this.#outgoing.first,
-      kept,
+      kept: this.#outgoing.kept(),
       within: this.#within,
-    };
+    });
     this.#end(new CodedError('frozen', 'the session goes on elsewhere'), frozenCode);
-    return JSON.stringify(frozen);
+    return left;
   }
 
   async #connect(): Promise<void> {
@@ -281,7 +237,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
       const numbered = this.#resumes && seq !== undefined;
       if (numbered && (!this.#attached || !this.#incoming.accept(seq))) return;
       const message = this.#options.parse(frame);
-      if (message) this.#inbox.push({ message, numbered }, data.length);
+      if (message) this.#inbox.push(message, data.length, numbered);
       else if (numbered) this.#incoming.take(data.length);
     } catch (error) {
       const lost = error instanceof CodedError && error.code === 'lost';
@@ -433,12 +389,3 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     for (const resolve of waiting) resolve();
   }
 }
-
-interface Arrived {
-  readonly message: LooseMessage;
-  /** It is to be acknowledged. */
-  readonly numbered: boolean;
-}
-
-const textOf = (bytes: Uint8Array): string => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
-const bytesOf = (text: string): Uint8Array => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));

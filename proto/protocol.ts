@@ -45,14 +45,18 @@ export interface LooseMessage {
   readonly body?: unknown;
 }
 
-/** A message as a frame of its protocol, for session `sid`. Structured bodies are packed, marked integers widened. */
-export function toFrame(protocol: Protocol, message: LooseMessage, sid?: string): ProtoMsg {
+/**
+ * A message as a frame of its protocol, for session `sid`, numbered where it may resume. Structured bodies are packed,
+ * marked integers widened.
+ */
+export function toFrame(protocol: Protocol, message: LooseMessage, sid?: string, seq?: number): ProtoMsg {
   const shape = protocol.messages[message.typ];
-  const hdr: { proto: number; typ: string; sid?: string; props?: Readonly<Record<string, unknown>> } = {
+  const hdr: { proto: number; typ: string; sid?: string; props?: Readonly<Record<string, unknown>>; seq?: number } = {
     proto: protocol.number,
     typ: message.typ,
   };
   if (sid !== undefined) hdr.sid = sid;
+  if (seq !== undefined) hdr.seq = seq;
   if (message.props !== undefined) hdr.props = shape?.props ? widen(shape.props, message.props) : message.props;
   const { body } = message;
   if (body === undefined) return { hdr };
@@ -87,7 +91,10 @@ export function narrow(value: unknown): unknown {
     return Number.isSafeInteger(number) ? number : value;
   }
   if (Array.isArray(value)) return value.map(narrow);
-  if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && !(value instanceof Date))
-    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, narrow(entry)]));
+  if (typeof value === 'object' && value !== null && !(value instanceof Uint8Array) && !(value instanceof Date)) {
+    const result: Record<string, unknown> = {};
+    for (const key of Object.keys(value)) result[key] = narrow((value as Record<string, unknown>)[key]);
+    return result;
+  }
   return value;
 }

@@ -52,11 +52,10 @@ export function messageParser<P extends Protocol>(protocol: P): (frame: ProtoMsg
     const typ = hdr.typ ?? '';
     const shape = shapes.get(typ);
     if (!shape) throw new CodedError('unknown_message', `no message '${typ}' in protocol ${protocol.number}`);
-    return {
-      typ,
-      ...(shape.props ? { props: shape.props(narrow({ ...hdr.props })) } : {}),
-      ...(shape.raw ? { body: body ?? new Uint8Array() } : {}),
-      ...(shape.body ? { body: shape.body(body ? narrow(unpack(body)) : {}) } : {}),
-    } as unknown as MessageOf<P>;
+    const message: { typ: string; props?: unknown; body?: unknown } = { typ };
+    if (shape.props) message.props = shape.props(hdr.props ? narrow(hdr.props) : {});
+    if (shape.raw) message.body = body ?? new Uint8Array();
+    else if (shape.body) message.body = shape.body(body ? narrow(unpack(body)) : {});
+    return message as unknown as MessageOf<P>;
   };
 }

@@ -8,6 +8,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe } from 'vitest';
 import { CodedError } from '#base/errors';
+import { describeWhere } from '../client/rig/where.ts';
+import { makeDebianRoot } from './stage/debian-root.ts';
 
 const run = promisify(execFile);
 const peers = join(import.meta.dirname, '..', '.peers');
@@ -53,6 +55,9 @@ const libraries: Readonly<Record<string, string>> = {
 /** Packages that hold nothing but the name of the newest one. */
 const metapackages: ReadonlySet<string> = new Set(['linux-image-cloud-amd64']);
 
+/** No package but a root directory that starts: a small Debian with systemd. */
+export const debian = 'debian';
+
 /** A peer cannot be had here; the message says how to get it. */
 export class PeerMissing extends CodedError {
   constructor(name: string, how: string, cause?: unknown) {
@@ -67,7 +72,7 @@ export async function peer(name: string): Promise<string> {
   await mkdir(peers, { recursive: true });
   return await alone(join(peers, `${name}.lock`), async () => {
     if (existsSync(root)) return root;
-    const fresh = await unpack(name);
+    const fresh = await (name === debian ? makeDebian() : unpack(name));
     await rename(fresh, root); // complete or not there at all
     return root;
   });
@@ -82,18 +87,44 @@ export async function peerEnvironment(name: string): Promise<Record<string, stri
 
 /**
  * A suite against real programs. On a machine that cannot have them it is skipped and says why; in CI that is a failure.
- * The roots are handed over in the order of the names.
+ * The roots are handed over in the order of the names. `why`: what else
+ * is wrong with this machine.
  */
-export async function describePeers(title: string, names: readonly string[], suite: (...roots: string[]) => void) {
+export async function describePeers(
+  title: string,
+  names: readonly string[],
+  suite: (...roots: string[]) => void,
+  why?: string,
+) {
+  const nowhere = () => suite(...names.map((name) => join(peers, name)));
+  if (why !== undefined) {
+    describeWhere(title, why, nowhere);
+    return;
+  }
   const roots: string[] = [];
   try {
     for (const name of names) roots.push(await peer(name));
   } catch (error) {
     if (!(error instanceof PeerMissing) || process.env['CI'] === 'true') throw error;
-    describe.skip(`${title} (${error.message})`, () => suite(...names.map((name) => join(peers, name))));
+    describe.skip(`${title} (${error.message})`, nowhere);
     return;
   }
   describe(title, () => suite(...roots));
+}
+
+async function makeDebian(): Promise<string> {
+  const ready = join(peers, `${debian}.${process.pid}.ready`);
+  await rm(ready, { recursive: true, force: true });
+  try {
+    await makeDebianRoot(ready);
+    return ready;
+  } catch (cause) {
+    await rm(ready, { recursive: true, force: true });
+    const why = cause instanceof Error ? cause.message.trim().split('\n').slice(-3).join(' ') : String(cause);
+    throw new PeerMissing('a root of Debian', `as root on Debian with mmdebstrap and a network (${why})`, cause);
+  } finally {
+    await rm(`${ready}.list`, { force: true });
+  }
 }
 
 async function unpack(name: string): Promise<string> {

@@ -10,7 +10,7 @@ import { layDevice } from './stage/mender.ts';
 import { Operator } from './stage/operator.ts';
 import { startClient, startConnect } from './stage/patchbay.ts';
 import { eventually, type Program } from './stage/program.ts';
-import { startServer, type Server } from './stage/server.ts';
+import { launcher, startServer, type Server } from './stage/server.ts';
 
 const mac = '02:00:00:00:77:01';
 const visitor = { email: 'visitor@example.com', password: 'only looking around' };
@@ -27,7 +27,7 @@ describeBrowser('the web pages', (executable) => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'patchbay-web-'));
     await buildPages();
-    server = await startServer(folder);
+    server = await startServer(folder, launcher, ['--record-terminals', 'all', '--min-free', '1000000']);
     operator = await Operator.login(server.url, server.user, server.password);
     bus = await startBus(folder);
     await layDevice({ folder, mac, type: 'bench', serverUrl: server.url });
@@ -144,6 +144,30 @@ describeBrowser('the web pages', (executable) => {
     await row.getByRole('button', { name: 'End' }).click();
     await person.presses('End it');
     await person.sees('Nobody is on this device now');
+  });
+
+  it('what a terminal showed is played in the page, at any moment of it, and stays in it', async () => {
+    const { page } = person;
+    const row = page
+      .getByRole('table', { name: /Recordings of/ })
+      .getByRole('row')
+      .nth(1);
+    await person.sees('complete', row);
+    await person.presses('Play', row);
+    const screen = page.locator('[data-recording] .xterm-rows');
+    // Of a server that was killed in between it is one recording.
+    await page.getByRole('slider', { name: 'Moment' }).press('End');
+    await screen.filter({ hasText: 'still-killed' }).waitFor();
+    await page.getByRole('slider', { name: 'Moment' }).press('Home');
+    await screen.filter({ hasNotText: 'still-killed' }).waitFor();
+    await page.getByText('8×').click();
+    await person.presses('Play', page.getByRole('dialog'));
+    await screen.filter({ hasText: 'still-killed' }).waitFor({ timeout: 40_000 });
+    await page.keyboard.press('Escape');
+    await screen.waitFor({ state: 'detached' });
+  });
+
+  it('whose session was ended is told, and may open another one', async () => {
     await person.page.getByRole('tab', { name: 'Terminal' }).click();
     await person.sees(/An administrator has ended this session\. Press Enter/);
     await person.presses('Reconnect');

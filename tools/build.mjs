@@ -1,5 +1,6 @@
 // `npm run build`: what ships, into dist/ (or `--out DIR`). dist/ is the npm package; dist/bin holds, beside the
 // launcher, one bundled file each for the two programs of a device; the artifact tool is one file too; dist/web the pages.
+// `--device`: only what the Debian package of a device is made of.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -7,24 +8,38 @@ import { parseArgs } from 'node:util';
 import { bundleArtifact, bundleDevice } from './bundle.mjs';
 import { buildWeb, node, root } from './setup.mjs';
 
-const { values } = parseArgs({ options: { out: { type: 'string' }, 'no-web': { type: 'boolean' } } });
+const { values } = parseArgs({
+  options: { out: { type: 'string' }, 'no-web': { type: 'boolean' }, device: { type: 'boolean' } },
+});
 const out = values.out ? resolve(values.out) : join(root, 'dist');
 const rooms = ['base', 'proto', 'artifact', 'addons', 'client', 'connect', 'server', 'cli'];
 
-for (const room of [...rooms, 'bin']) rmSync(join(out, room), { recursive: true, force: true });
-mkdirSync(join(out, 'bin'), { recursive: true });
-compile();
-for (const room of rooms) copyAssets(room);
-for (const file of ['patchbay.js', 'patchbay-device', 'child.js', 'device.js'])
-  cpSync(join(root, 'bin', file), join(out, 'bin', file));
-for (const file of ['README.md', 'LICENSE'])
-  if (existsSync(join(root, file))) cpSync(join(root, file), join(out, file));
-writeFileSync(join(out, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`);
-await bundleDevice(root, join(out, 'bin'));
-await bundleArtifact(root, out);
-if (!values['no-web']) {
-  buildWeb();
-  if (values.out) cpSync(join(root, 'dist', 'web'), join(out, 'web'), { recursive: true });
+if (values.device) await buildDevice();
+else await buildAll();
+
+async function buildDevice() {
+  mkdirSync(join(out, 'bin'), { recursive: true });
+  copyAssets('client');
+  cpSync(join(root, 'bin', 'patchbay-device'), join(out, 'bin', 'patchbay-device'));
+  await bundleDevice(root, join(out, 'bin'));
+}
+
+async function buildAll() {
+  for (const room of [...rooms, 'bin']) rmSync(join(out, room), { recursive: true, force: true });
+  mkdirSync(join(out, 'bin'), { recursive: true });
+  compile();
+  for (const room of rooms) copyAssets(room);
+  for (const file of ['patchbay.js', 'patchbay-device', 'child.js', 'device.js'])
+    cpSync(join(root, 'bin', file), join(out, 'bin', file));
+  for (const file of ['README.md', 'LICENSE'])
+    if (existsSync(join(root, file))) cpSync(join(root, file), join(out, file));
+  writeFileSync(join(out, 'package.json'), `${JSON.stringify(manifest(), null, 2)}\n`);
+  await bundleDevice(root, join(out, 'bin'));
+  await bundleArtifact(root, out);
+  if (!values['no-web']) {
+    buildWeb();
+    if (values.out) cpSync(join(root, 'dist', 'web'), join(out, 'web'), { recursive: true });
+  }
 }
 
 function compile() {

@@ -13,6 +13,7 @@ const programs = [
   { name: 'losetup', debian: 'mount', uses: ['test'], required: false },
   { name: 'mke2fs', debian: 'e2fsprogs', uses: ['test'], required: false },
   { name: 'qemu-system-x86_64', debian: 'qemu-system-x86', uses: ['test'], required: false },
+  { name: 'mmdebstrap', debian: 'mmdebstrap', uses: ['test'], required: false },
   { name: 'softhsm2-util', debian: 'softhsm2', uses: ['test'], required: false },
   { name: 'engines-3/pkcs11.so', debian: 'libengine-pkcs11-openssl', uses: ['test'], required: false },
   { name: 'chromium', debian: 'chromium', uses: ['test'], required: false },

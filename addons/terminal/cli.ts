@@ -176,19 +176,27 @@ async function converse(host: Host, device: NamedDevice, { join, share }: Option
       : 'left, the shell is closed';
   }
 
-  /** Keys to the device, until the person leaves. A full link stops the reading, and so whoever fills the pipe. */
+  /**
+   * Keys to the device, until the person leaves. A full link stops the reading, and so whoever fills the pipe. Events,
+   * because an iterator would stop and start the reading with each key: a terminal's stream buffers nothing.
+   */
   async function type(): Promise<void> {
-    try {
-      for await (const chunk of stdin as AsyncIterable<Buffer>) {
-        const leave = chunk.length <= typedAtMost && stdin.isTTY ? chunk.indexOf(leaveKey) : -1;
-        const body = leave < 0 ? chunk : chunk.subarray(0, leave);
-        if (body.length > 0 && !session.send({ typ: 'shell', props: {}, body })) await session.drained();
-        if (leave >= 0) return left.resolve({ code: 0, say: `\r\n${farewell()}` });
+    const over = Promise.withResolvers<void>();
+    stdin.on('data', (chunk: Buffer) => {
+      const leave = chunk.length <= typedAtMost && stdin.isTTY ? chunk.indexOf(leaveKey) : -1;
+      const body = leave < 0 ? chunk : chunk.subarray(0, leave);
+      if (body.length > 0 && !session.send({ typ: 'shell', props: {}, body })) {
+        stdin.pause();
+        void session.drained().then(() => stdin.resume());
       }
+      if (leave >= 0) left.resolve({ code: 0, say: `\r\n${farewell()}` });
+    });
+    stdin.once('end', () => {
       if (!session.signal.aborted) session.send({ typ: 'shell', props: {}, body: endOfInput });
-    } catch {
-      // The keyboard is gone, or was given back at the end.
-    }
+    });
+    // The keyboard is gone, or was given back at the end.
+    for (const event of ['end', 'error', 'close'] as const) stdin.on(event, over.resolve);
+    await over.promise;
   }
 
   function refused(why: string): CodedError {

@@ -89,6 +89,11 @@ async function furnish(programs: Programs, name: string, folder: string, options
     User: userInfo().username,
     ShellCommand: shell(),
     MenderClient: { PidFile: join(places.store, 'patchbay-client.pid') },
+    Monitor: {
+      ConfigFolder: join(places.conf, 'mender-monitor'),
+      ScriptFolder: join(places.conf, 'mender-monitor', 'scripts'),
+      StateFolder: join(places.store, 'mender-monitor'),
+    },
   };
   await writeFile(places.connect, JSON.stringify(login));
   await writeFile(join(places.store, 'device_type'), `device_type=${demoType}\n`);

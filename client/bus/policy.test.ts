@@ -1,15 +1,15 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runClient } from '../daemon.ts';
 import { RigDevice } from '../rig/device.ts';
 import { RigLog } from '../rig/log.ts';
 import { ScriptedServer } from '../rig/server.ts';
+import { describeWhere, rootMissing } from '../rig/where.ts';
 
 const run = promisify(execFile);
 const policies = join(import.meta.dirname, '..', '..', 'packaging', 'dbus');
@@ -18,7 +18,7 @@ const nobody = 65534;
 const daemonGroup = 1;
 
 // Only root can become somebody else.
-describe.skipIf(userInfo().uid !== 0)('the D-Bus policies that ship, on a bus that allows nothing else', () => {
+describeWhere('the D-Bus policies that ship, on a bus that allows nothing else', rootMissing(), () => {
   let device: RigDevice;
   let server: ScriptedServer;
   let address: string;

@@ -1,22 +1,15 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runClient } from '../daemon.ts';
 import { paths } from '../places.ts';
 import { makeArtifact } from '../rig/artifact.ts';
 import { RigDevice } from '../rig/device.ts';
 import { RigLog } from '../rig/log.ts';
 import { ScriptedServer } from '../rig/server.ts';
+import { describeWhere, mountsMissing } from '../rig/where.ts';
 
-/** Whether this machine lets us have a file system of our own, to be filled. */
-const mounts = (() => {
-  using probe = new RigDevice({});
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', probe.places.store]);
-  if (status === 0) spawnSync('umount', [probe.places.store]);
-  return status === 0;
-})();
-
-describe.skipIf(!mounts)('UC-91 a full disk', () => {
+describeWhere('UC-91 a full disk', mountsMissing(), () => {
   let server: ScriptedServer;
   let device: RigDevice;
   beforeEach(async () => {

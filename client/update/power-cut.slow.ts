@@ -86,7 +86,6 @@ describe.each(Object.entries<Behaviour>(courses))('UC-67 … UC-75: %s', (title,
     let write = 1;
     for (; ; write += 1) {
       const ending = await deployment(behaviour, { PATCHBAY_TEST_CUT: String(write) });
-      console.log(`${title}, write ${write}: ${ending.name} ${ending.report}, cut ${ending.cut}`);
       if (!ending.cut) break;
       expect(whole(ending), `write ${write}: ${ending.report} ${ending.name}`).toBe(true);
       if (plain.report === 'failure') expect(ending.report).toBe('failure');
@@ -100,7 +99,6 @@ describe.each(Object.entries<Behaviour>(courses))('UC-67 … UC-75: %s', (title,
     for (const place of places)
       for (const kind of ['kills', 'killsAfter'] as const) {
         const ending = await deployment({ ...behaviour, [kind]: [place] });
-        console.log(`${title}, ${kind} ${place}: ${ending.name} ${ending.report}`);
         // A call that fails by itself never reaches its end.
         if (kind === 'kills' || !behaviour.fails?.includes(place)) expect(ending.cut, `${kind} ${place}`).toBe(true);
         expect(whole(ending), `${kind} ${place}: ${ending.report} ${ending.name}`).toBe(true);

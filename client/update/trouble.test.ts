@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { runClient } from '../daemon.ts';
 import { Nudges } from '../nudges.ts';
 import { paths } from '../places.ts';
@@ -8,6 +8,7 @@ import { makeArtifact } from '../rig/artifact.ts';
 import { RigDevice } from '../rig/device.ts';
 import { RigLog } from '../rig/log.ts';
 import { ScriptedServer, type Call } from '../rig/server.ts';
+import { describeWhere, mountsMissing } from '../rig/where.ts';
 
 // What goes wrong around an update and must neither end the daemon nor keep it busy.
 
@@ -94,15 +95,7 @@ it('a store damaged in the middle of an update: set aside, the server is told, a
   await goesOn();
 });
 
-/** Whether this machine lets us have a file system of our own. */
-const mounts = (() => {
-  using probe = new RigDevice({});
-  const { status } = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', probe.places.store]);
-  if (status === 0) spawnSync('umount', [probe.places.store]);
-  return status === 0;
-})();
-
-describe.skipIf(!mounts)('a data folder that becomes read-only', () => {
+describeWhere('a data folder that becomes read-only', mountsMissing(), () => {
   beforeEach(() => {
     mkdirSync(device.places.store, { recursive: true });
     spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', device.places.store]);

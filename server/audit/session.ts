@@ -1,5 +1,5 @@
 import type { JoinEvent, SessionEvent } from '../relay/relay.ts';
-import type { Recalled } from '../relay/user-session.ts';
+import type { Recalled } from '../relay/session-facts.ts';
 import type { Db } from '../store/store.ts';
 import type { AuditLog, NewEntry } from './audit.ts';
 

@@ -8,7 +8,7 @@ import { castEvent, castHeader, type CastEvent, type CastHeader } from '#proto/c
 import type { RecordingInfo } from '#proto/http/sessions';
 import { HttpError, notFound } from '../errors.ts';
 import type { Recorder } from '../relay/recorder.ts';
-import type { SessionFacts } from '../relay/user-session.ts';
+import type { SessionFacts } from '../relay/session-facts.ts';
 import { now, type Db } from '../store/store.ts';
 import { CastWriter } from './writer.ts';
 

@@ -22,7 +22,8 @@ import { Heartbeat, type HeartbeatTimes } from './heartbeat.ts';
 import { refuse, refusalOf } from './refusal.ts';
 import type { Recorder } from './recorder.ts';
 import type { SessionUse, Speaker } from './uses.ts';
-import { UserSession, type Recalled, type SessionFacts } from './user-session.ts';
+import type { Recalled, SessionFacts } from './session-facts.ts';
+import { UserSession } from './user-session.ts';
 
 export const deviceSocketPath = '/api/devices/v1/deviceconnect/connect';
 const userSocketPath = /^\/api\/management\/v1\/deviceconnect\/devices\/([^/]{1,128})\/connect$/;

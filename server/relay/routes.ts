@@ -7,7 +7,7 @@ import type { Scope } from '../http/rights.ts';
 import type { Db } from '../store/store.ts';
 import { reaches } from '../users/reach.ts';
 import { deviceSocketPath, type Relay } from './relay.ts';
-import type { SessionFacts } from './user-session.ts';
+import type { SessionFacts } from './session-facts.ts';
 
 /** The sockets' paths for those who ask without an upgrade, and ours: who is on which device, and the end of it. */
 export function sessionRoutes(relay: Relay, db: Db): Route[] {

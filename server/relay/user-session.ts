@@ -13,16 +13,17 @@ import {
   toFrame,
   unpack,
   type LooseMessage,
-  type Participant,
   type ProtoMsg,
 } from '#proto';
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
 import { closeSoon } from './closing.ts';
+import { Absence } from './absence.ts';
+import { Audience } from './audience.ts';
 import { Guests } from './guests.ts';
-import { Interruptions, type Interruption } from './interruptions.ts';
 import { PortAcks } from './port-acks.ts';
 import type { Person, Stand } from './relay.ts';
 import type { Recorder } from './recorder.ts';
+import type { Recalled, SessionFacts } from './session-facts.ts';
 import { Uses, type SessionUse, type Speaker } from './uses.ts';
 
 /** Bytes of output that wait for a person's connection: above the first the device is to pause, below the second to go on. */
@@ -34,49 +35,8 @@ const lost = 16 * 1024 * 1024;
 const lastWords = 15_000;
 /** What a page that was left, or loaded anew, has to come back, seconds. */
 const reloadTime = 60;
-/** What a device has beyond its own time to say that a session is over, ms. */
-const grace = 30_000;
 /** Closing codes by which a person's program says that it will not come back. */
 const farewells = new Set([1000, 1003, 1007, 1008, 1009]);
-
-export interface SessionFacts {
-  readonly sid: string;
-  readonly deviceId: string;
-  readonly userId: string;
-  /** What people call the user. */
-  readonly userName: string;
-  /** The add-on's id, or `other`. Undefined until its first message that is not of the handshake. */
-  readonly kind: string | undefined;
-  readonly openedAt: Date;
-  /** When the person last sent something. */
-  readonly activeAt: Date;
-  /** Bytes of frames, from the device and to it; of one that outlived its server, since then. */
-  readonly bytesFromDevice: number;
-  readonly bytesToDevice: number;
-  /** It may outlive its links. */
-  readonly resumes: boolean;
-  /** Whose link it waits for now. */
-  readonly waitsFor: 'person' | 'device' | undefined;
-  readonly interruptions: readonly Interruption[];
-  readonly recorded: boolean;
-  /** Of its screen, once it said so. */
-  readonly size: { readonly cols: number; readonly rows: number } | undefined;
-  /** Others who are at this terminal. */
-  readonly guests: readonly Participant[];
-  /** They may type. */
-  readonly shared: boolean;
-  /** What it was used for: files, ports, as far as add-ons say what counts. The first hundred. */
-  readonly uses: readonly SessionUse[];
-}
-
-/** What is known of a session that began before this server did. */
-export interface Recalled {
-  readonly deviceId: string;
-  readonly userId: string;
-  readonly userName: string;
-  readonly kind: string;
-  readonly openedAt: Date;
-}
 
 export interface UserSessionOptions {
   readonly deviceId: string;
@@ -110,19 +70,14 @@ export class UserSession implements SessionEnd {
   readonly #options: UserSessionOptions;
   readonly #acks = new PortAcks();
   readonly #openedAt: Date;
-  readonly #interruptions = new Interruptions();
-  readonly #guests: Guests;
+  readonly #absence = new Absence(() => this.end('nobody came back in time'));
+  readonly #audience: Audience;
   #person: Person;
   #socket: WebSocket | undefined;
   #device: DeviceEnd | undefined;
   readonly #resumes: boolean;
   /** The two ends have found each other over the sockets that are there now. */
   #attached = false;
-  #within = 600;
-  #patience: NodeJS.Timeout | undefined;
-  /** Number of the device's last message: what it repeats after a loss is not recorded twice. */
-  #seen = 0;
-  #recorder: Recorder | undefined;
   #activeAt = new Date();
   #kind: string | undefined;
   readonly #uses: Uses;
@@ -147,17 +102,15 @@ export class UserSession implements SessionEnd {
     this.#shell = recalled?.kind === 'terminal';
     this.#resumes = recalled !== undefined || (options.resume && device?.resumes === true);
     this.#device = device;
-    this.#guests = new Guests({
+    const guests = new Guests({
       log: options.log,
       sid: this.sid,
       owner: () => this.#person.name,
       type: (body, userId) => this.#guestTypes(body, userId),
       changed: () => this.#introduce(),
     });
-    if (recalled) {
-      this.#interruptions.begin('server');
-      this.#wait(this.#within);
-    }
+    this.#audience = new Audience(guests, (why) => this.end(why));
+    if (recalled) this.#absence.begin('server');
     options.bus.joinSession(this);
     device?.join(this);
   }
@@ -175,7 +128,7 @@ export class UserSession implements SessionEnd {
   }
 
   get guestStands(): Stand[] {
-    return this.#guests.stands(this.deviceId);
+    return this.#audience.guests.stands(this.deviceId);
   }
 
   get resumes(): boolean {
@@ -195,11 +148,11 @@ export class UserSession implements SessionEnd {
       bytesToDevice: this.#toDevice,
       resumes: this.#resumes,
       waitsFor: this.#socket === undefined ? 'person' : this.#device === undefined ? 'device' : undefined,
-      interruptions: this.#interruptions.list,
-      recorded: this.#recorder !== undefined,
-      size: this.#guests.size,
-      guests: this.#guests.list,
-      shared: this.#guests.typing,
+      interruptions: this.#absence.list,
+      recorded: this.#audience.recorded,
+      size: this.#audience.guests.size,
+      guests: this.#audience.guests.list,
+      shared: this.#audience.guests.typing,
       uses: this.#uses.list,
     };
   }
@@ -236,12 +189,12 @@ export class UserSession implements SessionEnd {
 
   /** Somebody else, who watches this terminal, and types if he may. */
   welcome(socket: WebSocket, person: Person): void {
-    this.#guests.add(socket, person);
+    this.#audience.guests.add(socket, person);
   }
 
   /** Guests may type from now on, or may not. */
   share(typing: boolean): void {
-    this.#guests.typing = typing;
+    this.#audience.guests.typing = typing;
   }
 
   deliver(message: ProtoMsg, frame: Uint8Array): void {
@@ -249,7 +202,8 @@ export class UserSession implements SessionEnd {
     const { hdr } = message;
     if (!this.#resumes) this.#acks.fromDevice(message);
     this.#fromDevice += frame.length;
-    if (hdr.seq === undefined || hdr.seq > this.#seen) this.#first(message, frame);
+    const first = this.#audience.hear(message, frame);
+    if (first && hdr.proto === ProtoType.Shell && hdr.typ === 'stop') this.#shell = false;
     if (hdr.proto === ProtoType.Control && this.#resumes) this.#deviceControls(message);
     const socket = this.#socket;
     if (!socket || this.#over) return;
@@ -275,8 +229,7 @@ export class UserSession implements SessionEnd {
     this.#attached = false;
     this.#paused.clear();
     this.#socket?.resume();
-    this.#interruptions.begin('device');
-    this.#wait(this.#within);
+    this.#absence.begin('device');
     this.#tell({ typ: 'link', body: { up: false } });
   }
 
@@ -297,31 +250,17 @@ export class UserSession implements SessionEnd {
   /** The server stops, and the session goes on with the next one: nobody is told that it is over. */
   hibernate(): void {
     this.#over = true;
-    clearTimeout(this.#patience);
+    this.#absence.end();
     this.#device?.leave(this);
     this.#options.bus.leaveSession(this);
-    this.#guests.leave('the server is restarting');
-    this.#recorder?.close(false);
+    this.#audience.leave('the server is restarting', false);
     if (this.#socket) closeSoon(this.#socket, 1001, 'the server is restarting');
-  }
-
-  /** What the device says for the first time: for all but the person himself, who may get it once more. */
-  #first({ hdr, body }: ProtoMsg, frame: Uint8Array): void {
-    if (hdr.seq !== undefined) this.#seen = hdr.seq;
-    if (hdr.proto !== ProtoType.Shell) return;
-    if (hdr.typ === 'stop') this.#shell = false;
-    if (hdr.typ === 'shell' && body && Number(hdr.props?.['status'] ?? 1) === 1) {
-      this.#guests.output(body, frame);
-      this.#write((recorder) => recorder.output(body, hdr.seq ?? 0));
-    } else if (hdr.typ === 'stop') this.#guests.stopped(frame);
   }
 
   #deviceControls({ hdr, body }: ProtoMsg): void {
     if (hdr.typ === 'attached') {
-      this.#within = Number((narrow(unpack(body!)) as { within?: unknown }).within);
-      clearTimeout(this.#patience);
-      this.#patience = undefined;
-      this.#interruptions.end();
+      this.#absence.within = Number((narrow(unpack(body!)) as { within?: unknown }).within);
+      this.#absence.end();
     }
     // With nobody there it is for us to hear that it is over.
     const over = hdr.typ === 'close' || (hdr.typ === 'error' && body && (unpack(body) as { close?: unknown }).close);
@@ -389,9 +328,7 @@ export class UserSession implements SessionEnd {
     if (this.#kind !== 'terminal') return;
     const recorder = await this.#options.record(this);
     if (this.#over) return recorder?.close(true);
-    this.#recorder = recorder;
-    // What it has already is repeated by the device if the person's end asks for it.
-    if (recorder) this.#seen = Math.max(this.#seen, recorder.seq);
+    if (recorder) this.#audience.record(recorder);
   }
 
   #beginning = false;
@@ -427,23 +364,10 @@ export class UserSession implements SessionEnd {
       this.#send(encode({ hdr: stamped, body: body.subarray(at, at + bodyChunk) }));
   }
 
-  #overhear({ typ, props }: ProtoMsg['hdr']): void {
-    if (typ === 'new') this.#shell = true;
-    if (typ === 'stop') this.#shell = false;
-    const [cols, rows] = [Number(props?.['terminal_width']), Number(props?.['terminal_height'])];
-    if ((typ !== 'new' && typ !== 'resize') || !(cols > 0 && rows > 0)) return;
-    this.#guests.resize(cols, rows);
-    if (typ === 'resize') this.#write((recorder) => recorder.resize(cols, rows));
-  }
-
-  /** What must be recorded and cannot ends here. */
-  #write(what: (recorder: Recorder) => void): void {
-    if (!this.#recorder) return;
-    try {
-      what(this.#recorder);
-    } catch (error) {
-      this.end(messageOf(error));
-    }
+  #overhear(hdr: ProtoMsg['hdr']): void {
+    if (hdr.typ === 'new') this.#shell = true;
+    if (hdr.typ === 'stop') this.#shell = false;
+    this.#audience.resize(hdr);
   }
 
   /** Keys of a guest go among those of the owner, without a number: they are not repeated. */
@@ -504,20 +428,13 @@ export class UserSession implements SessionEnd {
     if (this.#over) return;
     if (!this.#resumes || this.#kind === undefined || farewells.has(code)) return this.#finish('user disconnected');
     // A page was left or is loaded anew. Whoever only closed it shall not have his shell stay for long.
-    const within = code === 1001 || code === frozenCode ? Math.min(reloadTime, this.#within) : this.#within;
+    const usual = this.#absence.within;
+    const within = code === 1001 || code === frozenCode ? Math.min(reloadTime, usual) : usual;
     this.#attached = false;
     if (this.#behind) this.#device?.hold(this, false);
-    this.#interruptions.begin('person');
-    this.#wait(within);
-    const body = within < this.#within ? { within } : {};
+    this.#absence.begin('person', within);
+    const body = within < usual ? { within } : {};
     this.#device?.deliver(encode(toFrame(control, { typ: 'suspend', body }, this.sid)));
-  }
-
-  /** The device says when the time is over; if it is away too, the clock here does. */
-  #wait(seconds: number): void {
-    clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => this.end('nobody came back in time'), seconds * 1000 + grace);
-    this.#patience.unref();
   }
 
   /** The person's end is over and the device lives: it is told, so that nothing of his is left there (H-69). */
@@ -539,8 +456,8 @@ export class UserSession implements SessionEnd {
   /** Everybody at this terminal, to the owner; he is the first of them. */
   #introduce(): void {
     if (!this.#options.resume && !this.#resumes) return;
-    const people = this.#guests.everybody;
-    if (people.length > 1 || this.#guests.hadAny) this.#tell({ typ: 'people', body: { people, self: 0 } });
+    const people = this.#audience.guests.everybody;
+    if (people.length > 1 || this.#audience.guests.hadAny) this.#tell({ typ: 'people', body: { people, self: 0 } });
   }
 
   #finish(why: string): void {
@@ -563,10 +480,8 @@ export class UserSession implements SessionEnd {
 
   #conclude(why = 'the session has ended'): void {
     this.#over = true;
-    clearTimeout(this.#patience);
-    this.#interruptions.end();
-    this.#guests.leave(why);
-    this.#recorder?.close(true);
+    this.#absence.end();
+    this.#audience.leave(why, true);
     this.#device?.leave(this);
     this.#options.bus.leaveSession(this);
     this.#options.closed(this);

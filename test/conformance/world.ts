@@ -396,6 +396,16 @@ const specials: Readonly<Record<string, (world: World, given: unknown) => Specia
   'PATCH /v1/inventory/groups/{}/devices': async (world, given) => ({ body: given ?? [await world.make.deviceId()] }),
   'DELETE /v1/inventory/groups/{}/devices': async (world, given) => ({ body: given ?? [await world.make.deviceId()] }),
   'POST /v2/inventory/filters': (world, given) => ({ body: given ?? world.make.filter() }),
+  'PUT /v1/patchbay/monitor/checks/fleet': (_, given) => ({
+    body: given ?? { checks: [{ type: 'memory', name: 'all' }] },
+  }),
+  'PUT /v1/patchbay/monitor/checks/devices/{}': (_, given) => ({ body: given ?? { checks: [] } }),
+  'POST /v1/patchbay/monitor/devices/{}/acknowledge': (_, given) => ({ body: given ?? {} }),
+  'POST /v1/patchbay/monitor/devices/{}/unacknowledge': (_, given) => ({ body: given ?? {} }),
+  'POST /v1/patchbay/monitor/silences': (_, given) => ({ body: given ?? { check: 'x', minutes: 1, reason: 'x' } }),
+  'POST /v1/patchbay/monitor/channels': (world, given) => ({
+    body: given ?? { name: world.make.name(), kind: 'webhook', url: 'http://127.0.0.1:9/hook' },
+  }),
   'POST /v1/patchbay/groups': (world, given) => ({ body: given ?? world.make.ownGroup() }),
   'PATCH /v1/patchbay/groups/{}': (_, given) => ({ body: given ?? { terms } }),
   'POST /v2/inventory/filters/search': (_, given) => ({ body: given ?? { page: 1, per_page: 5 } }),

@@ -1,5 +1,9 @@
 // A virtual device and the server that it belongs to: updates are deployed as an operator would, the plug is pulled, and
 // what the device has become is read from all that can tell.
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { eventually } from '../stage/program.ts';
 import { Operator, type Part } from '../stage/operator.ts';
 import { startServer, type Server } from '../stage/server.ts';
@@ -92,6 +96,39 @@ export class VirtualDevice implements AsyncDisposable {
     this.#machine = new Machine({ folder: this.#folder, ...this.#board });
   }
 
+  /**
+   * Keeps what device and server would be after a power cut in this moment, in a new folder. The update goes on: one is
+   * enough for any number of cuts.
+   */
+  async save(to: string): Promise<void> {
+    await mkdir(to);
+    await this.#machine.frozen(async () => {
+      const server = this.#server.program.child;
+      server.kill('SIGSTOP');
+      try {
+        await copy(this.#board.disk, join(to, 'disk.img'));
+        const names = (await readdir(this.#server.data)).filter((name) => name.startsWith(database));
+        for (const name of names) await copy(join(this.#server.data, name), join(to, name));
+      } finally {
+        server.kill('SIGCONT');
+      }
+    });
+  }
+
+  /** The power comes back after the cut that was saved there; what was saved is used up. */
+  async restore(from: string): Promise<void> {
+    await this.#machine.pullPlug();
+    await this.#server.stop();
+    const names = await readdir(this.#server.data);
+    for (const name of names.filter((each) => each.startsWith(database))) await rm(join(this.#server.data, name));
+    for (const name of (await readdir(from)).filter((each) => each.startsWith(database)))
+      await rename(join(from, name), join(this.#server.data, name));
+    await rename(join(from, 'disk.img'), this.#board.disk);
+    await rm(from, { recursive: true });
+    await this.#server.restart();
+    this.switchOn();
+  }
+
   /** The deployment is over, for the server and for the device. */
   async ended(deployment: string): Promise<Ending> {
     try {
@@ -119,6 +156,13 @@ export class VirtualDevice implements AsyncDisposable {
     await this.#machine.pullPlug();
     await this.#server.stop();
   }
+}
+
+const database = 'patchbay.db';
+
+/** What is not there in a disk is not there in its copy. */
+async function copy(from: string, to: string): Promise<void> {
+  await promisify(execFile)('cp', ['--sparse=always', '--reflink=auto', from, to]);
 }
 
 const question = [

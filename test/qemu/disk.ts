@@ -10,7 +10,24 @@ const sector = 512;
 /** An ext4 file system of `size` MiB with the content of a folder, owned by root. */
 export async function fileSystem(file: string, size: number, tree: string, { journal = true } = {}): Promise<void> {
   const features = journal ? [] : ['-O', '^has_journal'];
-  const args = ['-q', '-F', '-t', 'ext4', '-m', '0', ...features, '-E', 'root_owner=0:0', '-d', tree, file, `${size}M`];
+  // GRUB reads block by block: the large ones that small file systems do not have by themselves are four times as quick.
+  const args = [
+    '-q',
+    '-F',
+    '-t',
+    'ext4',
+    '-b',
+    '4096',
+    '-m',
+    '0',
+    ...features,
+    '-E',
+    'root_owner=0:0',
+    '-d',
+    tree,
+    file,
+    `${size}M`,
+  ];
   await run('mke2fs', args, { env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` } });
 }
 

@@ -6,6 +6,7 @@ import net from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { eventually } from '../stage/program.ts';
 
 const run = promisify(execFile);
 
@@ -78,8 +79,40 @@ export class Machine implements AsyncDisposable {
     socket.destroy();
   }
 
+  /**
+   * Its time stands still while `work` is done. Its disk then holds what a power cut in this moment would leave: all that the
+   * machine has handed over, and nothing of what it keeps in memory.
+   */
+  async frozen<T>(work: () => Promise<T>): Promise<T> {
+    await this.#monitor('stop');
+    try {
+      return await work();
+    } finally {
+      await this.#monitor('cont');
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.pullPlug();
+  }
+
+  /** Tells the emulator something, and waits until it is done; one that is just being started anew is waited for. */
+  async #monitor(command: string): Promise<void> {
+    await eventually(`the emulator has done: ${command}`, async () => {
+      const socket = net.connect(join(this.#options.folder, 'monitor'));
+      try {
+        let said = '';
+        for await (const bytes of socket.setTimeout(10_000, () => socket.destroy())) {
+          const before = prompts(said);
+          said += String(bytes);
+          if (before === 0 && prompts(said) > 0) socket.write(`${command}\n`);
+          if (prompts(said) > 1) return true;
+        }
+        return false;
+      } finally {
+        socket.destroy();
+      }
+    });
   }
 
   #start(): ChildProcess {
@@ -116,6 +149,8 @@ export class Machine implements AsyncDisposable {
     });
   }
 }
+
+const prompts = (said: string): number => said.split('(qemu) ').length - 1;
 
 /** KVM where it boots a kernel to its end; it may be there by name and still boot nothing. */
 export async function accelerator(kernel: string, probeRam: string): Promise<Accelerator> {

@@ -3,13 +3,13 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import type { Device } from '#proto/http/devices';
 import { PeerMissing, peer, peerEnvironment } from '../peers.ts';
+import { bridge, bridgeProgram } from './bridge.ts';
 import { startBus } from './bus.ts';
 import { data, layDevice } from './mender.ts';
 import { Operator } from './operator.ts';
@@ -105,7 +105,7 @@ export class FarAway implements AsyncDisposable {
     const store = join(folder, 'server');
     await addUser(store);
     const server = await startServer(near, store);
-    const url = await bridge(near, folder, stack);
+    const url = await wayIn(near, folder, stack);
     const operator = await Operator.login(url, user, password);
     return new FarAway(folder, { near, far }, line, server, operator, stack.move());
   }
@@ -234,25 +234,9 @@ async function addUser(store: string): Promise<void> {
   await added;
 }
 
-/** A way for this process, which is on neither side, to the server: a socket of the file system has no network. */
-async function bridge(near: Side, folder: string, stack: AsyncDisposableStack): Promise<string> {
+/** A way for this process, which is on neither side, to the server. */
+async function wayIn(near: Side, folder: string, stack: AsyncDisposableStack): Promise<string> {
   const path = join(folder, 'bridge');
-  const script = `const net = require('net');
-    net.createServer((here) => {
-      const there = net.connect(${port}, '127.0.0.1');
-      here.on('error', () => there.destroy());
-      there.on('error', () => here.destroy());
-      here.pipe(there).pipe(here);
-    }).listen(process.argv.at(-1), () => console.log('ready'));`;
-  await stack.use(near.program('bridge', process.execPath, ['-e', script, '--', path])).said(/^ready$/);
-  const server = createServer((here) => {
-    const there = connect(path);
-    here.on('error', () => there.destroy());
-    there.on('error', () => here.destroy());
-    here.pipe(there).pipe(here);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  stack.defer(() => void server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  stack.use(await bridgeProgram(path, port, (program, args) => near.command(program, args)));
+  return `http://127.0.0.1:${stack.use(await bridge(0, path)).port}`;
 }

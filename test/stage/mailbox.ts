@@ -40,6 +40,8 @@ export class Mailbox implements AsyncDisposable {
         });
       },
     });
+    // A server that is killed leaves its connection as it is.
+    this.#server.on('error', () => undefined);
   }
 
   static async open(port = 0): Promise<Mailbox> {

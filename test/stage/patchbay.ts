@@ -54,6 +54,13 @@ async function connectConfig(folder: string, settings: Readonly<Record<string, u
     ShellArguments: ['--norc'],
     User: userInfo().username,
     MenderClient: { PidFile: join(data(folder), 'patchbay-client.pid') },
+    // Nothing of the machine's own is read or written.
+    Monitor: {
+      ConfigFolder: join(folder, 'etc', 'mender-monitor'),
+      ScriptFolder: join(folder, 'etc', 'mender-monitor', 'scripts'),
+      LibraryFolder: join(folder, 'usr', 'share', 'mender-monitor'),
+      StateFolder: join(folder, 'var', 'lib', 'mender-monitor'),
+    },
     ...settings,
   };
   await writeFile(config, JSON.stringify(shell));

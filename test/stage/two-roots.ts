@@ -15,14 +15,14 @@ const MiB = 1024 * 1024;
 export type BootLoader = 'U-Boot' | 'GRUB';
 export type Place = 'a' | 'b';
 
-/** Whether this user may have loop devices and mount them. */
-export function loopsAllowed(): boolean {
-  if (process.getuid?.() !== 0) return false;
+/** Why this user may not have loop devices and mount them, in words; nothing if he may. */
+export function loopsMissing(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root, for loop devices and mounts';
   try {
     execFileSync('losetup', ['-f'], { stdio: 'ignore', env: withSystem() });
-    return true;
+    return undefined;
   } catch {
-    return false;
+    return 'there is no free loop device: losetup -f fails';
   }
 }
 

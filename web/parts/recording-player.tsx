@@ -131,7 +131,7 @@ function Player({ content }: { readonly content: Recording }) {
         </ActionIcon>
         <Slider
           style={{ flex: 1 }}
-          aria-label="Moment"
+          thumbLabel="Moment"
           min={0}
           max={Math.max(length, 0.1)}
           step={0.1}

@@ -115,7 +115,8 @@ export class Assigned {
       this.#kept = kept;
       if (JSON.stringify(before) === JSON.stringify(kept)) return true;
       log.info('checks of the server', { version: kept.version, count: kept.checks.length });
-      this.#save(kept);
+      // A device for which there never was a check keeps no file of that.
+      if (before || kept.checks.length > 0) this.#save(kept);
       // They are said to have come even where the same as before are made of them.
       this.#news = true;
       changed();

@@ -33,6 +33,7 @@ export interface FollowFile {
   readonly onOld: (number: number, line: Uint8Array) => void;
   /** Some of it was read: `place` has moved on. */
   readonly onRead: () => void;
+  readonly onError: (error: unknown) => void;
 }
 
 const piece = 64 * 1024;
@@ -186,10 +187,19 @@ export class FileFollower implements Disposable {
     if (this.#closed || this.#timer) return;
     const wait = Math.max(0, this.#next - performance.now());
     this.#timer = setTimeout(() => {
-      this.#timer = undefined;
       this.#next = performance.now() + gather;
-      this.#pump();
+      this.#turn();
     }, wait);
+  }
+
+  /** A disk that cannot be read ends this: whoever follows begins again. */
+  #turn(): void {
+    this.#timer = undefined;
+    try {
+      this.#pump();
+    } catch (error) {
+      this.#options.onError(error);
+    }
   }
 
   #pump(): void {
@@ -203,10 +213,7 @@ export class FileFollower implements Disposable {
     }
     if (more) {
       // A large file is read in turns with all else.
-      this.#timer = setTimeout(() => {
-        this.#timer = undefined;
-        this.#pump();
-      }, 1);
+      this.#timer = setTimeout(() => this.#turn(), 1);
       return;
     }
     const now = statOf(path);
@@ -215,7 +222,7 @@ export class FileFollower implements Disposable {
         this.#watch();
         this.#soon();
       }
-    } else if (!now && this.#watchers.length < 2) this.#watch();
+    } else if (!now && this.#watchers.length === 0) this.#watch();
   }
 
   /** At most a megabyte; whether there is more. */
@@ -249,13 +256,14 @@ export class FileFollower implements Disposable {
       // Moved away or deleted: the next of this name may be there already, or is waited for.
       if (event === 'rename') this.#watch();
     });
-    const now = statOf(path);
-    if (!now || now.ino !== this.#stat.ino)
-      add(dirname(path), (_, name) => {
-        if (name !== null && name !== basename(path)) return;
-        if (!statOf(path)) return;
-        this.#soon();
-      });
+    const missing = (): boolean => statOf(path)?.ino !== this.#stat.ino;
+    if (!missing()) return;
+    add(dirname(path), (_, name) => {
+      if (name !== null && name !== basename(path)) return;
+      if (statOf(path)) this.#soon();
+    });
+    // It may have come before its folder was watched.
+    if (statOf(path)) this.#soon();
   }
 }
 

@@ -150,6 +150,7 @@ async function followFile(path: string, reader: Reader, host: FollowHost, signal
     onLine: (number, line) => reader.line(number, line),
     onOld: (number, line) => reader.old(number, line),
     onRead: () => reader.read(),
+    onError: over.reject,
   });
   reader.place = () => ({ place: follower.place });
   reader.read();

@@ -1,5 +1,4 @@
 import type { Static } from 'typebox';
-import { mkdirSync, watch, type FSWatcher } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
@@ -9,6 +8,7 @@ import { Assigned } from './assigned.ts';
 import { Bus } from './bus.ts';
 import { customSubsystem } from './custom.ts';
 import { readDefinitions, type Definition } from './definitions.ts';
+import { FolderWatch } from './folders.ts';
 import { Ledger } from './ledger.ts';
 import { closeStanding, post, Running, type Desk } from './running.ts';
 import { Rounds } from './rounds.ts';
@@ -139,7 +139,7 @@ export class Monitor {
     const spool = stack.use(new Spool(config.StateFolder, this.#log, (alert) => void this.#spooled(alert)));
     await this.apply();
     spool.start();
-    for (const watcher of this.#watchFiles(signal)) stack.defer(() => watcher.close());
+    for (const watcher of this.#watchFiles(signal)) stack.use(watcher);
     this.#ready.resolve();
     stack.defer(this.rounds.every(saving, () => this.#ledger.save()));
     await Promise.all([this.#sender.run(signal), this.#assigned.run(signal), this.#stopAll(signal)]);
@@ -239,10 +239,11 @@ export class Monitor {
   }
 
   /** The folders that say what is to be watched; what is changed there counts a moment later. */
-  #watchFiles(signal: AbortSignal): FSWatcher[] {
+  #watchFiles(signal: AbortSignal): FolderWatch[] {
     const { config } = this.#options;
     let timer: NodeJS.Timeout | undefined;
-    const changed = (): void => {
+    const changed = (name: string | null): void => {
+      if (name !== null && !name.endsWith('.sh')) return;
       clearTimeout(timer);
       timer = setTimeout(() => {
         if (!signal.aborted) void this.apply();
@@ -254,22 +255,7 @@ export class Monitor {
       this.#settings.monitorFolder,
       ...settingsFiles(config.LibraryFolder, config.ConfigFolder).map((file) => join(file, '..')),
     ]);
-    const watchers: FSWatcher[] = [];
-    for (const folder of folders) {
-      try {
-        if (folder.startsWith(this.#settings.monitorFolder)) mkdirSync(folder, { recursive: true });
-        const watcher = watch(folder, (_, name) => {
-          if (name === null || name.endsWith('.sh')) changed();
-        });
-        watcher.on('error', (error) =>
-          this.#log.warn('folder not watched any more', { folder, error: messageOf(error) }),
-        );
-        watchers.push(watcher);
-      } catch (error) {
-        this.#log.info('folder not watched', { folder, error: messageOf(error) });
-      }
-    }
-    return watchers;
+    return [...folders].map((folder) => new FolderWatch(folder, this.#log, changed));
   }
 }
 

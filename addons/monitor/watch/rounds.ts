@@ -65,7 +65,10 @@ export class Rounds implements Disposable {
     // A timer may come a millisecond early.
     const now = this.#ticks() + 1;
     const due = this.#due.entries().filter(([, at]) => at <= now);
-    for (const [call] of due.toArray()) if (this.#due.delete(call)) call();
-    this.#arm();
+    try {
+      for (const [call] of due.toArray()) if (this.#due.delete(call)) call();
+    } finally {
+      this.#arm();
+    }
   }
 }

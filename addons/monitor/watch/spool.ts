@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, watch, type FSWatcher } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '#base/errors';
-import { makeFolderSync } from '#base/folder';
 import type { Log } from '#base/log';
 import { levels, type Level, type LogLine } from '../alert.ts';
+import { FolderWatch } from './folders.ts';
 import type { Word } from './judge.ts';
 import { readable } from './programs.ts';
 
@@ -29,7 +29,7 @@ export class Spool implements Disposable {
   readonly #folder: string;
   readonly #log: Log;
   readonly #take: (alert: Spooled) => void;
-  #watcher: FSWatcher | undefined;
+  #watch: FolderWatch | undefined;
 
   constructor(stateFolder: string, log: Log, take: (alert: Spooled) => void) {
     this.#folder = join(stateFolder, 'spool');
@@ -37,20 +37,14 @@ export class Spool implements Disposable {
     this.#take = take;
   }
 
+  /** Takes what waits there, and what comes. The library makes the folder when it has something to put into it. */
   start(): void {
-    try {
-      makeFolderSync(join(this.#folder, '..'), 0o700);
-      mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-      this.#watcher = watch(this.#folder, () => this.#read());
-      this.#watcher.on('error', () => undefined);
-      this.#read();
-    } catch (error) {
-      this.#log.error('alerts of scripts are not taken', { folder: this.#folder, error: messageOf(error) });
-    }
+    this.#watch = new FolderWatch(this.#folder, this.#log, () => this.#read());
+    this.#read();
   }
 
   [Symbol.dispose](): void {
-    this.#watcher?.close();
+    this.#watch?.[Symbol.dispose]();
   }
 
   #read(): void {
@@ -62,7 +56,7 @@ export class Spool implements Disposable {
         .map((file) => ({ file, at: statSync(file).mtimeMs }))
         .sort((one, other) => one.at - other.at || (one.file < other.file ? -1 : 1));
     } catch {
-      // One has gone meanwhile; the kernel says so, and it is looked for again.
+      // There is none, or one has gone meanwhile: the kernel says so, and it is looked for again.
       return;
     }
     for (const { file, at } of files) {
