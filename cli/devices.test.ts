@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { person, serve, type Asked, type Reply } from './bench.testing.ts';
 
 const search = 'POST /api/management/v2/inventory/filters/search';
+const presence = 'POST /api/management/v1/patchbay/presence/search';
 const devauth = '/api/management/v2/devauth/devices';
 
 const device = (id: string, hostname: string, status = 'accepted', mac = `02:00:${id}`) => ({
@@ -29,30 +30,42 @@ const searching =
   };
 
 test('devices are a table for people and JSON for scripts', async () => {
-  await using server = await serve({ [search]: searching(device('a1', 'pump', 'pending'), device('b2', '')) });
+  await using server = await serve({
+    [search]: searching(device('a1', 'pump', 'pending'), device('b2', '')),
+    [presence]: { json: [{ device_id: 'b2', status: 'connected' }] },
+  });
   await using ada = await person();
   const env = { server: server.url, token: 't' };
   const lines = (await ada.call(['devices'], env)).out.split('\n');
-  expect(lines[0]).toMatch(/^NAME +STATUS +TYPE +RELEASE +CHECK-IN +ID$/);
-  expect(lines[1]).toMatch(/^pump +pending +raspberrypi4 +release-1 +\d+ d ago +a1$/);
-  expect(lines[2]).toMatch(/^02:00:b2 +accepted .* b2$/);
+  expect(lines[0]).toMatch(/^NAME +STATUS +CONNECTED +TYPE +RELEASE +CHECK-IN +ID$/);
+  expect(lines[1]).toMatch(/^pump +pending +- +raspberrypi4 +release-1 +\d+ d ago +a1$/);
+  expect(lines[2]).toMatch(/^02:00:b2 +accepted +yes .* b2$/);
   const json = JSON.parse((await ada.call(['devices', '--json'], env)).out) as unknown[];
   expect(json[0]).toMatchObject({
     id: 'a1',
     name: 'pump',
     status: 'pending',
+    connection: 'unknown',
     attributes: { identity: { mac: '02:00:a1' } },
   });
 });
 
 test('a fleet of more than one page is listed whole, or up to --limit', async () => {
   const many = Array.from({ length: 1234 }, (_, i) => device(`d${i}`, `host-${i}`));
-  await using server = await serve({ [search]: searching(...many) });
+  await using server = await serve({ [search]: searching(...many), [presence]: { json: [] } });
   await using ada = await person();
   const env = { server: server.url, token: 't' };
   expect(JSON.parse((await ada.call(['devices', '--json'], env)).out)).toHaveLength(1234);
-  expect(server.asked).toHaveLength(3);
+  // And who is connected, by one question a page.
+  expect(server.asked).toHaveLength(6);
   expect(JSON.parse((await ada.call(['devices', '--json', '--limit', '7'], env)).out)).toHaveLength(7);
+});
+
+test('devices of a server that cannot say who is connected are listed all the same', async () => {
+  await using server = await serve({ [search]: searching(device('a1', 'pump')) });
+  await using ada = await person();
+  const { out, code } = await ada.call(['devices'], { server: server.url, token: 't' });
+  expect([code, out]).toEqual([0, expect.stringMatching(/pump +accepted +- /)]);
 });
 
 test('--status, --filter and --search are asked of the server', async () => {

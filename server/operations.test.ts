@@ -3,7 +3,7 @@ import { chmod, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Log } from '#base/log';
-import { networksOf } from './http/proxies.ts';
+import { networksOf, trustOf } from './http/proxies.ts';
 import { password, stage, type Stage } from './stage.ts';
 
 let server: Stage;
@@ -26,7 +26,10 @@ const poll = '/api/devices/v1/deployments/device/deployments/next?artifact_name=
 describe('rates', () => {
   it('a device that asks without end is told to wait, and no other one suffers', async () => {
     const lines: Line[] = [];
-    server = await stage({ rates: { device: 30, user: 0 }, metrics: { host: '127.0.0.1', port: 0 } }, logTo(lines));
+    server = await stage(
+      { rates: { device: 30, user: 0, address: 0 }, metrics: { host: '127.0.0.1', port: 0 } },
+      logTo(lines),
+    );
     const [one, other] = [await server.addDevice(), await server.addDevice()];
     const ask = (token: string) => server.call('GET', poll, { token });
     for (let i = 0; i < 30; i++) expect((await ask(one.token)).status).toBe(204);
@@ -45,7 +48,7 @@ describe('rates', () => {
   });
 
   it('a request counts once, whichever way it goes', async () => {
-    server = await stage({ rates: { device: 3, user: 0 } });
+    server = await stage({ rates: { device: 3, user: 0, address: 0 } });
     const { token } = await server.addDevice();
     // Too few words: off the short way onto the long one, which has words for it.
     const short = poll.replace('artifact_name=a&', '');
@@ -55,13 +58,36 @@ describe('rates', () => {
   });
 
   it("a person's script that asks without end is told to wait; a login is not counted to him", async () => {
-    server = await stage({ rates: { device: 0, user: 5 } });
+    server = await stage({ rates: { device: 0, user: 5, address: 0 } });
     const token = await server.login();
     const statuses = [];
     for (let i = 0; i < 6; i++)
       statuses.push((await server.call('GET', '/api/management/v1/useradm/users/me', { token })).status);
     expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
     expect(await server.login()).toBeTruthy();
+  });
+});
+
+describe('devices that ask to come in', () => {
+  const path = '/api/devices/v1/authentication/auth_requests';
+  const body = { id_data: '{"mac":"1"}', pubkey: 'x' };
+  const ask = (forwarded: string, via = server) =>
+    via.call('POST', path, { body, headers: { 'x-forwarded-for': forwarded, 'x-men-signature': 'eA==' } });
+
+  it('are told to wait when there are too many of them at one address, behind a proxy that of the device', async () => {
+    server = await stage({ rates: { device: 0, user: 0, address: 3 }, trust: trustOf('1') });
+    const statuses = [];
+    for (let i = 0; i < 4; i++) statuses.push((await ask('203.0.113.1')).status);
+    expect(statuses).toEqual([400, 400, 400, 429]);
+    expect(Number((await ask('203.0.113.1')).headers.get('retry-after'))).toBeGreaterThan(0);
+    expect((await ask('203.0.113.2')).status).toBe(400);
+  });
+
+  it('whoever only says that he is elsewhere is counted where he is', async () => {
+    server = await stage({ rates: { device: 0, user: 0, address: 3 } });
+    const statuses = [];
+    for (let i = 0; i < 4; i++) statuses.push((await ask(`203.0.113.${i}`)).status);
+    expect(statuses).toEqual([400, 400, 400, 429]);
   });
 });
 

@@ -27,6 +27,8 @@ interface Fake {
 const devices: Record<'north' | 'south' | 'both' | 'none', Fake> = {} as never;
 const deployments: Record<'north' | 'south' | 'mixed', string> = {} as never;
 const artifacts: Record<'cold' | 'warm', string> = {} as never;
+/** Ids of saved filters: one finds a device of the ranger's, one none, one all. */
+const filters: Record<'north' | 'south' | 'all', string> = {} as never;
 
 /** Words that stand in answers about what is not the ranger's, and in no other. */
 const foreign = (): string[] => [
@@ -35,6 +37,7 @@ const foreign = (): string[] => [
   'host-south',
   'host-none',
   'southern_thing',
+  'of-south',
   'release-warm',
   'warm-module',
   artifacts.warm,
@@ -42,17 +45,18 @@ const foreign = (): string[] => [
   deployments.south,
 ];
 
-/** Those that add-ons bring, as their routes ask for them. */
-const brought = (): Permission[] => [
-  ...new Set(
-    server.server.routes.map(({ spec }) => spec.access as Permission).filter((one) => one.startsWith('addon:')),
-  ),
-];
+/** All that can be confined, with what add-ons brought. */
 const confinedGrants = (groups: string[], tags: string[]): Grant[] =>
-  [...permissions, ...brought()].flatMap((permission): Grant[] => {
+  [...permissions, ...ofAddons()].flatMap((permission): Grant[] => {
     const kind = scopeKindOf(permission);
     return kind === 'groups' ? [{ permission, groups }] : kind === 'tags' ? [{ permission, tags }] : [];
   });
+
+const ofAddons = (): Permission[] => [
+  ...new Set(
+    server.server.routes.flatMap(({ spec: { access } }) => (access.startsWith('addon:') ? [access as Permission] : [])),
+  ),
+];
 
 const call = (method: string, path: string, token: string, body?: unknown): Promise<Answer> =>
   server.call(method, path, { token, ...(body === undefined ? {} : { body }) });
@@ -87,6 +91,15 @@ async function join(id: string, groups: readonly string[]): Promise<void> {
   const db = await openStore(server.data, server.database);
   for (const group of groups) await new Inventory(db, nobodyWatches).add(group, [id]);
   await db.destroy();
+}
+
+/** One that has its socket open for a moment, so that there is something to be told of it. */
+async function appear({ id, token }: Fake): Promise<void> {
+  const url = `${server.url.replace('http', 'ws')}/api/devices/v1/deviceconnect/connect`;
+  const socket = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
+  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  while ((await call('GET', `${mgmt}/v1/deviceconnect/devices/${id}`, boss)).status !== 200) await sleep(5);
+  socket.terminate();
 }
 
 /** A payload type that no release of the ranger has. */
@@ -133,6 +146,24 @@ beforeAll(async () => {
     await done(call('PUT', `${status}/status`, token, { status: 'failure' }));
     await done(call('PUT', `${status}/log`, token, { messages }));
   }
+  for (const [group, { token }] of [['north', north] as const, ['south', south] as const]) {
+    await done(call('PATCH', `${mgmt}/v1/patchbay/configuration/groups/${group}`, boss, { set: { pace: 'slow' } }));
+    await done(call('PUT', '/api/devices/v1/deviceconfig/configuration', token, { pace: 'fast' }));
+    const subject = { name: 'disk', type: 'log', status: 'full', details: { description: 'no room' } };
+    const alert = { name: 'disk', level: 'CRITICAL', timestamp: '2026-08-22T10:00:00Z', subject };
+    await done(call('POST', '/api/devices/v1/devicemonitor/alert', token, [alert]));
+  }
+  for (const device of [north, south]) await appear(device);
+  const silence = { device: south.id, minutes: 60, reason: 'at work' };
+  await done(call('POST', `${mgmt}/v1/patchbay/monitor/silences`, boss, silence));
+  for (const host of ['north', 'south']) {
+    const terms = [{ scope: 'inventory', attribute: 'hostname', type: '$eq', value: `host-${host}` }];
+    const made = await done(call('POST', `${mgmt}/v2/inventory/filters`, boss, { name: `of-${host}`, terms }));
+    filters[host as 'north'] = lastPart(made);
+    await done(call('PATCH', `${mgmt}/v1/patchbay/groups/${host}`, boss, { parent: `of-${host}` }));
+  }
+  const wide = [{ scope: 'inventory', attribute: 'device_type', type: '$eq', value: 'qemu' }];
+  filters.all = lastPart(await done(call('POST', `${mgmt}/v2/inventory/filters`, boss, { name: 'wide', terms: wide })));
   await done(call('POST', roles, boss, { name: 'ranger', grants: confinedGrants(['north'], ['cold']) }));
   ranger = await server.addUser('ranger@example.com', ['ranger']);
 }, 120_000);
@@ -175,6 +206,9 @@ function filled(path: string, kind: string, mine: boolean): string {
 
 /** Bodies of reads by POST, and numbers that count: what both must be told. */
 const asked: Record<string, unknown> = {
+  get 'POST /api/management/v1/patchbay/presence/search'() {
+    return { device_ids: Object.values(devices).map(({ id }) => id) };
+  },
   'POST /api/management/v2/devauth/devices/search': {},
   'POST /api/management/v2/inventory/filters/search': {},
   'POST /api/management/v2alpha1/inventory/identities/search': {
@@ -187,7 +221,13 @@ const asked: Record<string, unknown> = {
   },
 };
 /** Lists that hold nothing of anybody's, or nothing just now. */
-const alike = new Set(['GET /api/management/v2/devauth/limits/{name}', 'GET /api/management/v1/patchbay/sessions']);
+const alike = new Set([
+  'GET /api/management/v2/devauth/limits/{name}',
+  'GET /api/management/v1/patchbay/sessions',
+  'GET /api/management/v1/patchbay/configuration/schema',
+]);
+/** Have a test of their own below. */
+const ofOneGroup = /\/patchbay\/groups\/\{name\}|\/filters\/\{id\}/;
 
 describe('every route', () => {
   const named = () =>
@@ -230,7 +270,7 @@ describe('every route', () => {
   it('that lists, searches or counts says less to whoever is confined, and nothing of what is not his', async () => {
     let count = 0;
     for (const { spec, name } of named()) {
-      if (spec.confined !== 'handler' || (spec.audit && spec.method !== 'GET')) continue;
+      if (spec.confined !== 'handler' || (spec.audit && spec.method !== 'GET') || ofOneGroup.test(spec.path)) continue;
       const path = spec.path.replace('{name}', spec.path.includes('devauth') ? 'max_devices' : 'storage');
       const body = asked[name];
       if (spec.method === 'POST') expect(body, `${name}: no body in this test`).toBeDefined();
@@ -334,6 +374,63 @@ describe('whoever is confined to a group', () => {
     expect((await call('PATCH', add, ranger, [devices.none.id])).status).toBe(404);
     expect((await call('DELETE', `${mgmt}/v1/inventory/groups/south`, ranger)).status).toBe(404);
     expect((await call('GET', `${mgmt}/v1/inventory/groups/south/devices`, boss)).status).toBe(200);
+  });
+
+  it('sees his groups and the saved filters that find a device of his, and of what they find his devices only', async () => {
+    const own = `${mgmt}/v1/patchbay/groups`;
+    const list = (await call('GET', `${own}?count=true`, ranger)).body as Record<string, unknown>[];
+    expect(list.map(({ name, devices, parent }) => [name, devices, parent])).toEqual([
+      ['north', 2, 'of-north'],
+      ['of-north', 1, undefined],
+      ['wide', 2, undefined],
+    ]);
+    const saved = (await call('GET', `${mgmt}/v2/inventory/filters`, ranger)).body as { name: string }[];
+    expect(saved.map(({ name }) => name)).toEqual(['of-north', 'wide']);
+    expect((await call('GET', `${own}/wide`, ranger)).body).toMatchObject({ kind: 'dynamic', devices: 2 });
+    expect((await call('GET', `${own}/north`, ranger)).body).toMatchObject({ kind: 'static', devices: 2 });
+    const mine = [devices.north.id, devices.both.id].sort();
+    const found = async (path: string) => {
+      const { body, headers } = await done(call('GET', path, ranger));
+      const ids = (body as { id: string }[]).map(({ id }) => id).sort();
+      expect(Number(headers.get('x-total-count'))).toBe(ids.length);
+      return ids;
+    };
+    expect(await found(`${mgmt}/v2/inventory/filters/${filters.all}/search`)).toEqual(mine);
+    expect(await found(`${own}/wide/devices`)).toEqual(mine);
+    expect(await found(`${own}/of-north/devices?nested=true`)).toEqual(mine);
+    for (const path of [
+      `${own}/south`,
+      `${own}/of-south`,
+      `${own}/south/devices`,
+      `${own}/of-south/devices`,
+      `${mgmt}/v2/inventory/filters/${filters.south}`,
+      `${mgmt}/v2/inventory/filters/${filters.south}/search`,
+    ])
+      expect((await call('GET', path, ranger)).status, path).toBe(404);
+  });
+
+  it('describes his group, and shows it in no other one; what is everybody’s stays as it is', async () => {
+    const own = `${mgmt}/v1/patchbay/groups`;
+    await done(call('PATCH', `${own}/north`, ranger, { description: 'cold' }));
+    expect((await call('GET', `${own}/north`, boss)).body).toMatchObject({ description: 'cold', parent: 'of-north' });
+    expect((await call('PATCH', `${own}/north`, ranger, { parent: 'south' })).status).toBe(403);
+    expect((await call('PATCH', `${own}/wide`, ranger, { description: 'x' })).status).toBe(404);
+    expect((await call('DELETE', `${own}/wide`, ranger)).status).toBe(404);
+    expect((await call('PATCH', `${own}/north/devices`, ranger, [devices.south.id])).status).toBe(404);
+    expect((await call('PATCH', `${own}/south/devices`, ranger, [devices.north.id])).status).toBe(404);
+    const grants = [{ permission: 'inventory:manage', groups: ['wide'] }];
+    await done(call('POST', roles, boss, { name: 'named like a filter', grants }));
+    const namesake = await server.addUser('namesake@example.com', ['named like a filter']);
+    const refused = await call('DELETE', `${own}/wide`, namesake);
+    expect([refused.status, refused.text]).toEqual([403, expect.stringContaining('a dynamic group is everybody')]);
+  });
+
+  it('voids the token of a device of his, and of no other', async () => {
+    const guest = await makeDevice('guest', ['north']);
+    const path = (set: string) => `${mgmt}/v2/devauth/tokens/${set}`;
+    expect((await call('DELETE', path(devices.south.authSet), ranger)).status).toBe(404);
+    expect((await call('DELETE', path(guest.authSet), ranger)).status).toBe(204);
+    await done(call('DELETE', `${mgmt}/v2/devauth/devices/${guest.id}`, boss));
   });
 
   it('gives and takes the tags of his releases that are his, and what he uploads has them', async () => {

@@ -104,12 +104,16 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
   const db = await openStore(config.data, config.database);
   try {
     const keys = await loadKeys(db);
-    const verify: TokenVerifier = { user: (token) => logins.verify(token), device: (token) => tokens.verify(token) };
+    const verify: TokenVerifier = {
+      user: (token) => logins.verify(token),
+      device: (token) => tokens.verify(token),
+      knownDevice: (token) => tokens.known(token),
+    };
     const live = liveSockets(server, verify, (event, data) => placesOf(db, { event, data }), log);
     const audit = new AuditLog(db);
     const sessionAudit = new SessionAudit(db, audit);
     const tokens = new DeviceTokens(db, keys);
-    const presence = new Presence(db, live, (id, connected) => addons.presence(id, connected));
+    const presence = new Presence(db, live, (id, connected) => addons.presence(id, connected), log);
     const inventory = new Inventory(db, live, (deviceIds) => standing.devicesMoved(deviceIds));
     const groups = new Groups(db, inventory);
     const failed = (what: string) => (error: unknown) => log.error(what, { error: messageOf(error) });
@@ -129,9 +133,8 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       speaker: (proto) => addons.speaker(proto),
       addressOf: (req) => addressOf(req, config.trust),
       hostOf: (req) => hostOf(req, config.trust),
-      onConnected: (id, connection) => void presence.connected(id, connection).catch(failed('presence not written')),
-      onDisconnected: (id, connection) =>
-        void presence.disconnected(id, connection).catch(failed('presence not written')),
+      onConnected: (id, connection) => presence.connected(id, connection),
+      onDisconnected: (id, connection) => presence.disconnected(id, connection),
       async audit(event) {
         await sessionAudit.write(event);
         live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
@@ -342,6 +345,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         clearTimeout(cut);
         figures?.closeAllConnections();
         await retention.stop();
+        presence.stop();
         await db.destroy();
       },
     };

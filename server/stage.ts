@@ -91,6 +91,8 @@ export async function stage(told: Partial<ServerConfig> = {}, log: Log = silentL
     '0',
     '--user-rate',
     '0',
+    '--address-rate',
+    '0',
   ];
   const config: ServerConfig = {
     ...configOf(serverOptions(new Command()).parse(args, { from: 'user' })),

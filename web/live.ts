@@ -5,9 +5,10 @@ import { addonKeys } from './api/addon-changes.ts';
 import { auditKeys } from './api/audit.ts';
 import { deploymentKeys } from './api/deployments.ts';
 import { deviceKeys } from './api/devices.ts';
+import { groupKeys } from './api/groups.ts';
 import { inventoryKeys } from './api/inventory.ts';
 import { sessionKeys } from './api/open-sessions.ts';
-import { presenceKeys } from './api/presence.ts';
+import { notePresence } from './api/presence.ts';
 import { releaseKeys } from './api/releases.ts';
 import { readToken } from './api/token.ts';
 import { userKeys } from './api/users.ts';
@@ -83,9 +84,9 @@ export function connectLive(client: QueryClient): Live {
 
   const on: { [E in keyof LiveEvents]: LiveEvents[E] } = {
     device: ({ id }) => spoil(deviceKeys.lists, deviceKeys.counts, deviceKeys.one(id), inventoryKeys.all),
-    presence: ({ id, connected }) =>
-      client.setQueryData(presenceKeys.one(id), connected ? 'connected' : 'disconnected'),
-    inventory: ({ id }) => spoil(inventoryKeys.lists, inventoryKeys.one(id)),
+    presence: ({ id, connected }) => notePresence(client, id, connected ? 'connected' : 'disconnected'),
+    // Groups are attributes, and filters look at all of them.
+    inventory: ({ id }) => spoil(inventoryKeys.lists, inventoryKeys.one(id), groupKeys.all, deviceKeys.found),
     deployment: ({ id, device }) => {
       spoil(deploymentKeys.lists, deploymentKeys.one(id), deploymentKeys.devices(id));
       if (device) spoil(deploymentKeys.ofDevice(device));

@@ -25,6 +25,7 @@ const pages = {
   login: () => import('./pages/login.tsx'),
   devices: () => import('./pages/devices.tsx'),
   device: () => import('./pages/device.tsx'),
+  groups: () => import('./pages/groups.tsx'),
   releases: () => import('./pages/releases.tsx'),
   release: () => import('./pages/release.tsx'),
   deployments: () => import('./pages/deployments.tsx'),
@@ -82,6 +83,11 @@ const device = createRoute({
   path: '/devices/$deviceId',
   validateSearch: deviceSearch,
   component: lazyRouteComponent(pages.device, 'DevicePage'),
+});
+const groups = createRoute({
+  getParentRoute: () => inside,
+  path: '/groups',
+  component: lazyRouteComponent(pages.groups, 'GroupsPage'),
 });
 const releases = createRoute({
   getParentRoute: () => inside,
@@ -142,6 +148,7 @@ const tree = root.addChildren([
     home,
     devices,
     device,
+    groups,
     releases,
     release,
     deployments,

@@ -1,4 +1,7 @@
 // What a page keeps in its address. An address comes from outside: each value is checked, what is not understood is left.
+import type { FilterTerm } from '#proto/http/devices';
+import { questions, scopes } from './filter-terms.ts';
+
 type Raw = Record<string, unknown>;
 
 const word = <W extends string>(value: unknown, words: readonly W[]): W | undefined =>
@@ -13,6 +16,16 @@ const page = (value: unknown): number | undefined => {
   const number = Number(value);
   return Number.isInteger(number) && number > 1 && number < 1e6 ? number : undefined;
 };
+/** Conditions of a list of devices. */
+function terms(value: unknown): FilterTerm[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const good = value.slice(0, 20).filter((each: unknown): each is FilterTerm => {
+    const { scope, attribute, type } = (each ?? {}) as Record<string, unknown>;
+    return typeof attribute === 'string' && known(scopes, scope) && questions.some((one) => one.type === type);
+  });
+  return good.length > 0 ? good : undefined;
+}
+const known = (words: readonly string[], value: unknown): boolean => typeof value === 'string' && words.includes(value);
 const some = <T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 
@@ -23,6 +36,8 @@ export const devicesSearch = (raw: Raw) =>
     q: text(raw['q']),
     /** Only those that say that something is wrong. */
     issues: raw['issues'] === true ? true : undefined,
+    group: text(raw['group']),
+    terms: terms(raw['terms']),
   });
 export const deviceSearch = (raw: Raw) =>
   some({ tab: text(raw['tab']), page: page(raw['page']), join: text(raw['join']) });

@@ -274,6 +274,7 @@ function viewRoutes(host: Host, settings: Settings): ServerRoute[] {
       method: 'GET',
       path: `${base}/groups`,
       access,
+      confined: 'handler',
       summary: 'Groups for which settings are given, those that win first',
       responses: {
         200: {
@@ -281,8 +282,10 @@ function viewRoutes(host: Host, settings: Settings): ServerRoute[] {
           body: Type.Array(Type.Object({ name: Text, priority: Type.Integer(), settings: Type.Integer() })),
         },
       },
-      async handler() {
-        const groups = (await settings.store.shared()).filter(({ place }) => place.kind === 'group');
+      async handler({ reach }) {
+        const groups = (await settings.store.shared()).filter(
+          ({ place }) => place.kind === 'group' && (reach === 'all' || reach.includes(place.name)),
+        );
         return {
           status: 200,
           body: groups
@@ -299,6 +302,7 @@ function viewRoutes(host: Host, settings: Settings): ServerRoute[] {
       method: 'GET',
       path: `${base}/drift`,
       access,
+      confined: 'handler',
       summary: 'Accepted devices that report other settings than they are to have; a page is one of devices looked at',
       query: Paging,
       responses: {
@@ -307,9 +311,9 @@ function viewRoutes(host: Host, settings: Settings): ServerRoute[] {
           body: Type.Array(Type.Object({ device_id: Text, state: State, drift: Differing })),
         },
       },
-      async handler({ query }) {
+      async handler({ query, reach }) {
         const { group, page = '1', per_page = '100' } = query as { group?: string; page?: string; per_page?: string };
-        const devices = await host.acceptedDevices(group);
+        const devices = await within(host, group, reach);
         const from = (Number(page) - 1) * Number(per_page);
         const keys = await settings.keys();
         const found = await settings.drifting(devices.slice(from, from + Number(per_page)));
@@ -323,12 +327,22 @@ function viewRoutes(host: Host, settings: Settings): ServerRoute[] {
   ];
 }
 
+/** Accepted devices, of a group if one is named, that somebody reaches who is confined to some groups. */
+async function within(host: Host, group: string | undefined, reach: ServerRequest['reach']) {
+  const all = await host.acceptedDevices(group);
+  if (reach === 'all') return all;
+  const mine = new Set((await Promise.all(reach.map((name) => host.acceptedDevices(name)))).flat());
+  return all.filter((id) => mine.has(id));
+}
+
 function schemaRoutes(settings: Settings): ServerRoute[] {
   return [
     {
       method: 'GET',
       path: `${base}/schema`,
       access,
+      // Of no device: words that whoever sets anything needs.
+      confined: 'handler',
       summary: 'What settings there may be',
       responses: { 200: { description: 'a JSON Schema', body: Schema } },
       handler: async () => ({ status: 200, body: (await settings.keys()).schema }),

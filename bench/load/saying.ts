@@ -8,13 +8,16 @@ export async function startSaying(children: ChildProcess[], args: string[]): Pro
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   children.push(child);
-  let said = '';
-  for await (const chunk of child.stderr.iterator({ destroyOnReturn: false })) {
-    said += String(chunk);
-    const url = /"url":"([^"]+)"/.exec(said)?.[1];
-    if (!url) continue;
-    child.stderr.resume();
-    return url;
-  }
-  throw new Error(`${args.join(' ')} ended: ${said}`);
+  return await new Promise((resolve, reject) => {
+    let said = '';
+    let url: string | undefined;
+    // Read to its end: a server whose words nobody takes stands still once the pipe is full.
+    child.stderr.on('data', (chunk: Buffer) => {
+      if (url !== undefined) return;
+      said += chunk.toString();
+      url = /"url":"([^"]+)"/.exec(said)?.[1];
+      if (url !== undefined) resolve(url);
+    });
+    child.once('close', () => reject(new Error(`${args.join(' ')} ended: ${said}`)));
+  });
 }

@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
-import { devauth, deviceconnect } from '#proto/http/paths';
+import { devauth, deviceconnect, presencePath } from '#proto/http/paths';
 import type { ConnectState, Device } from '#proto/http/devices';
 import { age } from '../age.ts';
-import { objectOf } from '../answer.ts';
+import { listOf, objectOf } from '../answer.ts';
 import { acceptDevice, dismissDevice, readDevice, rejectDevice } from '../authorization.ts';
 import type { Context } from '../context.ts';
 import { usage } from '../failure.ts';
 import { findDevice, findDevices } from '../find-device.ts';
+import { Refusal } from '../http.ts';
 import { fleet, parseFilter, type Filter, type FleetDevice } from '../fleet.ts';
 import { plain } from '../io.ts';
 import { atLeastOne, collect, count } from '../option.ts';
@@ -77,14 +78,17 @@ async function list(context: Context, { status, filter = [], search, limit }: Li
   const question = { ...(filters.length ? { filters } : {}), ...(search ? { text: search } : {}) };
   const found = await all(fleet(await context.http(), question, { limit, holds }));
   const asked = filters.length || search;
+  const connections = await connectionsOf(await context.http(), found);
   context.list(
-    found,
+    found.map((device) => ({ ...device, connection: connections.get(device.id) ?? 'unknown' })),
     columns(context),
     asked ? 'no device matches' : 'no devices yet: they appear when they first call',
   );
 }
 
-function columns({ paint }: Context): Column<FleetDevice>[] {
+type ListedDevice = FleetDevice & { readonly connection: ConnectState['status'] };
+
+function columns({ paint }: Context): Column<ListedDevice>[] {
   const colours = { accepted: 'green', pending: 'yellow', rejected: 'red' } as const;
   return [
     { head: 'NAME', of: ({ name }) => name, paint: (cell) => paint('bold', cell) },
@@ -92,6 +96,11 @@ function columns({ paint }: Context): Column<FleetDevice>[] {
       head: 'STATUS',
       of: ({ status }) => status,
       paint: (cell, { status }) => paint(colours[status as keyof typeof colours] ?? 'dim', cell),
+    },
+    {
+      head: 'CONNECTED',
+      of: ({ connection }) => (connection === 'connected' ? 'yes' : connection === 'disconnected' ? 'no' : '-'),
+      paint: (cell, { connection }) => paint(connection === 'connected' ? 'green' : 'dim', cell),
     },
     { head: 'TYPE', of: ({ device_type }) => device_type || '-' },
     { head: 'RELEASE', of: ({ artifact_name }) => artifact_name || '-' },
@@ -108,6 +117,26 @@ async function show(context: Context, wanted: string): Promise<void> {
 }
 
 type Http = Awaited<ReturnType<Context['http']>>;
+
+/** Of all that are listed, by one question a page; none for whoever may not ask, or of a server that cannot say. */
+async function connectionsOf(http: Http, devices: readonly FleetDevice[]) {
+  const found = new Map<string, ConnectState['status']>();
+  try {
+    for (let at = 0; at < devices.length; at += 500) {
+      const device_ids = devices.slice(at, at + 500).map(({ id }) => id);
+      const answer = await http.json('POST', `${presencePath}/search`, { json: { device_ids } });
+      for (const { device_id, status } of listOf<ConnectState>(
+        answer,
+        { device_id: 'string', status: 'string' },
+        'connections',
+      ))
+        found.set(device_id, status);
+    }
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+  }
+  return found;
+}
 
 /** Unknown to somebody who may not open sessions, and to a server that never saw it connect. */
 async function connectionOf(http: Http, id: string): Promise<ConnectState['status']> {

@@ -24,6 +24,8 @@ export const secondFactorPath = '/api/management/v1/patchbay/second-factor';
 export const policyPath = '/api/management/v1/patchbay/policy';
 /** Ours: groups, static and dynamic. */
 export const groupsPath = '/api/management/v1/patchbay/groups';
+/** Ours: which of many devices are connected. */
+export const presencePath = '/api/management/v1/patchbay/presence';
 /** Ours: sessions that are open, and what terminals showed. */
 export const sessionsPath = '/api/management/v1/patchbay/sessions';
 export const recordingsPath = '/api/management/v1/patchbay/recordings';

@@ -21,10 +21,13 @@ export class Activity {
   }
 
   /** Whether a device is idle: as remembered, or as `look` finds in the database. */
-  async isIdle(deviceId: string, look: (deviceId: string) => Promise<boolean>): Promise<boolean> {
+  isIdle(deviceId: string, look: (deviceId: string) => Promise<boolean>): boolean | Promise<boolean> {
+    return this.#idle.get(deviceId) === this.#changes || this.#look(deviceId, look);
+  }
+
+  async #look(deviceId: string, look: (deviceId: string) => Promise<boolean>): Promise<boolean> {
     // Counted before the look: what is committed during it makes the answer void.
     const changes = this.#changes;
-    if (this.#idle.get(deviceId) === changes) return true;
     const idle = await look(deviceId);
     if (idle && this.#alone) {
       if (this.#idle.size >= limit) this.#idle.clear();

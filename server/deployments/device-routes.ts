@@ -22,7 +22,8 @@ export function deviceRoutes(deps: DeploymentDeps): Route[] {
 function nextRoutes(deps: DeploymentDeps): Route[] {
   const look = idleQuery(deps.db);
   // What the device says is looked at too: a poll that says it wrong is told so, whether there is work or not.
-  const idle = (caller: Caller, _asker: Asker): Promise<boolean> => deps.activity.isIdle(callerId({ caller }), look);
+  const idle = (caller: Caller, _asker: Asker): boolean | Promise<boolean> =>
+    deps.activity.isIdle(callerId({ caller }), look);
   const answer = async ({ req, caller }: Pick<Context, 'req' | 'caller'>, asker: Asker): Promise<Reply> => {
     const device = callerId({ caller });
     const deploymentId = await nextFor(deps.db, device);

@@ -110,7 +110,7 @@ export async function openHarness({
     },
     log: silentLog,
     reaches: async () => true,
-    rates: new RateLimits({ device: 0, user: 0 }),
+    rates: new RateLimits({ device: 0, user: 0, address: 0 }),
     meter: noMeter,
     audit: async (record) => void audited.push(record),
   };

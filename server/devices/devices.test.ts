@@ -67,6 +67,7 @@ const inventory = (deviceToken: string): Promise<Answer> =>
     body: [{ name: 'a', value: '1' }],
   });
 
+// server-api.md §1.1.
 describe('a device asks to come in', () => {
   it.each([
     ['RSA 3072', () => generateKeyPairSync('rsa', { modulusLength: 3072 })],
@@ -139,6 +140,7 @@ describe('a device asks to come in', () => {
   });
 });
 
+// server-api.md §2.1.
 describe('an operator decides', () => {
   it('a rejected device is out at once, its token is void', async () => {
     const key = ed25519();
@@ -216,6 +218,7 @@ describe('an operator decides', () => {
   });
 });
 
+// server-api.md §1.6, §2.5, §3.7.
 describe('inventory', () => {
   it('replaces what the device reported before, and shows identity and system beside it', async () => {
     const { device, deviceToken } = await accepted(ed25519());

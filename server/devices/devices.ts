@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { DeviceStatus } from '#proto/http/devices';
 import { badRequest, conflict, notFound, unauthorized } from '../errors.ts';
+import type { Scope } from '../http/rights.ts';
 import { mergeScope, replaceScope, type Value } from '../inventory/attributes.ts';
-import { groupsOf } from '../inventory/membership.ts';
+import { groupsOf, isMember } from '../inventory/membership.ts';
 import type { Live } from '../live/live.ts';
 import { now, type Db, type Queries } from '../store/store.ts';
 import { identityHash, parseDeviceKey, parseIdentity, signatureHolds, type Identity } from './identity.ts';
@@ -247,13 +248,14 @@ export class Devices {
   }
 
   /** Voids the tokens of one set; the device has to ask again. */
-  async revokeToken(authSetId: string): Promise<void> {
+  async revokeToken(authSetId: string, scope: Scope): Promise<void> {
     const set = await this.#db
       .selectFrom('auth_sets')
       .select(['device_id', 'token_from'])
       .where('id', '=', authSetId)
       .executeTakeFirst();
-    if (!set || set.token_from === null) throw notFound('token not found');
+    const reached = set && (scope === 'all' || (await isMember(this.#db, set.device_id, scope)));
+    if (!set || !reached || set.token_from === null) throw notFound('token not found');
     await this.#db.updateTable('auth_sets').set({ token_from: null }).where('id', '=', authSetId).execute();
     this.#events.revoked(set.device_id);
   }

@@ -52,9 +52,13 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'POST',
         path: '/api/devices/v1/authentication/auth_requests',
         access: 'public',
+        ratedByAddress: true,
         summary: 'A device asks to come in',
         body: AuthRequest,
-        responses: { 200: { description: 'the bare token', body: Type.String(), type: 'application/jwt' } },
+        responses: {
+          200: { description: 'the bare token', body: Type.String(), type: 'application/jwt' },
+          429: { description: 'too many from this address; Retry-After says when' },
+        },
       },
       async ({ req, body }) => {
         const { deviceId, authSetId } = await devices.authenticate(body, rawBody(req), req.get('x-men-signature'));
@@ -210,13 +214,14 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         method: 'DELETE',
         path: `${devauth}/tokens/{id}`,
         access: 'devices:manage',
+        confined: 'handler',
         summary: "Void a device's token",
         audit: 'device_token_revoke',
         responses: { 204: { description: 'void' } },
       },
       async (context) => {
         context.note({ object: { type: 'auth_set', id: named(context).id } });
-        await devices.revokeToken(named(context).id);
+        await devices.revokeToken(named(context).id, scopeOf(context, 'devices:manage'));
         return empty();
       },
     ),

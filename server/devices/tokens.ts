@@ -37,6 +37,11 @@ export class DeviceTokens {
     );
   }
 
+  /** The device of a token that was verified lately and has not become void since. */
+  known(token: string): DeviceCaller | undefined {
+    return this.#cache.get(token);
+  }
+
   /** The device of a token that is signed, not void, and whose authentication set is accepted. */
   async verify(token: string): Promise<DeviceCaller | undefined> {
     const known = this.#cache.get(token);

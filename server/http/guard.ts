@@ -1,10 +1,12 @@
 import type { IncomingMessage } from 'node:http';
 import { scopeKindOf, tokenCookie, type Permission } from '#proto/http/users';
 import { forbidden, HttpError, unauthorized } from '../errors.ts';
-import type { Access, Caller, Confined, RouteSpec } from './route.ts';
+import type { Caller, Confined, RouteSpec } from './route.ts';
 
 /** What the guard needs to know of tokens: each returns the caller, or undefined for a token that is not good. */
 export interface TokenVerifier {
+  /** A device whose token was verified lately: what `device` would say, at once. */
+  knownDevice?(token: string): Extract<Caller, { kind: 'device' }> | undefined;
   user(token: string): Promise<Extract<Caller, { kind: 'user' }> | undefined>;
   device(token: string): Promise<Extract<Caller, { kind: 'device' }> | undefined>;
 }
@@ -28,8 +30,15 @@ export function bearerOf(req: IncomingMessage): { token: string; cookie: boolean
   return undefined;
 }
 
-/** Who calls, for a route that asks for this; else 401. */
-export async function identify(access: Access, req: IncomingMessage, verify: TokenVerifier): Promise<Caller> {
+/** Services that tell the wrong kind of caller so (`server-api.md` §0.2); to the others his token is just no good. */
+const tellsKinds = /^\/api\/(devices|management)\/v\d+\/(deviceconfig|iot-manager)\//;
+
+/** Who calls, for a route that asks for this; else 401, or 403 for the wrong kind of caller where that is told. */
+export async function identify(
+  { access, path }: Pick<RouteSpec, 'access' | 'path'>,
+  req: IncomingMessage,
+  verify: TokenVerifier,
+): Promise<Caller> {
   if (access === 'public') return { kind: 'anyone' };
   const bearer = bearerOf(req);
   if (!bearer) throw unauthorized('Authorization not present in header');
@@ -37,8 +46,11 @@ export async function identify(access: Access, req: IncomingMessage, verify: Tok
   if (bearer.cookie && req.method !== 'GET' && req.method !== 'HEAD')
     throw unauthorized('Authorization not present in header');
   const caller = access === 'device' ? await verify.device(bearer.token) : await verify.user(bearer.token);
-  if (!caller) throw unauthorized('unauthorized');
-  return caller;
+  if (caller) return caller;
+  const other = access === 'device' ? 'user' : 'device';
+  if (tellsKinds.test(path) && (await verify[other](bearer.token)))
+    throw forbidden(`this is for a ${access === 'device' ? 'device' : 'user'}'s token, and yours is a ${other}'s`);
+  throw unauthorized('unauthorized');
 }
 
 /** 403 unless the caller has what the route asks for; confined to some groups he passes only where the route says how. */
@@ -79,11 +91,11 @@ export const enrolFirst = (): HttpError =>
 
 /** Lets a request pass that has what its route asks for; else 401 (no or wrong token) or 403 (not his to do). */
 export async function authorize(
-  spec: Pick<RouteSpec, 'access' | 'confined'>,
+  spec: Pick<RouteSpec, 'access' | 'confined' | 'path'>,
   req: IncomingMessage,
   verify: TokenVerifier,
 ): Promise<Caller> {
-  const caller = await identify(spec.access, req, verify);
+  const caller = await identify(spec, req, verify);
   permit(spec, caller);
   return caller;
 }

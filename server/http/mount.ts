@@ -156,7 +156,8 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
       if (spec.audit) await frame.audit({ caller, action: spec.audit, note, result, requestId, address, userAgent });
     };
     try {
-      noted.caller = caller = await identify(spec.access, req, frame.verify);
+      noted.caller = caller = await identify(spec, req, frame.verify);
+      if (spec.ratedByAddress) frame.rates.takeFrom(address);
       countIn(req, caller, frame.rates);
       permit(spec, caller);
       const target = targetOf(spec, caller, params);

@@ -66,6 +66,7 @@ export function addressOf(req: IncomingMessage, trust: Trust): string {
 
 /** The host by which the caller reached us, behind a trusted proxy the one that it names. */
 export function hostOf(req: IncomingMessage, trust: Trust): string | undefined {
+  if (req.headers['x-forwarded-host'] === undefined) return req.headers.host;
   const named = listOf(req.headers['x-forwarded-host'])[0];
   return named !== undefined && trust(req.socket.remoteAddress ?? '', 0) ? named : req.headers.host;
 }

@@ -51,6 +51,8 @@ export interface RouteSpec<Q extends TObject = TObject, B extends TSchema = TSch
   readonly body?: B;
   /** The body may be missing. */
   readonly optionalBody?: boolean;
+  /** Anybody may ask, and each time costs work: counted by address. */
+  readonly ratedByAddress?: true;
   /** The handler reads the request's stream itself (uploads). */
   readonly streams?: boolean;
   /** Larger than the usual limit of a JSON body, bytes. */
@@ -90,7 +92,7 @@ export type Reply =
 export interface Route {
   readonly spec: RouteSpec;
   readonly handler: (context: Context) => Promise<Reply> | Reply;
-  readonly idle?: (asked: Asked) => Promise<boolean>;
+  readonly idle?: (asked: Asked) => boolean | Promise<boolean>;
 }
 
 /** What a route that may be idle is asked: as much of its context as can be had without express. */
@@ -106,7 +108,7 @@ export type Asked<Q extends TObject = TObject, B extends TSchema = TSchema> = Pi
 export function route<Q extends TObject, B extends TSchema>(
   spec: RouteSpec<Q, B>,
   handler: (context: Context<Q, B>) => Promise<Reply> | Reply,
-  idle?: (asked: Asked<Q, B>) => Promise<boolean>,
+  idle?: (asked: Asked<Q, B>) => boolean | Promise<boolean>,
 ): Route {
   return { spec, handler, ...(idle ? { idle } : {}) };
 }

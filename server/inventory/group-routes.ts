@@ -162,13 +162,14 @@ export function groupRoutes(inventory: Inventory): Route[] {
 
 /**
  * Groups say who reaches a device: whoever is confined to some moves a device from one of his to another of his. 404 for a
- * device out of reach, 403 where a group is not his.
+ * device out of reach, 403 where a group is not his. `stays`: it stays in the groups that it is in.
  */
-async function checkMove(
+export async function checkMove(
   inventory: Inventory,
   scope: Scope,
   group: string,
   deviceIds: readonly string[],
+  { stays = false } = {},
 ): Promise<void> {
   if (scope === 'all') return;
   if (!scope.includes(group)) throw forbidden(`your roles do not let you put devices into the group "${group}"`);
@@ -176,7 +177,7 @@ async function checkMove(
     const groups = await inventory.groupsOf(id).catch(() => []);
     if (!groups.some((name) => scope.includes(name))) throw notFound('device not found');
     const [first = ''] = groups;
-    if (!scope.includes(first))
+    if (!stays && !scope.includes(first))
       throw forbidden('your roles do not let you take the device out of the group that it is in');
   }
 }

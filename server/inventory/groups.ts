@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { FilterTerm } from '#proto/http/devices';
 import type { Group, GroupChange, NewGroup, SavedFilter } from '#proto/http/groups';
 import { conflict, notFound, unprocessable } from '../errors.ts';
+import type { Scope } from '../http/rights.ts';
 import { isDuplicate, now, type Db, type Queries } from '../store/store.ts';
 import type { Groups as Row } from '../store/tables.ts';
 import type { Inventory } from './inventory.ts';
@@ -23,28 +24,56 @@ export class Groups {
     this.#inventory = inventory;
   }
 
-  /** All, by name. To count the devices of dynamic ones costs a search for each. */
-  async list({ counted }: { counted: boolean }): Promise<Group[]> {
+  /**
+   * All that a right with this scope shows, by name. Whoever is confined sees his groups, and the dynamic ones that find a
+   * device of his: what they ask for holds of it, so they tell him nothing that he may not know. To count the devices of
+   * dynamic ones costs a search for each.
+   */
+  async list({ counted, scope = 'all' }: { counted: boolean; scope?: Scope }): Promise<Group[]> {
+    const all = await this.#all({ counted: counted || scope !== 'all' }, scope);
+    if (scope === 'all') return all;
+    const seen = all.filter(({ name, kind, devices = 0 }) => (kind === 'static' ? scope.includes(name) : devices > 0));
+    const names = new Set(seen.map(({ name }) => name));
+    return seen.map(({ parent, devices, ...group }) => ({
+      ...group,
+      ...(parent !== undefined && names.has(parent) ? { parent } : {}),
+      ...(devices !== undefined && (counted || group.kind === 'static') ? { devices } : {}),
+    }));
+  }
+
+  async #all({ counted }: { counted: boolean }, scope: Scope): Promise<Group[]> {
     const rows = await this.#db.selectFrom('groups').selectAll().execute();
     const members = await this.#members();
     const known = new Set(rows.map(({ name }) => name));
     const groups: Group[] = rows.map((row) => groupOf(row, members.get(row.name) ?? 0));
     for (const [name, devices] of members) if (!known.has(name)) groups.push({ name, kind: 'static', devices });
-    if (counted) for (const group of groups) if (group.terms) group.devices = await this.#count(group.terms);
+    if (counted) for (const group of groups) if (group.terms) group.devices = await this.#count(group.terms, scope);
     return groups.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  async get(name: string): Promise<Group> {
-    const group = await this.#find(name);
+  /** 404 also for one that a right with this scope does not show (`list`). */
+  async get(name: string, scope: Scope = 'all'): Promise<Group> {
+    const group = await this.#find(name, scope);
     if (!group) throw notFound(`no group ${name.slice(0, 256)}`);
-    return group;
+    if (scope === 'all') return group;
+    const seen = group.kind === 'static' ? scope.includes(name) : (group.devices ?? 0) > 0;
+    if (!seen) throw notFound(`no group ${name.slice(0, 256)}`);
+    const { parent, ...rest } = group;
+    const shown = parent !== undefined && (await this.#shows(parent, scope));
+    return shown ? group : rest;
   }
 
-  async #find(name: string): Promise<Group | undefined> {
+  async #shows(name: string, scope: Scope): Promise<boolean> {
+    const group = await this.#find(name, scope);
+    if (!group || scope === 'all') return group !== undefined;
+    return group.kind === 'static' ? scope.includes(name) : (group.devices ?? 0) > 0;
+  }
+
+  async #find(name: string, scope: Scope = 'all'): Promise<Group | undefined> {
     const row = await this.#row(this.#db, name);
     if (row?.terms) {
       const group = groupOf(row, 0);
-      return { ...group, devices: await this.#count(group.terms ?? []) };
+      return { ...group, devices: await this.#count(group.terms ?? [], scope) };
     }
     const devices = await this.#inventory.count({ filters: [], sort: [], group: name });
     if (row) return groupOf(row, devices);
@@ -129,16 +158,19 @@ export class Groups {
   }
 
   /** What finds the devices of a group; `nested`: those of the groups shown in it too, each once. */
-  async searchOf(name: string, { nested = false } = {}): Promise<Search> {
-    const group = await this.get(name);
+  async searchOf(
+    name: string,
+    { nested = false, scope = 'all' }: { nested?: boolean; scope?: Scope } = {},
+  ): Promise<Search> {
+    const group = await this.get(name, scope);
     const names = nested ? await this.#below(name) : [name];
-    if (names.length === 1) return { ...nothing, ...meaning(group.name, group.terms) };
+    if (names.length === 1) return { ...nothing, ...within(scope), ...meaning(group.name, group.terms) };
     const ids = new Set<string>();
     for (const each of names) {
       const row = await this.#row(this.#db, each);
       for (const id of await this.#inventory.find({ ...nothing, ...meaning(each, row && termsOf(row)) })) ids.add(id);
     }
-    return { ...nothing, ids: [...ids] };
+    return { ...nothing, ...within(scope), ids: [...ids] };
   }
 
   /** Ids of a group's accepted devices, static or dynamic; none if there is no such group. */
@@ -147,21 +179,27 @@ export class Groups {
     return row?.terms ? this.#inventory.accepted(termsOf(row) ?? []) : this.#inventory.acceptedMembers(name);
   }
 
-  async filters(limit: number, offset: number): Promise<{ filters: SavedFilter[]; total: number }> {
+  /** A page of the dynamic groups as saved filters; those that a right with this scope shows (`list`). */
+  async filters(limit: number, offset: number, scope: Scope): Promise<{ filters: SavedFilter[]; total: number }> {
+    if (scope !== 'all') {
+      const seen = (await this.list({ counted: false, scope })).filter(({ kind }) => kind === 'dynamic');
+      const filters = seen.map(({ id = '', name, terms = [] }) => ({ id, name, terms }));
+      return { filters: filters.slice(offset, offset + limit), total: filters.length };
+    }
     const dynamic = this.#db.selectFrom('groups').where('kind', '=', 'dynamic');
     const rows = await dynamic.selectAll().orderBy('name').limit(limit).offset(offset).execute();
     const { n } = await dynamic.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
     return { filters: rows.map(filterOf), total: n };
   }
 
-  async filter(id: string): Promise<SavedFilter> {
+  async filter(id: string, scope: Scope = 'all'): Promise<SavedFilter> {
     const row = await this.#db
       .selectFrom('groups')
       .selectAll()
       .where('id', '=', id)
       .where('kind', '=', 'dynamic')
       .executeTakeFirst();
-    if (!row) throw notFound('filter not found');
+    if (!row || (scope !== 'all' && !(await this.#shows(row.name, scope)))) throw notFound('filter not found');
     return filterOf(row);
   }
 
@@ -169,8 +207,8 @@ export class Groups {
     return db.selectFrom('groups').selectAll().where('name', '=', name).executeTakeFirst();
   }
 
-  #count(terms: readonly FilterTerm[]): Promise<number> {
-    return this.#inventory.count({ filters: terms, sort: [] });
+  #count(terms: readonly FilterTerm[], scope: Scope): Promise<number> {
+    return this.#inventory.count({ ...nothing, ...within(scope), filters: terms });
   }
 
   /** Static groups that have members, and how many. */
@@ -213,6 +251,8 @@ export class Groups {
   }
 }
 
+/** Only devices that a right with this scope reaches. */
+const within = (scope: Scope): Partial<Search> => (scope === 'all' ? {} : { within: scope });
 const nothing: Search = { filters: [], sort: [] };
 const meaning = (name: string, terms: readonly FilterTerm[] | undefined): Partial<Search> =>
   terms ? { filters: terms } : { group: name };

@@ -1,7 +1,10 @@
+import { Type } from 'typebox';
+import { Id } from '#proto/http/conventions';
 import { ConnectState, deviceconnect } from '#proto/http/devices';
+import { presencePath } from '#proto/http/paths';
 import { ProtoType, type ProtoMsg } from '#proto';
 import { notFound } from '../errors.ts';
-import { callerId, json, route, type Route } from '../http/route.ts';
+import { callerId, json, route, scopeOf, type Route } from '../http/route.ts';
 import type { Presence } from './presence.ts';
 
 /** What the routes need of the relay. */
@@ -45,6 +48,20 @@ export function presenceRoutes(presence: Presence, link: DeviceLink): Route[] {
         responses: { 200: { description: 'state', body: ConnectState } },
       },
       async ({ params }) => json(200, await presence.get(params['id'] ?? '')),
+    ),
+    route(
+      {
+        method: 'POST',
+        path: `${presencePath}/search`,
+        access: 'devices:read',
+        confined: 'handler',
+        summary: 'Which of some devices are connected: one question for a whole list',
+        body: Type.Object({ device_ids: Type.Array(Id, { minItems: 1, maxItems: 500 }) }),
+        responses: {
+          200: { description: 'those that were ever connected, by id', body: Type.Array(ConnectState) },
+        },
+      },
+      async (context) => json(200, await presence.of(context.body.device_ids, scopeOf(context, 'devices:read'))),
     ),
     now('check-update', 'Have a device look for an update now'),
     now('send-inventory', 'Have a device send its inventory now'),

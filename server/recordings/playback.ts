@@ -47,7 +47,7 @@ export function playbackUpgrade(options: PlaybackOptions) {
     if (id === undefined) return false;
     socket.on('error', () => socket.destroy());
     const open = async (): Promise<void> => {
-      await authorize({ access: 'audit:read' }, req, options.verify);
+      await authorize({ access: 'audit:read', path: playbackPath }, req, options.verify);
       checkOrigin(req, options.hostOf(req) ?? req.headers.host, []);
       // A subprotocol with a slash is none: ws would refuse the handshake.
       delete req.headers['sec-websocket-protocol'];

@@ -278,8 +278,13 @@ export function createRelay(options: RelayOptions) {
       Object.assign(req, { asked });
     }
     return new Promise((resolve, reject) => {
-      socket.once('close', () => reject(new HttpError('bad_request', 'the handshake was broken off')));
-      sockets.handleUpgrade(req, socket, head, resolve);
+      const broken = (): void => reject(new HttpError('bad_request', 'the handshake was broken off'));
+      socket.once('close', broken);
+      sockets.handleUpgrade(req, socket, head, (opened) => {
+        // It would keep the request, and with it some KiB, as long as the socket lives.
+        socket.off('close', broken);
+        resolve(opened);
+      });
     });
   }
 
@@ -288,7 +293,7 @@ export function createRelay(options: RelayOptions) {
     handleUpgrade(req: IncomingMessage, socket: Duplex, head: Buffer): boolean {
       const upgrade = match(req);
       if (!upgrade) return false;
-      socket.on('error', () => socket.destroy());
+      socket.on('error', destroyed);
       const done = 'device' in upgrade ? upgradeDevice(req, socket, head) : upgradeUser(req, socket, head, upgrade);
       done.catch((error: unknown) => {
         log.info('socket refused', { path: pathOf(req), ...refusalOf(error) });
@@ -403,3 +408,8 @@ function match(req: IncomingMessage): Target | { readonly device: true } | undef
 const pathOf = (req: IncomingMessage): string => (req.url ?? '').split('?', 1)[0] ?? '';
 
 const requestId = (req: IncomingMessage & { requestId?: string }): string => (req.requestId ??= randomUUID());
+
+/** One for all sockets: a closure would keep the request of each. */
+function destroyed(this: Duplex): void {
+  this.destroy();
+}

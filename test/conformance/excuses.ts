@@ -23,10 +23,8 @@ const never: readonly (readonly [name: RegExp, why: string])[] = [
   [/^GET .*\/devices\/\{id\}\/connect$/, 'a WebSocket: test/relay.test.ts'],
   [/^GET .*\/playback$/, 'a WebSocket, of a session that was recorded: the tests of playback'],
   [/^(GET|PUT) .*\/deviceconnect\/devices\/\{id\}\/(download|upload)$/, `${devices}: test/files-and-ports.test.ts`],
-  [/^POST .*\/(check-update|send-inventory)$/, `${devices}: test/relay.test.ts`],
   [/iot-manager\/devices\//, 'states are kept by clouds, and this server has webhooks (docs/administration.md)'],
   [/^POST .*\/v2\/deployments\/deployments$/, 'needs devices that a saved filter finds: the tests of deployments'],
-  [/^DELETE .*\/patchbay\/sessions\/\{id\}$/, `${devices}, and a session with it: test/relay.test.ts`],
 ];
 
 /** Why an operation cannot succeed in this runner, and where it does; undefined: it should. */

@@ -1,9 +1,23 @@
 // A server with one of each thing that paths and bodies name, made when it is first needed and again when it was used up.
-import { generateKeyPairSync, randomUUID, sign } from 'node:crypto';
-import { artifactBytes, bytesSource } from '#artifact';
+import { randomUUID } from 'node:crypto';
+import { TOTP } from 'otpauth';
 import { networksOf } from '../../server/http/proxies.ts';
 import { stage, type Answer, type Stage } from '../../server/stage.ts';
 import type { Operation } from './document.ts';
+import { Line } from './line.ts';
+import {
+  artifact,
+  artifactForm,
+  grants,
+  lastOf,
+  password,
+  pem,
+  silence,
+  type Special,
+  specials,
+  terms,
+  webhook,
+} from './specials.ts';
 
 export interface Request {
   readonly path: string;
@@ -31,7 +45,14 @@ const places: readonly (readonly [RegExp, Kind])[] = [
   [/patchbay\/groups\/\{\w+\}$/, 'ownGroup'],
   [/filters\/\{\w+\}$/, 'filter'],
   [/groups?\/\{\w+\}$/, 'group'],
+  [/users\/\{\w+\}\/logins\/\{\w+\}$/, 'loginOfUser'],
   [/users\/\{\w+\}$/, 'user'],
+  [/logins\/\{\w+\}$/, 'login'],
+  [/roles\/\{\w+\}$/, 'role'],
+  [/patchbay\/sessions\/\{\w+\}$/, 'session'],
+  [/recordings\/\{\w+\}$/, 'recording'],
+  [/monitor\/channels\/\{\w+\}$/, 'channel'],
+  [/monitor\/silences\/\{\w+\}$/, 'silence'],
   [/settings\/tokens\/\{\w+\}$/, 'accessToken'],
   [/integrations\/\{\w+\}$|state\/\{\w+\}$/, 'integration'],
   [/devices?\/\{\w+\}$/, 'device'],
@@ -50,23 +71,35 @@ type Kind =
   | 'ownGroup'
   | 'filter'
   | 'user'
+  | 'loginOfUser'
+  | 'login'
+  | 'role'
+  | 'session'
+  | 'recording'
+  | 'channel'
+  | 'silence'
   | 'accessToken'
   | 'integration'
   | 'device';
 
+/** What holds several kinds: a device with its deployment, a device that is connected. */
+type Whole = 'pair' | 'line';
+
 /** Kinds that are parts of others. */
-const heldBy: Partial<Record<Kind, Kind | 'pair'>> = {
+const heldBy: Partial<Record<Kind, Kind | Whole>> = {
   task: 'pair',
   deployment: 'pair',
   deployedDevice: 'pair',
   authSet: 'device',
+  loginOfUser: 'user',
 };
 const kindAt = (seen: string): Kind | undefined => places.find(([place]) => place.test(seen))?.[1];
 
 export class World {
   readonly server: Stage;
   readonly token: string;
-  #made = new Map<Kind | 'pair', unknown>();
+  #made = new Map<Kind | Whole, unknown>();
+  readonly #lines: Line[] = [];
   #count = 0;
 
   private constructor(server: Stage, token: string) {
@@ -76,7 +109,7 @@ export class World {
 
   static async open(): Promise<World> {
     // Nothing listens where the webhooks go, and nothing leaves the machine.
-    const server = await stage({ webhookNetworks: networksOf('test', '127.0.0.1') });
+    const server = await stage({ webhookNetworks: networksOf('test', '127.0.0.1'), recordings });
     await server.addUser('first@example.com', []);
     return new World(server, await server.login());
   }
@@ -151,7 +184,7 @@ export class World {
     return path.includes('{') ? (await this.#pair()).device.token : (await this.#device()).token;
   }
 
-  #once<T>(kind: Kind | 'pair', make: () => Promise<T>): Promise<T> {
+  #once<T>(kind: Kind | Whole, make: () => Promise<T>): Promise<T> {
     const made = (this.#made.get(kind) as Promise<T> | undefined) ?? make();
     this.#made.set(kind, made);
     return made;
@@ -174,12 +207,18 @@ export class World {
         return 'storage';
       case 'maxDevices':
         return 'max_devices';
+      case 'loginOfUser': {
+        const { body } = await this.#ask('GET', `/v1/useradm/users/${await this.#get('user')}`);
+        return idOf(await this.server.login((body as { email: string }).email));
+      }
       default:
         return await this.#once(kind, () => this.#make(kind));
     }
   }
 
-  async #make(kind: Exclude<Kind, 'device' | 'authSet' | 'deployedDevice' | 'task' | 'deployment'>): Promise<string> {
+  async #make(
+    kind: Exclude<Kind, 'device' | 'authSet' | 'deployedDevice' | 'task' | 'deployment' | 'loginOfUser'>,
+  ): Promise<string> {
     switch (kind) {
       case 'artifact':
         return (await this.#upload()).id;
@@ -206,6 +245,21 @@ export class World {
         const { headers } = await this.#ask('POST', '/v1/useradm/users', { email: this.#email(), password });
         return lastOf(headers);
       }
+      case 'login':
+        return idOf(await this.server.login());
+      case 'role': {
+        const name = this.#name('role');
+        await this.#ask('POST', '/v1/patchbay/roles', { name, grants });
+        return name;
+      }
+      case 'channel':
+        return lastOf((await this.#ask('POST', '/v1/patchbay/monitor/channels', this.make.channel())).headers);
+      case 'silence':
+        return lastOf((await this.#ask('POST', '/v1/patchbay/monitor/silences', silence)).headers);
+      case 'session':
+        return await (await this.#line()).terminal();
+      case 'recording':
+        return await (await this.#line()).recording();
       case 'accessToken': {
         const path = '/v1/useradm/settings/tokens';
         const known = async () => (await this.#ask('GET', path)).body as { id: string }[];
@@ -235,6 +289,14 @@ export class World {
 
   #device() {
     return this.#once('device', () => this.server.addDevice({ mac: this.#name('mac') }));
+  }
+
+  #line() {
+    return this.#once('line', async () => {
+      const line = await Line.open(this.server, this.token);
+      this.#lines.push(line);
+      return line;
+    });
   }
 
   /** A deployment that a device is at, and that has a log. */
@@ -276,7 +338,37 @@ export class World {
     email: () => this.#email(),
     filter: () => ({ name: this.#name('filter'), terms }),
     ownGroup: () => ({ name: this.#name('group'), terms }),
-    filterId: () => this.#get('filter'),
+    staticGroup: async () => {
+      const name = this.#name('group');
+      await this.#ask('POST', '/v1/patchbay/groups', { name });
+      return name;
+    },
+    connected: async () => (await this.#line()).device,
+    channel: () => ({ name: this.#name('channel'), kind: 'webhook', url: 'http://127.0.0.1:9/alerts' }),
+    /** Checks of a place as they were given just now, by the number of that. */
+    checksVersion: async (place: string) => {
+      const path = `/v1/patchbay/monitor/checks/${place}`;
+      await this.#ask('PUT', path, { checks: [], without: [`log_${this.#name('check')}`] });
+      return ((await this.#ask('GET', path)).body as { version: number }).version;
+    },
+    /** Settings of a place as they were given just now, by the number of that. */
+    revision: async (place: string) => {
+      const path = `/v1/patchbay/configuration/${place}`;
+      const { body } = await this.#ask('PATCH', path, { set: { [this.#name('key')]: 'x' } });
+      return (body as { revision: number }).revision;
+    },
+    group: () => this.#get('group'),
+    /** Somebody who is setting up his second factor, or has it. */
+    enrolled: async (whole: boolean) => {
+      const token = await this.server.addUser(this.#email(), ['admin']);
+      const users = `${management}/v1/useradm`;
+      await this.server.call('POST', `${users}/users/me/2fa/enable`, { token });
+      const { body } = await this.server.call('GET', `${users}/2faqr`, { token });
+      const { secret } = body as { secret: string };
+      const token2fa = new TOTP({ secret, algorithm: 'SHA1', digits: 6, period: 30 }).generate();
+      if (whole) await this.server.call('PUT', `${users}/2faverify`, { token, body: { token2fa } });
+      return { token, token2fa };
+    },
     /** A person of his own, for what would end the login of all others. */
     person: async () => await this.server.addUser(this.#email(), ['admin']),
     link: async () =>
@@ -306,10 +398,12 @@ export class World {
   };
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const line of this.#lines) line.close();
     await this.server.close();
   }
 }
 
+<<<<<<< HEAD
 const terms = [{ scope: 'inventory', attribute: 'a', type: '$exists', value: true }];
 const password = 'a password for tests';
 const webhook = {
@@ -466,3 +560,9 @@ function generateForm(name: string): FormData {
   form.set('file', new Blob(['x']), 'f');
   return form;
 }
+=======
+/** Those of a usual server, and that terminals are recorded. */
+const recordings = { terminals: true, limit: 1e6, total: 1e9, days: 30, minFree: 0 };
+const idOf = (token: string): string =>
+  (JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as { jti: string }).jti;
+>>>>>>> main

@@ -6,7 +6,7 @@ import {
   useQueryClient,
   type QueryClient,
 } from '@tanstack/react-query';
-import { devauth, type Device, type DeviceStatus } from '#proto/http/devices';
+import { devauth, type Device, type DeviceStatus, type FilterTerm } from '#proto/http/devices';
 import { getJson, getPage, send, type Page } from './http.ts';
 import { searchInventory } from './inventory.ts';
 
@@ -15,25 +15,28 @@ export interface DeviceListing {
   readonly page: number;
   readonly perPage: number;
   readonly text?: string;
-  /** Only those that say that something is wrong. */
-  readonly issues?: boolean;
+  /** All of these hold of the device. */
+  readonly terms?: readonly FilterTerm[];
 }
 
 export const deviceKeys = {
   all: ['devices'] as const,
   lists: ['devices', 'list'] as const,
-  list: (listing: DeviceListing) => ['devices', 'list', listing] as const,
+  /** Those that the inventory found. */
+  found: ['devices', 'list', { by: 'inventory' }] as const,
+  list: (listing: DeviceListing) =>
+    ['devices', 'list', { by: isSearch(listing) ? 'inventory' : 'record' }, listing] as const,
   counts: ['devices', 'count'] as const,
   count: (status: DeviceStatus) => ['devices', 'count', status] as const,
   one: (id: string) => ['devices', 'one', id] as const,
 };
 
-/** All of a status are the authentication records; of some of them the inventory knows which, and they are looked up. */
-async function listDevices(
-  { status, page, perPage, text, issues = false }: DeviceListing,
-  signal: AbortSignal,
-): Promise<Page<Device>> {
-  if (!text && !issues) {
+const isSearch = ({ text, terms = [] }: DeviceListing): boolean => text !== undefined || terms.length > 0;
+
+/** Without a search the authentication records are the list; with one the inventory finds, and they are looked up. */
+async function listDevices(listing: DeviceListing, signal: AbortSignal): Promise<Page<Device>> {
+  const { status, page, perPage, text, terms = [] } = listing;
+  if (!isSearch(listing)) {
     const [listed, { count }] = await Promise.all([
       getPage<Device>(`${devauth}/devices`, { query: { status, page, per_page: perPage }, signal }),
       getJson<{ count: number }>(`${devauth}/devices/count`, { query: { status }, signal }),
@@ -44,11 +47,8 @@ async function listDevices(
     {
       page,
       per_page: perPage,
-      ...(text ? { text } : {}),
-      filters: [
-        { scope: 'identity', attribute: 'status', type: '$eq', value: status },
-        ...(issues ? [{ scope: 'monitor', attribute: 'alerts', type: '$eq', value: true } as const] : []),
-      ],
+      ...(text === undefined ? {} : { text }),
+      filters: [{ scope: 'identity', attribute: 'status', type: '$eq', value: status }, ...terms],
     },
     signal,
   );
@@ -64,8 +64,9 @@ async function listDevices(
   return { ...found, items: ids.flatMap((id) => byId.get(id) ?? []) };
 }
 
-export const useDevices = (listing: DeviceListing) =>
+export const useDevices = (listing: DeviceListing, enabled = true) =>
   useQuery({
+    enabled,
     queryKey: deviceKeys.list(listing),
     queryFn: ({ signal }) => listDevices(listing, signal),
     placeholderData: keepPreviousData,
@@ -122,7 +123,7 @@ function foresee(client: QueryClient, { devices, status }: Verdict): () => void 
   const gone = new Set(devices.map(({ id }) => id));
   const lists = client.getQueriesData<Page<Device>>({ queryKey: deviceKeys.lists });
   for (const [key, page] of lists) {
-    const listing = key[2] as DeviceListing;
+    const listing = key[3] as DeviceListing;
     if (!page || listing.status === status) continue;
     const items = page.items.filter(({ id }) => !gone.has(id));
     const left = page.items.length - items.length;

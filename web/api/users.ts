@@ -50,6 +50,7 @@ export const useMe = () => useQuery(meQuery);
 
 const words: Partial<Record<Permission, string>> = {
   'devices:manage': 'accept, reject or remove devices',
+  'inventory:manage': 'change groups or tags of devices',
   'releases:manage': 'upload or delete artifacts',
   'deployments:manage': 'create or abort deployments',
   'sessions:terminal': 'open a terminal',

@@ -3,13 +3,15 @@ import { useDebouncedCallback } from '@mantine/hooks';
 import { IconCheck, IconDevices, IconRocket, IconSearch, IconX } from '../parts/icons.ts';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useMemo, useState } from 'react';
-import type { Device } from '#proto/http/devices';
+import type { Device, FilterTerm } from '#proto/http/devices';
 import { useDeviceCount, useDevices, useVerdict } from '../api/devices.ts';
+import { meaningOf, useGroups } from '../api/groups.ts';
 import { useInventories } from '../api/inventory.ts';
 import { usePresences } from '../api/presence.ts';
 import { deviceName } from '../device-name.ts';
 import { counted } from '../format.ts';
 import { deviceColumns, type DeviceRow } from '../parts/device-columns.tsx';
+import { DeviceFilter } from '../parts/device-filter.tsx';
 import { Empty } from '../parts/empty.tsx';
 import { GuardedButton } from '../parts/guard.tsx';
 import { Listing, Pager, type Chosen } from '../parts/listing.tsx';
@@ -17,13 +19,16 @@ import { Page } from '../parts/page.tsx';
 import { complain, Problem, tell } from '../parts/problem.tsx';
 
 const perPage = 20;
-const none: readonly string[] = [];
+const nobody: readonly string[] = [];
+const none: readonly FilterTerm[] = [];
 const tabs = [
   ['accepted', 'Accepted'],
   ['pending', 'Pending'],
   ['rejected', 'Rejected'],
 ] as const;
 type Status = (typeof tabs)[number][0];
+/** What of a device's inventory says that something watches it and found it unwell. */
+const withIssues: FilterTerm = { scope: 'monitor', attribute: 'alerts', type: '$eq', value: true };
 
 export function DevicesPage() {
   const search = useSearch({ from: '/inside/devices' });
@@ -35,14 +40,32 @@ export function DevicesPage() {
     void navigate({ search: ({ page: _, q: __, ...rest }) => (q ? { ...rest, q } : rest), replace: true });
   }, 250);
   const issues = status === 'accepted' && search.issues === true;
-  const go = (status: Status) =>
-    navigate({ search: { ...(status === 'accepted' ? {} : { status }), ...(search.q ? { q: search.q } : {}) } });
+  const go = (to: Status) =>
+    navigate({
+      search: ({ page: _, status: __, issues: ___, ...rest }) => ({
+        ...rest,
+        ...(to === 'accepted' ? {} : { status: to }),
+      }),
+    });
 
-  const devices = useDevices({ status, page, perPage, issues, ...(search.q ? { text: search.q } : {}) });
+  const groups = useGroups(search.group !== undefined);
+  const asked = search.terms ?? none;
+  const terms = useMemo(() => {
+    const unwell = issues ? [withIssues] : [];
+    if (search.group === undefined) return [...unwell, ...asked];
+    // A group that there is not any more has no devices.
+    const group = groups.data?.find(({ name }) => name === search.group) ?? { name: search.group, kind: 'static' };
+    return [...unwell, ...meaningOf(group), ...asked];
+  }, [search.group, asked, groups.data, issues]);
+  const filtered = Boolean(search.q) || terms.length > 0;
+  const devices = useDevices(
+    { status, page, perPage, ...(search.q ? { text: search.q } : {}), ...(terms.length > 0 ? { terms } : {}) },
+    search.group === undefined || !groups.isPending,
+  );
   const ids = useMemo(() => devices.data?.items.map(({ id }) => id) ?? [], [devices.data]);
   const inventories = useInventories(ids).data;
   // Only an accepted device may open a socket.
-  const presences = usePresences(status === 'accepted' ? ids : none);
+  const presences = usePresences(status === 'accepted' ? ids : nobody);
   const rows = useMemo(
     () =>
       devices.data?.items.map((device): DeviceRow => ({
@@ -54,7 +77,7 @@ export function DevicesPage() {
   );
 
   const [chosen, choose] = useState<Chosen>({});
-  useEffect(() => choose({}), [status, page, search.q, issues]);
+  useEffect(() => choose({}), [status, page, search.q, terms]);
   const picked = (rows ?? []).filter(({ device }) => chosen[device.id]);
 
   const verdict = useVerdict();
@@ -122,6 +145,19 @@ export function DevicesPage() {
           )}
         </Tabs.List>
       </Tabs>
+      <DeviceFilter
+        group={search.group}
+        terms={asked}
+        change={({ group, terms: to }) =>
+          void navigate({
+            search: ({ page: _, group: __, terms: ___, ...rest }) => ({
+              ...rest,
+              ...(group === undefined ? {} : { group }),
+              ...(to.length > 0 ? { terms: [...to] } : {}),
+            }),
+          })
+        }
+      />
       {devices.error && !devices.data ? (
         <Problem what="The devices could not be listed" error={devices.error} retry={devices.refetch} />
       ) : (
@@ -135,7 +171,7 @@ export function DevicesPage() {
             chosen={chosen}
             choose={choose}
             open={({ device }) => void navigate({ to: '/devices/$deviceId', params: { deviceId: device.id } })}
-            empty={<NoDevices status={status} text={search.q} issues={issues} />}
+            empty={<NoDevices status={status} text={search.q} filtered={filtered} issues={issues} />}
             foot={
               devices.data && (
                 <Pager
@@ -236,8 +272,14 @@ function StatusTab({ value, label }: { readonly value: Status; readonly label: s
   );
 }
 
-function NoDevices(props: { readonly status: Status; readonly text: string | undefined; readonly issues: boolean }) {
-  const { status, text, issues } = props;
+interface NoDevicesProps {
+  readonly status: Status;
+  readonly text: string | undefined;
+  readonly filtered: boolean;
+  readonly issues: boolean;
+}
+
+function NoDevices({ status, text, filtered, issues }: NoDevicesProps) {
   const icon = <IconDevices size={34} stroke={1.4} />;
   if (issues)
     return (
@@ -249,6 +291,12 @@ function NoDevices(props: { readonly status: Status; readonly text: string | und
     return (
       <Empty icon={icon} title={`No ${status} device matches “${text}”`}>
         The search looks at ids, identities and inventory. Try part of a name, or another tab.
+      </Empty>
+    );
+  if (filtered)
+    return (
+      <Empty icon={icon} title={`No ${status} device is found`}>
+        All conditions must hold of a device. Take one away, or look under another tab.
       </Empty>
     );
   if (status === 'pending')

@@ -3,6 +3,7 @@ import {
   IconClipboardList,
   IconDeviceDesktopAnalytics,
   IconLayoutDashboard,
+  IconFolders,
   IconPackage,
   IconRocket,
   IconUsers,
@@ -22,6 +23,7 @@ import { UserMenu } from './user-menu.tsx';
 
 const links = [
   { to: '/devices', label: 'Devices', icon: IconDeviceDesktopAnalytics },
+  { to: '/groups', label: 'Groups', icon: IconFolders },
   { to: '/releases', label: 'Releases', icon: IconPackage },
   { to: '/deployments', label: 'Deployments', icon: IconRocket },
 ] as const;

@@ -36,3 +36,6 @@ export { default as IconKey } from '@tabler/icons-react/icons/IconKey';
 export { default as IconPlus } from '@tabler/icons-react/icons/IconPlus';
 export { default as IconShieldLock } from '@tabler/icons-react/icons/IconShieldLock';
 export { default as IconLayoutDashboard } from '@tabler/icons-react/icons/IconLayoutDashboard';
+export { default as IconEdit } from '@tabler/icons-react/icons/IconEdit';
+export { default as IconFilter } from '@tabler/icons-react/icons/IconFilter';
+export { default as IconFolders } from '@tabler/icons-react/icons/IconFolders';
