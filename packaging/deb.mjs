@@ -67,7 +67,9 @@ function build() {
   // What somebody has changed there is his.
   const etc = join(stage, 'etc');
   const files = existsSync(etc) ? readdirSync(etc, { recursive: true, withFileTypes: true }) : [];
-  const own = files.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(stage.length));
+  const own = files
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(stage.length));
   control('control', [
     'Package: patchbay-device',
     `Version: ${version}`,
@@ -84,7 +86,10 @@ function build() {
     ` ${description}`,
     '',
   ]);
-  control('conffiles', own.map((file) => `${file}\n`));
+  control(
+    'conffiles',
+    own.map((file) => `${file}\n`),
+  );
   // The configuration comes first: nothing is started by being installed.
   control('postinst', [
     '#!/bin/sh',

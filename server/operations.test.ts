@@ -147,6 +147,8 @@ describe('figures', () => {
     expect(text).toMatch(
       /^patchbay_http_request_seconds_count\{method="GET",route="\/api\/management\/v1\/useradm\/users\/me",status="401"\} 1$/m,
     );
+    // Add-ons have theirs.
+    expect(text).toMatch(/^patchbay_monitor_alerts_total\{result="taken"\} 0$/m);
     expect(text).not.toContain('word');
     expect((await fetch(`http://127.0.0.1:${String(at?.['port'])}/`)).status).toBe(404);
     expect((await server.call('GET', '/metrics')).text).not.toContain('patchbay_');

@@ -1,6 +1,8 @@
 // Alerts as devices send them and as people read them (add-ons.md §6, MON-17, 20, 21, 24), on both databases.
+import { io } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { livePath } from '#proto/http/live';
 import { availableDatabases, databaseFor, stage, type Stage } from '../server/stage.ts';
 
 const own = '/api/devices/v1/devicemonitor';
@@ -90,6 +92,21 @@ describe.each(await availableDatabases())('alerts on %s', (database) => {
       device_id: device.id,
       ...alert('OK', 'Service crond not running', { timestamp: '2026-11-28T10:02:00Z' }),
     });
+  });
+
+  it('are told to open pages, unless nothing is new', async () => {
+    const device = await server.addDevice();
+    const page = io(server.url, { path: livePath, transports: ['websocket'], auth: { token } });
+    const told: unknown[] = [];
+    page.on('addon', (event) => told.push(event));
+    await new Promise<void>((resolve) => page.once('connect', resolve));
+    const one = alert('CRITICAL', 'x', { id: 'told-only-once' });
+    await posted(device, one);
+    await posted(device, one);
+    await posted(device, alert('OK', 'y'));
+    await expect.poll(() => told.length, { timeout: 20_000 }).toBe(2);
+    expect(told).toEqual(Array.from({ length: 2 }, () => ({ addon: 'monitor', id: device.id })));
+    page.close();
   });
 
   it('are kept once, however often a device sends them', async () => {

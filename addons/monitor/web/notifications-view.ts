@@ -53,11 +53,12 @@ export class NotificationsView implements View {
       this.#problem.hidden = true;
       this.#none.hidden = channels.length > 0;
       this.#channels.show(channels);
-      const content = JSON.stringify([settings, found]);
+      this.#log.replaceChildren(logOf(found));
+      // What somebody is typing stays, unless somebody else has set something.
+      const content = JSON.stringify(settings);
       if (content === this.#shown) return;
       this.#shown = content;
       this.#settings.replaceChildren(this.#settingsOf(settings));
-      this.#log.replaceChildren(logOf(found));
     } catch (error) {
       this.#problem.hidden = false;
       this.#problem.textContent = messageOf(error);
