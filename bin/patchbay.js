@@ -23,8 +23,18 @@ const programs = {
 };
 
 const major = Number.parseInt(process.versions.node, 10);
-// A room that returns has finished. What a library may still hold open, such as an idle connection, must not keep us.
-process.exit(major < needed ? await again() : await launch(process.argv.slice(2)));
+// A room that returns has finished. What a library may still hold open, such as an idle connection, must not keep us; but
+// whoever reads what it wrote may be slow, and gets all of it.
+const code = major < needed ? await again() : await launch(process.argv.slice(2));
+await Promise.all([written(process.stdout), written(process.stderr)]);
+process.exit(code);
+
+/** Resolves when a stream has handed on what it was given, or never will. */
+function written(/** @type {NodeJS.WriteStream} */ stream) {
+  return stream.writableLength === 0
+    ? undefined
+    : new Promise((resolve) => void stream.once('close', resolve).write('', resolve));
+}
 
 /** Starts this same command with the Node that the package `node` brought. */
 async function again() {

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Device } from '#proto/http/devices';
 import type { AuditEntry } from '#proto/http/users';
@@ -35,6 +36,21 @@ await describePeers('commands on devices', ['mender-connect'], () => {
     const back = await rig.run(['run', ours.id, '--', 'cat'], bytes);
     expect(back.code).toBe(0);
     expect(back.out.equals(bytes)).toBe(true);
+  });
+
+  it('all of its output arrives, however slowly it is read', async () => {
+    const child = spawn(process.execPath, [launcher, 'run', ours.id, '--no-input', '--', 'seq 200000'], {
+      env: rig.env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let size = 0;
+    for await (const bytes of child.stdout as AsyncIterable<Buffer>) {
+      size += bytes.length;
+      await pause(40);
+    }
+    expect(size).toBe(
+      Array.from({ length: 200_000 }, (_, at) => `${at + 1}\n`.length).reduce((sum, length) => sum + length),
+    );
   });
 
   it('on several each line says whose it is, and a table says what came of it', async () => {
