@@ -39,7 +39,7 @@ await describePeers('commands on devices', ['mender-connect'], () => {
   });
 
   it('all of its output arrives, however slowly it is read', async () => {
-    const child = spawn(process.execPath, [launcher, 'run', ours.id, '--no-input', '--', 'seq 200000'], {
+    const child = spawn(process.execPath, [launcher, 'run', stock.id, '--no-input', '--', 'seq 200000'], {
       env: rig.env,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
