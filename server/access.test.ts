@@ -40,8 +40,7 @@ describe('every route', () => {
   });
 });
 
-// server-api.md §0.2.
-describe('tokens', () => {
+describe('tokens (server-api.md §0.2)', () => {
   const me = '/api/management/v1/useradm/users/me';
 
   it('logging out ends the token', async () => {
@@ -79,12 +78,19 @@ describe('tokens', () => {
     ).toBe(401);
   });
 
-  it.each([['Bearer'], ['Bearer a b'], ['Token x'], ['']])(
-    'a header "%s" is 401 with a challenge',
+  it.each([['Bearer'], ['Bearer a b'], ['Token x'], [''], [undefined]])(
+    'a header "%s" is 401 with a challenge, in the words that clients know',
     async (authorization) => {
-      const { status, headers } = await server.call('GET', me, { headers: { authorization } });
+      const { status, headers, body } = await server.call(
+        'GET',
+        me,
+        authorization === undefined ? {} : { headers: { authorization } },
+      );
       expect(status).toBe(401);
       expect(headers.get('www-authenticate')).toBe('Bearer realm="ManagementJWT"');
+      expect(body).toMatchObject({
+        error: authorization === undefined ? 'Authorization not present in header' : 'malformed Authorization header',
+      });
     },
   );
 
@@ -114,7 +120,7 @@ describe('tokens', () => {
   });
 });
 
-describe('people', () => {
+describe('people (server-api.md §2.8)', () => {
   it('a wrong password is 401, ten of them are 429 with the time to wait, and the log has them', async () => {
     await server.addUser('slow@example.com', ['read-only']);
     const attempt = (secret: string) =>
@@ -188,8 +194,7 @@ describe('people', () => {
   });
 });
 
-// server-api.md §0.3.
-describe('the frame', () => {
+describe('the frame (server-api.md §0.3)', () => {
   it('a refused upload is answered, however much of it is still on its way', async () => {
     const token = await server.addUser('reader@example.com', ['read-only']);
     const raw = Buffer.alloc(8 * 1024 * 1024);
@@ -198,6 +203,29 @@ describe('the frame', () => {
       const headers = { 'content-type': 'multipart/form-data; boundary=x' };
       expect((await server.call('POST', path, { token, raw, headers })).status).toBe(403);
     }
+  });
+
+  it('a known path says its methods, to OPTIONS and by 405 to all others; an unknown one is 404', async () => {
+    const token = await server.login();
+    const path = '/api/management/v1/useradm/users';
+    const { status, headers, text } = await server.call('OPTIONS', path);
+    expect([status, headers.get('allow'), text]).toEqual([200, 'GET, POST', '']);
+    const wrong = await server.call('PATCH', path, { token, body: {} });
+    expect([wrong.status, wrong.body]).toMatchObject([405, { error: 'method not allowed' }]);
+    const strange = await server.call('GET', `${path}/a/b/c`, { token });
+    expect([strange.status, strange.body]).toMatchObject([404, { error: 'not found' }]);
+  });
+
+  it('keys that it does not know are ignored, times are in UTC to the millisecond, empty is empty', async () => {
+    const token = await server.login();
+    const body = { email: 'frame@example.com', password, roles: [], shoe_size: 43 };
+    const made = await server.call('POST', '/api/management/v1/useradm/users', { token, body });
+    expect([made.status, made.text]).toEqual([201, '']);
+    const list = await server.call('GET', '/api/management/v1/useradm/users?email=frame@example.com', { token });
+    expect(list.headers.get('content-type')).toMatch(/^application\/json/);
+    expect(list.body).toMatchObject([
+      { created_ts: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as string },
+    ]);
   });
 
   it('names each request: the caller’s name for it, or a new one', async () => {
@@ -224,5 +252,60 @@ describe('the frame', () => {
       request_id: expect.any(String) as string,
     });
     expect(answer.text).not.toMatch(/\bat .*\.ts/);
+  });
+});
+
+describe('the paths (server-api.md §0.1)', () => {
+  it('what services say to each other is nobody else’s to call', async () => {
+    const token = await server.login();
+    for (const path of ['devauth/tenants', 'useradm/tenants/x/users', 'inventory/devices', 'deployments/health'])
+      expect((await server.call('GET', `/api/internal/v1/${path}`, { token })).status, path).toBe(404);
+    expect(server.server.routes.filter(({ spec }) => spec.path.includes('/internal/'))).toEqual([]);
+  });
+
+  it('the oldest ones, of before there were versions, lead to the inventory, with its guard', async () => {
+    const token = await server.login();
+    const device = await server.addDevice();
+    const old = '/api/0.1.0';
+    const body = [{ name: 'legacy', value: 'yes' }];
+    expect((await server.call('PATCH', `${old}/attributes`, { token: device.token, body })).status).toBe(200);
+    expect((await server.call('PATCH', `${old}/attributes`, { body })).status).toBe(401);
+    expect((await server.call('GET', `${old}/devices/${device.id}`)).status).toBe(401);
+    const one = await server.call('GET', `${old}/devices/${device.id}`, { token });
+    expect(one.body).toMatchObject({
+      id: device.id,
+      attributes: expect.arrayContaining([expect.objectContaining({ name: 'legacy', value: 'yes' })]) as unknown,
+    });
+    const list = await server.call('GET', `${old}/devices?legacy=yes&per_page=1`, { token });
+    expect(list.body).toMatchObject([{ id: device.id }]);
+    expect(list.headers.get('link')).toContain(`<${old}/devices?legacy=yes&page=1&per_page=1>; rel="first"`);
+    expect((await server.call('GET', `${old}/groups`, { token })).body).toEqual([]);
+    expect((await server.call('GET', `${old}/nothing`, { token })).status).toBe(404);
+  });
+
+  it('no answer is guessed at by a browser', async () => {
+    for (const path of ['/health', '/api/nope', '/'])
+      expect((await server.call('GET', path)).headers.get('x-content-type-options'), path).toBe('nosniff');
+  });
+});
+
+describe('lists (server-api.md §0.4)', () => {
+  it('a page that cannot be is refused, but by three old ones, which give their first', async () => {
+    const token = await server.login();
+    const v1 = '/api/management/v1';
+    const status = async (path: string) => (await server.call('GET', path, { token })).status;
+    for (const path of [
+      `${v1}/inventory/devices`,
+      `${v1}/deployments/deployments`,
+      '/api/management/v2/devauth/devices',
+    ])
+      for (const query of ['page=0', 'page=x', 'per_page=501', 'per_page=0'])
+        expect(await status(`${path}?${query}`), `${path}?${query}`).toBe(400);
+    for (const path of [
+      `${v1}/deployments/artifacts/list`,
+      `${v1}/deployments/deployments/releases/list`,
+      '/api/management/v2/deployments/deployments/releases',
+    ])
+      expect(await status(`${path}?page=x&per_page=9999`), path).toBe(200);
   });
 });

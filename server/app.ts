@@ -1,5 +1,6 @@
 import express, { type Express } from 'express';
 import type { Log } from '#base/log';
+import { legacyPaths } from './http/legacy.ts';
 import type { Trust } from './http/proxies.ts';
 import type { Route } from './http/route.ts';
 import { finish, mount, stamp, type Frame } from './http/mount.ts';
@@ -19,6 +20,7 @@ export function createApp(routes: readonly Route[], frame: Frame, log: Log, opti
   // Flat: a repeated parameter is a list, brackets mean nothing.
   app.set('query parser', 'simple');
   app.use(stamp(frame));
+  app.use(legacyPaths);
   mount(app, routes, frame);
   pages(app, options.webFolder);
   finish(app, log);

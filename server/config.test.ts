@@ -7,7 +7,7 @@ import { configOf, serverOptions } from './config.ts';
 
 const read = (...args: string[]) => configOf(serverOptions(new Command()).exitOverride().parse(args, { from: 'user' }));
 
-it('what nobody says is as usual', () => {
+it('what nobody says is as usual (server-api.md §5)', () => {
   expect(read()).toMatchObject({
     data: 'patchbay-data',
     host: '127.0.0.1',
@@ -16,7 +16,9 @@ it('what nobody says is as usual', () => {
     tls: undefined,
     metrics: undefined,
     rates: { device: 600, user: 3000 },
+    artifactLimit: 10_737_418_240,
     storageLimit: 0,
+    recordings: { days: 30 },
     grace: 10_000,
     logLevel: 'info',
   });

@@ -16,7 +16,7 @@ const management = '/api/management';
 const ask = (method: string, path: string, body?: unknown) =>
   server.call(method, management + path, { token, ...(body === undefined ? {} : { body }) });
 
-it('a device that is decommissioned is gone everywhere, at once, and comes back as a new one (server-api.md §3.6)', async () => {
+it('a device that is decommissioned is gone everywhere, at once, and comes back as a new one (server-api.md §3.6, §3.9)', async () => {
   const identity = { mac: '02:00:00:00:36:01' };
   const device = await server.addDevice(identity);
   const response = await fetch(`${server.url}${management}/v1/deployments/artifacts`, {

@@ -481,7 +481,7 @@ describe('two roles with different rights in two groups (CVE-2026-33552)', () =>
   });
 });
 
-describe('roles', () => {
+describe('roles (server-api.md §4.3)', () => {
   it('nobody gives rights that he has not: not by a role, not by a user, not to himself (CVE-2022-45929)', async () => {
     const grants: Grant[] = [{ permission: 'users:manage' }, { permission: 'users:read' }];
     await done(call('POST', roles, boss, { name: 'clerk', grants }));

@@ -67,7 +67,7 @@ describe('the settings of a device (server-api.md §1.7, §2.7, §3.8)', () => {
     expect((await server.call('GET', own, { token: device.token })).status).toBe(401);
   });
 
-  it('have limits, which are said with their number', async () => {
+  it('have limits, which are said with their number (§5)', async () => {
     const device = await server.addDevice();
     const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v']));
     const cases: [unknown, number, RegExp][] = [

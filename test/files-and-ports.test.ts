@@ -271,7 +271,7 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     expect(refused.err).toMatch(/^error: bench-1: .+/);
   });
 
-  it('H-74 downloads over HTTP have the statuses, headers and texts that clients know', async () => {
+  it('H-74 downloads over HTTP have the statuses, headers and texts that clients know (server-api.md §2.6)', async () => {
     const get = (path: string, method = 'GET', device = ours) =>
       fetch(
         `${rig.server.url}/api/management/v1/deviceconnect/devices/${device}/download?path=${encodeURIComponent(path)}`,
@@ -308,7 +308,7 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     expect(logged.map(({ details }) => details?.['path'])).toContain(at('content'));
   });
 
-  it('H-74 H-75 uploads over HTTP', async () => {
+  it('H-74 H-75 uploads over HTTP (server-api.md §2.6)', async () => {
     const put = async (fields: [string, string | Blob][]) => {
       const form = new FormData();
       for (const [name, value] of fields) form.append(name, value);

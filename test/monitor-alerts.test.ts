@@ -28,7 +28,7 @@ function alert(level: string, name: string, more: Record<string, unknown> = {}):
   };
 }
 
-describe.each(await availableDatabases())('alerts on %s', (database) => {
+describe.each(await availableDatabases())('alerts (server-api.md §1.9, §4.10) on %s', (database) => {
   let server: Stage;
   let token = '';
   beforeAll(async () => {

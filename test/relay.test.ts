@@ -43,7 +43,7 @@ async function session(server: Server, extensions = '') {
   return { far, near, sid: hdr.sid! };
 }
 
-describe('what a person sends', () => {
+describe('what a person sends (server-api.md §2.6)', () => {
   it('H-63 gets the sid of the session and his user id, and nothing else', async () => {
     const server = await start();
     const far = await device(server);
@@ -118,7 +118,7 @@ describe('what a person sends', () => {
   });
 });
 
-describe('who may connect', () => {
+describe('who may connect (server-api.md §1.8, §2.6)', () => {
   it('H-64 a device that is offline is 404, with the text that programs look for', async () => {
     const server = await start();
     await expect(user(server)).rejects.toThrow(
@@ -169,7 +169,7 @@ describe('who may connect', () => {
   });
 });
 
-describe('a device', () => {
+describe('a device (server-api.md §1.8)', () => {
   it('H-66 that connects again replaces its older socket, whose late end changes nothing', async () => {
     const server = await start();
     const first = await device(server);

@@ -468,7 +468,7 @@ describe('artifacts and releases', () => {
     expect((await stored()).length).toBe(2);
   });
 
-  it('have at most 100 different tags together', async () => {
+  it('have at most 100 different tags together (§5)', async () => {
     const releases = `${deploymentsV2}/deployments/releases`;
     for (let at = 0; at < 6; at++) {
       await server.upload(await artifactFor(`r${at}`));

@@ -18,11 +18,12 @@ const make = (body: unknown, to = path) => server.call('POST', to, body);
 const asked = (more: object = {}) => ({ name: 'first', artifact_name: 'r1', devices: ['d1', 'd2'], ...more });
 
 describe('a new deployment (server-api.md §2.2, §3.1)', () => {
-  it('names what is wrong with it', async () => {
+  it('names what is wrong with it, and what is too long (§5)', async () => {
     const cases: [unknown, number, RegExp][] = [
       [asked({ name: '' }), 400, /name/],
       [asked({ name: 'x'.repeat(257) }), 400, /name/],
       [asked({ artifact_name: '' }), 400, /artifact_name/],
+      [asked({ artifact_name: 'x'.repeat(4097) }), 400, /artifact_name/],
       [{ name: 'x', artifact_name: 'r1' }, 400, /either devices or all_devices/],
       [asked({ devices: [] }), 400, /either devices or all_devices/],
       [asked({ all_devices: true }), 400, /not both/],

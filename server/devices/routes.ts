@@ -86,6 +86,7 @@ export function deviceRoutes(devices: Devices, register: Register, tokens: Devic
         summary: 'Devices by status and id, with long lists',
         query: Type.Object(PageQuery),
         body: Type.Object({ status: Type.Optional(Statuses), id: Type.Optional(Ids) }),
+        form: true,
         responses: list,
       },
       (context) => page(context, context.query, listOf(context.body.status), listOf(context.body.id)),

@@ -121,11 +121,13 @@ export function mount(app: Express, routes: readonly Route[], frame: Frame): voi
   }
 }
 
+const formType = 'application/x-www-form-urlencoded';
+
 function bodyReader(spec: RouteSpec): express.RequestHandler[] {
   if (!spec.body || spec.streams) return [];
   const types = (req: Request, _res: Response, next: NextFunction): void => {
     const length = Number(req.get('content-length') ?? (req.get('transfer-encoding') ? 1 : 0));
-    if (length > 0 && !req.is('application/json')) {
+    if (length > 0 && !req.is(spec.form ? ['application/json', formType] : 'application/json')) {
       if (!spec.optionalBody)
         return next(new HttpError('unsupported_media_type', 'Content-Type must be application/json'));
     }
@@ -133,7 +135,12 @@ function bodyReader(spec: RouteSpec): express.RequestHandler[] {
   };
   // The raw bytes are kept: a device signs exactly them.
   const verify = (req: Request, _res: unknown, raw: Buffer): void => void Object.assign(req, { raw });
-  return [types, express.json({ limit: spec.bodyLimit ?? jsonBodyLimit, strict: false, verify: verify as never })];
+  const limit = spec.bodyLimit ?? jsonBodyLimit;
+  return [
+    types,
+    express.json({ limit, strict: false, verify: verify as never }),
+    ...(spec.form ? [express.urlencoded({ limit, extended: false })] : []),
+  ];
 }
 
 /** The bytes of a JSON body as they came. */

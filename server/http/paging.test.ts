@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { pageHeaders, pageOf } from './paging.ts';
 
-describe('a page of a list', () => {
+describe('a page of a list (server-api.md §0.4)', () => {
   it('is the first of twenty unless asked otherwise', () => {
     expect(pageOf({})).toEqual({ page: 1, perPage: 20, offset: 0 });
     expect(pageOf({ page: '3', per_page: '500' })).toEqual({ page: 3, perPage: 500, offset: 1000 });

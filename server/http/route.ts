@@ -49,6 +49,8 @@ export interface RouteSpec<Q extends TObject = TObject, B extends TSchema = TSch
   readonly query?: Q;
   /** JSON body; checked before the handler runs. */
   readonly body?: B;
+  /** A form in place of JSON will do, of the fields of the body. */
+  readonly form?: true;
   /** The body may be missing. */
   readonly optionalBody?: boolean;
   /** Anybody may ask, and each time costs work: counted by address. */

@@ -7,7 +7,7 @@ import { availableDatabases, databaseFor, stage, type Answer, type Stage } from 
 import { openStore } from '../store/store.ts';
 import { insertFleet } from './fleet.testing.ts';
 
-describe.each(await availableDatabases())('groups on %s', (name) => {
+describe.each(await availableDatabases())('groups (server-api.md §2.4) on %s', (name) => {
   let server: Stage;
   let token = '';
   beforeAll(async () => {
@@ -160,7 +160,7 @@ describe.each(await availableDatabases())('groups on %s', (name) => {
     expect(await status('GET', `${path}/search`)).toBe(404);
   });
 
-  it('a release goes to the accepted devices that a filter finds, or that a group of either kind has', async () => {
+  it('a release goes to the accepted devices that a filter finds, or that a group of either kind has (§4.1)', async () => {
     const artifact = await artifactBytes({
       name: 'r1',
       depends: { device_type: ['qemu'] },

@@ -144,7 +144,7 @@ function expected(search: Search): string[] {
   return sorted(found, search.sort);
 }
 
-describe.each(await availableDatabases())('a search of the inventory on %s', (name) => {
+describe.each(await availableDatabases())('a search of the inventory (server-api.md §2.5) on %s', (name) => {
   let db: Db;
   let data = '';
   beforeAll(async () => {

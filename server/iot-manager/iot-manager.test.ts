@@ -73,7 +73,7 @@ async function eventsOf(device: string): Promise<Record<string, unknown>[]> {
   }
 }
 
-describe('a webhook (server-api.md §2.9)', () => {
+describe('a webhook (server-api.md §2.9, §4.11)', () => {
   it('is told that a device came, changed and went, with a signature', async () => {
     const secret = 'c0ffee00';
     const id = await created({ url, secret });

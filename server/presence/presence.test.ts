@@ -8,7 +8,7 @@ import { availableDatabases, databaseFor } from '../stage.ts';
 import { openStore, type Db } from '../store/store.ts';
 import { Presence } from './presence.ts';
 
-describe.each(await availableDatabases())('presence on %s', (name) => {
+describe.each(await availableDatabases())('presence (server-api.md §1.8) on %s', (name) => {
   let data = '';
   let db: Db;
   let presence: Presence;

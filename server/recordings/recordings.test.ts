@@ -8,7 +8,7 @@ import { availableDatabases, databaseFor } from '../stage.ts';
 import { openStore, type Db } from '../store/store.ts';
 import { Recordings, type RecordingPolicy } from './recordings.ts';
 
-describe.each(await availableDatabases())('recordings on %s', (name) => {
+describe.each(await availableDatabases())('recordings (server-api.md §4.7) on %s', (name) => {
   let data = '';
   let db: Db;
   beforeEach(async () => {

@@ -148,7 +148,7 @@ export function ownRoutes(
         await users.update(
           id,
           { password: context.body.password },
-          context.caller.kind === 'user' ? context.caller.tokenId : undefined,
+          { keepToken: context.caller.kind === 'user' ? context.caller.tokenId : undefined },
         );
         return empty();
       },

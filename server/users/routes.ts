@@ -8,7 +8,7 @@ import { listOf } from '../http/paging.ts';
 import type { Entry } from './entry.ts';
 import type { Logins } from './logins.ts';
 import { checkGiver, type Roles } from './role-store.ts';
-import type { Users } from './users.ts';
+import { type Users, versionOf } from './users.ts';
 
 const Login = Type.Object({ no_expiry: Type.Optional(Type.Boolean()), token2fa: Type.Optional(Text(64)) });
 const Change = Type.Object({
@@ -17,6 +17,10 @@ const Change = Type.Object({
   current_password: Type.Optional(Text(256)),
   roles: Type.Optional(Type.Array(Text(64, 1), { maxItems: 32 })),
 });
+/** Since 1970, as text. */
+const Seconds = Type.String({ pattern: '^\\d{1,11}$' });
+const time = (seconds: string | undefined): string | undefined =>
+  seconds === undefined ? undefined : new Date(Number(seconds) * 1000).toISOString();
 const none = { description: 'done' };
 
 export interface UserDeps {
@@ -90,10 +94,26 @@ export function userRoutes({ users, roles, logins, entry }: UserDeps): Route[] {
         path: `${useradm}/users`,
         access: 'users:read',
         summary: 'All users',
-        query: Type.Object({ id: Type.Optional(Repeated()), email: Type.Optional(Repeated()) }),
+        query: Type.Object({
+          id: Type.Optional(Repeated()),
+          email: Type.Optional(Repeated()),
+          created_after: Type.Optional(Seconds),
+          created_before: Type.Optional(Seconds),
+          updated_after: Type.Optional(Seconds),
+          updated_before: Type.Optional(Seconds),
+        }),
         responses: { 200: { description: 'users', body: Type.Array(User) } },
       },
-      async ({ query }) => json(200, await users.list({ ids: listOf(query.id), emails: listOf(query.email) })),
+      async ({ query }) =>
+        json(
+          200,
+          await users.list({
+            ids: listOf(query.id),
+            emails: listOf(query.email),
+            created: { after: time(query.created_after), before: time(query.created_before) },
+            updated: { after: time(query.updated_after), before: time(query.updated_before) },
+          }),
+        ),
     ),
     route(
       {
@@ -129,7 +149,8 @@ export function userRoutes({ users, roles, logins, entry }: UserDeps): Route[] {
         const rights = givenBy(context);
         const mustEnrol = context.caller.kind === 'user' && context.caller.mustEnrol;
         const more = mustEnrol ? { must_enrol: true } : {};
-        return json(200, { ...user, permissions: [...rights], grants: rights.grants, ...more });
+        const body = { ...user, permissions: [...rights], grants: rights.grants, ...more };
+        return json(200, body, { ETag: versionOf(user) });
       },
     ),
     route(
@@ -140,7 +161,10 @@ export function userRoutes({ users, roles, logins, entry }: UserDeps): Route[] {
         summary: 'One user',
         responses: { 200: { description: 'the user', body: User } },
       },
-      async ({ params }) => json(200, await users.get(params['id'] ?? '')),
+      async ({ params }) => {
+        const user = await users.get(params['id'] ?? '');
+        return json(200, user, { ETag: versionOf(user) });
+      },
     ),
     route(
       {
@@ -167,7 +191,7 @@ export function userRoutes({ users, roles, logins, entry }: UserDeps): Route[] {
         await users.update(
           id,
           { ...(email === undefined ? {} : { email }), ...(password === undefined ? {} : { password }) },
-          token,
+          { keepToken: token, ifMatch: context.req.get('if-match') },
         );
         return empty();
       },
@@ -198,11 +222,15 @@ export function userRoutes({ users, roles, logins, entry }: UserDeps): Route[] {
           await checkTarget(context, names);
         }
         if (id === callerId(context) && password !== undefined) await users.checkCurrentPassword(id, current_password);
-        await users.update(id, {
-          ...(email === undefined ? {} : { email }),
-          ...(password === undefined ? {} : { password }),
-          ...(names ? { roles: names } : {}),
-        });
+        await users.update(
+          id,
+          {
+            ...(email === undefined ? {} : { email }),
+            ...(password === undefined ? {} : { password }),
+            ...(names ? { roles: names } : {}),
+          },
+          { ifMatch: context.req.get('if-match') },
+        );
         return empty();
       },
     ),

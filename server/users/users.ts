@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { User } from '#proto/http/users';
-import { notFound, unprocessable } from '../errors.ts';
+import { conflict, notFound, unprocessable } from '../errors.ts';
 import { isDuplicate, now, type Db } from '../store/store.ts';
 import { checkPassword, hashPassword } from './password.ts';
 import { Roles } from './role-store.ts';
@@ -16,6 +16,26 @@ type Row = {
 };
 
 const columns = ['users.id', 'email', 'roles', 'created_ts', 'updated_ts', 'login_ts'] as const;
+
+/** Inclusive; as the database spells it. */
+interface Span {
+  readonly after: string | undefined;
+  readonly before: string | undefined;
+}
+
+export interface UserFilter {
+  readonly ids: readonly string[];
+  readonly emails: readonly string[];
+  readonly created?: Span;
+  readonly updated?: Span;
+}
+
+/** Name of a user as he is now: his next change gives him another one. */
+export const versionOf = ({ id, email, roles, updated_ts }: User): string =>
+  `"${createHash('sha256')
+    .update(JSON.stringify([id, email, roles, updated_ts]))
+    .digest('base64url')
+    .slice(0, 22)}"`;
 
 /** What a change of a user does to what stands on him. */
 export interface UserEvents {
@@ -38,7 +58,7 @@ export class Users {
     this.#events = events;
   }
 
-  async list(filter: { ids: readonly string[]; emails: readonly string[] }): Promise<User[]> {
+  async list(filter: UserFilter): Promise<User[]> {
     let query = this.#people();
     if (filter.ids.length > 0) query = query.where('users.id', 'in', filter.ids);
     if (filter.emails.length > 0)
@@ -47,6 +67,13 @@ export class Users {
         'in',
         filter.emails.map((email) => email.toLowerCase()),
       );
+    for (const [column, span] of [
+      ['created_ts', filter.created],
+      ['updated_ts', filter.updated],
+    ] as const) {
+      if (span?.after !== undefined) query = query.where(column, '>=', span.after);
+      if (span?.before !== undefined) query = query.where(column, '<=', span.before);
+    }
     return (await query.orderBy('email').execute()).map(userOf);
   }
 
@@ -91,13 +118,17 @@ export class Users {
     return id;
   }
 
-  /** Changes what is given; a new password ends the user's other logins and access tokens. */
+  /**
+   * Changes what is given; a new password ends the user's other logins and access tokens. 409 if `ifMatch` names another
+   * version of him than there is.
+   */
   async update(
     id: string,
     change: { email?: string; password?: string; roles?: readonly string[] },
-    keepToken?: string,
+    { keepToken, ifMatch }: { keepToken?: string | undefined; ifMatch?: string | undefined } = {},
   ): Promise<void> {
     const row = await this.get(id);
+    if (ifMatch !== undefined && ifMatch !== versionOf(row)) throw changedMeanwhile();
     const email = change.email === undefined ? row.email : checkEmail(change.email);
     if (change.password !== undefined) checkStrength(email, change.password);
     if (change.roles) {
@@ -106,7 +137,7 @@ export class Users {
     }
     const password = change.password === undefined ? undefined : await hashPassword(change.password);
     try {
-      await this.#db
+      let query = this.#db
         .updateTable('users')
         .set({
           email,
@@ -114,8 +145,10 @@ export class Users {
           ...(password === undefined ? {} : { password }),
           ...(change.roles ? { roles: JSON.stringify(change.roles) } : {}),
         })
-        .where('id', '=', id)
-        .execute();
+        .where('id', '=', id);
+      // Hashing a password takes its time: others may have come since.
+      if (ifMatch !== undefined) query = query.where('updated_ts', '=', row.updated_ts);
+      if ((await query.executeTakeFirst()).numUpdatedRows === 0n) throw changedMeanwhile();
     } catch (error) {
       if (isDuplicate(error)) throw unprocessable(`a user with the email ${email} already exists`);
       throw error;
@@ -165,6 +198,8 @@ function checkStrength(email: string, password: string): void {
   if (password.length > 256) throw unprocessable('the password is too long: 256 characters or less');
   if (password.toLowerCase() === email) throw unprocessable('the password must not be the email address');
 }
+
+const changedMeanwhile = () => conflict('the user was changed by somebody else: read him again');
 
 const rolesOf = (text: string): string[] => JSON.parse(text) as string[];
 const userOf = (row: Row): User => ({
