@@ -65,6 +65,7 @@ import { playbackUpgrade } from './recordings/playback.ts';
 import { Recordings } from './recordings/recordings.ts';
 import { recordingRoutes } from './recordings/routes.ts';
 import { referenceRoutes } from './reference/routes.ts';
+import { Seal } from './store/seal.ts';
 import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { AccessTokens } from './users/access-tokens.ts';
@@ -155,7 +156,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const logins = new Logins({ db, keys, roles, policies }, (userId, tokenIds) =>
       standing.loginsEnded(userId, tokenIds),
     );
-    const factors = new SecondFactors(db);
+    const factors = new SecondFactors(db, new Seal(config.data));
     const entry = new Entry(db, logins, factors);
     const users = new Users(db, {
       rightsChanged: (userId) => standing.rightsChanged(userId),
@@ -210,6 +211,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         publicUrl: config.publicUrl,
       },
     });
+    await factors.sealAll().catch(failed('keys of second factors not sealed'));
     await presence.reset();
     retention.start();
     await sessionAudit.recover();

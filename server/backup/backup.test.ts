@@ -8,7 +8,9 @@ import { artifactBytes } from '#artifact';
 import { deploymentsV1 } from '#proto/http/paths';
 import { insertFleet } from '../inventory/fleet.testing.ts';
 import { availableDatabases, databaseFor, emptyDatabase, stage, type Stage } from '../stage.ts';
+import { Seal } from '../store/seal.ts';
 import { type Db, openDatabase, openStore } from '../store/store.ts';
+import { SecondFactors } from '../users/second-factor.ts';
 import { backup } from './backup.ts';
 import { restore } from './restore.ts';
 import { rowsOf, tablesOf } from './tables.ts';
@@ -45,6 +47,9 @@ describe.each(databases)('a backup of a server on %s', (from) => {
   let server: Stage;
   let token = '';
   let file = '';
+  let user = '';
+  /** Of the second factor of that user. */
+  let key = '';
   let before: Record<string, unknown[][]>;
   const artifact = { id: '', bytes: new Uint8Array() };
 
@@ -84,10 +89,13 @@ describe.each(databases)('a backup of a server on %s', (from) => {
       token,
       body: { name: 'all', artifact_name: 'r1', all_devices: true },
     });
+    const [person] = await db.selectFrom('users').select('id').execute();
+    user = person!.id;
+    key = (await new SecondFactors(db, new Seal(server.data)).enrolment(user, 'a')).secret;
     file = join(folder, 'backup.tar');
     before = await contentOf(db);
     const { rows, files } = await backup(db, server.data, file, silent);
-    expect([rows, files]).toEqual([Object.values(before).flat().length, 1]);
+    expect([rows, files]).toEqual([Object.values(before).flat().length, 2]);
     await db.destroy();
   });
   afterAll(async () => {
@@ -106,7 +114,7 @@ describe.each(databases)('a backup of a server on %s', (from) => {
     expect(done).toMatchObject({
       tables: Object.keys(before).length,
       rows: Object.values(before).flat().length,
-      files: 1,
+      files: 2,
     });
     const last = await db
       .selectFrom('audit')
@@ -128,6 +136,8 @@ describe.each(databases)('a backup of a server on %s', (from) => {
       .select((e) => e.fn.max('id').as('id'))
       .executeTakeFirstOrThrow();
     expect(next.id).toBe(last.id + 1);
+    // The keys came along: what is sealed with them opens here.
+    expect((await new SecondFactors(again, new Seal(data)).enrolment(user, 'a')).secret).toBe(key);
     // Also what was made by other means: the old token still holds.
     await again.destroy();
     await expect(restore({ data, database }, file, silent)).rejects.toThrow(/not empty/);

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox';
 import { CodedError } from '#base/errors';
 import { parser } from '#proto/validate';
+import { keyFolder } from '../store/seal.ts';
 
 // A backup is a tar, in this order: `backup.json`, the rows of each table in pieces (`database/TABLE/000001.jsonl.zst`: one
 // JSON list a row, in the order of the columns that `backup.json` names), the files of the data folder, `checksums.json`.
@@ -12,7 +13,7 @@ export const rowsPath = /^database\/([a-z0-9_]{1,63})\/\d{6}\.jsonl\.zst$/;
 export const filePath = /^files\/([a-z]{1,32})\/([A-Za-z0-9_-][A-Za-z0-9._-]{0,199})$/;
 
 /** Folders of the data folder that are part of it. */
-export const folders = ['artifacts', 'recordings'] as const;
+export const folders = ['artifacts', 'recordings', keyFolder] as const;
 
 const Name = Type.String({ pattern: '^[a-z0-9_]{1,63}$' });
 const Step = Type.String({ maxLength: 128 });

@@ -105,7 +105,7 @@ export interface Roles {
 
 export interface SecondFactors {
   user_id: string;
-  /** Base32. */
+  /** Base32, sealed (`seal.ts`); as it is where an older version made it and no server was started since. */
   secret: string;
   /** Null until a code of it was shown. */
   enabled_ts: string | null;

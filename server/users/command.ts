@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
 import { runCommands } from '../command-line.ts';
 import { databaseOf, databaseOption } from '../config.ts';
+import { Seal } from '../store/seal.ts';
 import { openStore, type Db } from '../store/store.ts';
 import { loadKeys } from '../tokens/keys.ts';
 import { AuditLog } from '../audit/audit.ts';
@@ -114,7 +115,7 @@ async function withUsers(place: Place, work: (tools: Tools) => Promise<void>): P
       async rightsChanged() {},
       passwordChanged: (userId) => logins.endOthers(userId, undefined),
     });
-    await work({ users, factors: new SecondFactors(db), audit: new AuditLog(db) });
+    await work({ users, factors: new SecondFactors(db, new Seal(place.data)), audit: new AuditLog(db) });
   } finally {
     await db.destroy();
   }

@@ -1,8 +1,12 @@
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import { TOTP } from 'otpauth';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Login } from '#proto/http/users';
-import { password, stage, type Answer, type Stage } from '../stage.ts';
+import { availableDatabases, databaseFor, password, stage, type Answer, type Stage } from '../stage.ts';
+import { Seal } from '../store/seal.ts';
+import { type Db, openStore } from '../store/store.ts';
 
 const useradm = '/api/management/v1/useradm';
 const patchbay = '/api/management/v1/patchbay';
@@ -170,6 +174,114 @@ describe('a second factor (server-api.md §4.5)', () => {
     expect((await enter(person.email)).status).toBe(200);
     const { body } = await call('GET', `${patchbay}/audit?action=second_factor_off&object_id=${person.id}`, boss);
     expect(body).toMatchObject([{ code: 'P132I', details: { by: 'administrator' } }, { code: 'P132W' }]);
+  });
+});
+
+describe.each(await availableDatabases())('the key of a second factor on %s', (name) => {
+  let own: Stage;
+  const keyFile = () => join(own.data, 'keys', 'database.key');
+  const inDatabase = async <T>(work: (db: Db) => Promise<T>): Promise<T> => {
+    const db = await openStore(own.data, own.database);
+    try {
+      return await work(db);
+    } finally {
+      await db.destroy();
+    }
+  };
+  const stored = (): Promise<string[]> =>
+    inDatabase(async (db) =>
+      (await db.selectFrom('second_factors').select('secret').orderBy('user_id').execute()).map(({ secret }) => secret),
+    );
+  let before: Stage;
+  beforeAll(async () => {
+    own = await stage({ database: await databaseFor(name) });
+    // `enrolled` and `enter` are of the server of this block.
+    [before, server] = [server, own];
+  });
+  afterAll(async () => {
+    server = before;
+    await own.close();
+  });
+
+  it('is in a file for its owner only, made when the first one enrols, and not in the database', async () => {
+    await expect(stat(keyFile())).rejects.toThrow('ENOENT');
+    const token = await own.addUser('sealed@example.com', []);
+    const { secret } = (await call('GET', `${useradm}/2faqr`, token)).body as { secret: string };
+    expect((await stat(keyFile())).mode & 0o777).toBe(0o600);
+    const [text = ''] = await stored();
+    expect(text).toMatch(/^sealed:1:[0-9a-f]{8}:/);
+    expect(text).not.toContain(secret);
+  });
+
+  it('of a row of before is sealed by the next start, and its codes are good as ever', async () => {
+    const person = await enrolled();
+    const seal = new Seal(own.data);
+    const owner = `second factor of ${person.id}`;
+    const sealed = await inDatabase(async (db) => {
+      const of = (query: Db) => query.selectFrom('second_factors').select('secret').where('user_id', '=', person.id);
+      const plain = await seal.open((await of(db).executeTakeFirstOrThrow()).secret, owner);
+      await db.updateTable('second_factors').set({ secret: plain }).where('user_id', '=', person.id).execute();
+      passes(30);
+      expect((await enter(person.email, person.code())).status).toBe(200);
+      await own.restart();
+      return (await of(db).executeTakeFirstOrThrow()).secret;
+    });
+    expect(Seal.isSealed(sealed)).toBe(true);
+    passes(30);
+    expect((await enter(person.email, person.code())).status).toBe(200);
+  });
+
+  it.each([
+    ['missing', () => rm(keyFile())],
+    ['another one', () => writeFile(keyFile(), `${'ab'.repeat(32)}\n`)],
+    ['no key at all', () => writeFile(keyFile(), 'x')],
+  ])('whose file is %s is said so, and a recovery code or an administrator helps', async (_, spoil) => {
+    const person = await enrolled();
+    const good = await readFile(keyFile());
+    await spoil();
+    try {
+      passes(30);
+      const refused = await enter(person.email, person.code());
+      expect([refused.status, refused.body]).toMatchObject([
+        503,
+        { error: expect.stringMatching(/key file of this server.*recovery code.*administrator/) as string },
+      ]);
+      const { text: token } = await enter(person.email, person.recovery[0]);
+      const mine = await call('POST', `${useradm}/users/me/2fa/disable`, token, { token2fa: person.code() });
+      expect(mine.status).toBe(503);
+      const reset = `${useradm}/users/${person.id}/2fa/disable`;
+      expect((await call('POST', reset, await own.login())).status).toBe(200);
+      expect((await enter(person.email)).status).toBe(200);
+    } finally {
+      await writeFile(keyFile(), good);
+    }
+  });
+
+  it('that is only being set up when the file is lost is made anew; the file put back, all others are good again', async () => {
+    const person = await enrolled();
+    const token = await own.addUser('half@example.com', []);
+    const secretOf = async () => ((await call('GET', `${useradm}/2faqr`, token)).body as { secret: string }).secret;
+    const first = await secretOf();
+    const good = await readFile(keyFile());
+    await rm(keyFile());
+    expect(await secretOf()).not.toBe(first);
+    await writeFile(keyFile(), good);
+    passes(30);
+    expect((await enter(person.email, person.code())).status).toBe(200);
+  });
+
+  it('is of no use in the row of somebody else, nor altered', async () => {
+    const [one, two] = [await enrolled(), await enrolled()];
+    const set = (secret: string) =>
+      inDatabase((db) => db.updateTable('second_factors').set({ secret }).where('user_id', '=', two.id).execute());
+    const [of] = await inDatabase((db) =>
+      db.selectFrom('second_factors').select('secret').where('user_id', '=', one.id).execute(),
+    );
+    await set(of!.secret);
+    passes(30);
+    expect((await enter(two.email, one.code())).status).toBe(503);
+    await set(`${of!.secret.slice(0, 30)}AAAA`);
+    expect((await enter(two.email, one.code())).status).toBe(503);
   });
 });
 

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Secret, TOTP } from 'otpauth';
+import { codeOf } from '#base/errors';
 import { conflict, HttpError, unprocessable } from '../errors.ts';
+import { Seal } from '../store/seal.ts';
 import { now, type Db } from '../store/store.ts';
 import { Throttle } from './throttle.ts';
 
@@ -13,13 +15,15 @@ export type FactorState = 'off' | 'enrolling' | 'on';
 
 /**
  * The second factor: codes by time (RFC 6238), each taken once and never after a later one, and recovery codes for whoever
- * has lost his telephone. Wrong codes are counted by user, wherever they come from.
+ * has lost his telephone. Wrong codes are counted by user, wherever they come from. Their keys are sealed in the database.
  */
 export class SecondFactors {
   readonly #db: Db;
+  readonly #seal: Seal;
   readonly #throttle = new Throttle({ failures: 5, windowMs: 5 * 60_000 });
-  constructor(db: Db) {
+  constructor(db: Db, seal: Seal) {
     this.#db = db;
+    this.#seal = seal;
   }
 
   async state(userId: string): Promise<FactorState> {
@@ -33,14 +37,21 @@ export class SecondFactors {
 
   /** The key to be shown to the user, made if there is none yet. 409 once it is on: it is never shown again. */
   async enrolment(userId: string, email: string): Promise<{ secret: string; uri: string }> {
+    const sealed = await this.#seal.close(new Secret({ size: 20 }).base32, ownerOf(userId));
     await this.#db
       .insertInto('second_factors')
-      .values({ user_id: userId, secret: new Secret({ size: 20 }).base32, enabled_ts: null, last_step: 0 })
+      .values({ user_id: userId, secret: sealed, enabled_ts: null, last_step: 0 })
       .onConflict((c) => c.doNothing())
       .execute();
     const row = await this.#row(userId);
     if (!row || row.enabled_ts !== null) throw conflict('the second factor is on already: switch it off first');
-    return { secret: row.secret, uri: totp(row.secret, email).toString() };
+    const secret = await this.#open(userId, row.secret).catch(async (error: unknown) => {
+      if (codeOf(error) !== 'unavailable') throw error;
+      // Nobody has used that one: the new one does as well.
+      await this.#db.updateTable('second_factors').set({ secret: sealed }).where('user_id', '=', userId).execute();
+      return this.#open(userId, sealed);
+    });
+    return { secret, uri: totp(secret, email).toString() };
   }
 
   /** Switches it on with a code of the new key; gives back the recovery codes, which nobody sees again. */
@@ -49,7 +60,7 @@ export class SecondFactors {
     if (!row) throw unprocessable('no second factor is being set up: ask for its key first');
     if (row.enabled_ts !== null) throw conflict('the second factor is on already');
     this.#checkThrottle(userId);
-    if (!(await this.#take(userId, row.secret, code))) {
+    if (!(await this.#take(userId, await this.#open(userId, row.secret), code))) {
       this.#throttle.failed(userId);
       throw unprocessable('that is not the code that the new key gives now: is the clock of your device right?');
     }
@@ -64,11 +75,40 @@ export class SecondFactors {
     if (!row || row.enabled_ts === null) return false;
     this.#checkThrottle(userId);
     const good = /^\d{6}$/.test(code.trim())
-      ? await this.#take(userId, row.secret, code)
+      ? await this.#take(userId, await this.#open(userId, row.secret), code)
       : await this.#takeRecovery(userId, code);
     if (good) this.#throttle.passed(userId);
     else this.#throttle.failed(userId);
     return good;
+  }
+
+  /** Seals what an older version left as it was. How many there were. */
+  async sealAll(): Promise<number> {
+    const rows = await this.#db.selectFrom('second_factors').select(['user_id', 'secret']).execute();
+    const plain = rows.filter(({ secret }) => !Seal.isSealed(secret));
+    for (const { user_id: userId, secret } of plain)
+      await this.#db
+        .updateTable('second_factors')
+        .set({ secret: await this.#seal.close(secret, ownerOf(userId)) })
+        .where('user_id', '=', userId)
+        .where('secret', '=', secret)
+        .execute();
+    return plain.length;
+  }
+
+  /** The key itself, in base32. 503 if what it is sealed with is not at hand: an administrator can help. */
+  async #open(userId: string, secret: string): Promise<string> {
+    if (!Seal.isSealed(secret)) return secret;
+    try {
+      return await this.#seal.open(secret, ownerOf(userId));
+    } catch (cause) {
+      if (codeOf(cause) !== 'seal_broken') throw cause;
+      throw new HttpError(
+        'unavailable',
+        'your second factor cannot be checked, since the key file of this server is missing or another one: use a recovery code, or ask an administrator to put the file back or to reset your second factor',
+        { cause },
+      );
+    }
   }
 
   /** Ten new recovery codes in place of those that are left. */
@@ -127,6 +167,9 @@ export class SecondFactors {
     return this.#db.selectFrom('second_factors').selectAll().where('user_id', '=', userId).executeTakeFirst();
   }
 }
+
+/** Of a sealed key. */
+const ownerOf = (userId: string): string => `second factor of ${userId}`;
 
 const totp = (secret: string, label: string): TOTP =>
   new TOTP({ issuer: 'Patchbay', label, algorithm: 'SHA1', digits: 6, period, secret });
