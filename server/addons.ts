@@ -5,7 +5,7 @@ import { CodedError, messageOf } from '#base/errors';
 import { type Log, silentLog } from '#base/log';
 import { addonLoader, defaultOf, fileOf, ours, type LoadModule, type Ours } from '#addon/loading';
 import { checkManifest, ownPermissions, titleOf, type Manifest } from '#addon/manifest';
-import type { ServerCounter, ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
+import type { Migration, ServerCounter, ServerEntry, ServerHalf, ServerHost, ServerRoute, Sites } from '#addon/server';
 import type { Fleet } from './fleet.ts';
 import { addonsPath, deviceAddonsPath } from '#proto/http/paths';
 import type { Permission } from '#proto/http/users';
@@ -126,26 +126,37 @@ export async function loadAddons(options: AddonOptions): Promise<ServerAddons> {
   };
 }
 
-/** Makes the tables of our add-ons, up to the steps that `only` names (`migrateAddon`), without running any of them. */
-export async function migrateAddons(
+/**
+ * The steps that make the tables of add-ons, by id: of ours and of those that are named. None of them runs. Throws
+ * `invalid_addon` for one that is named and cannot be loaded.
+ */
+export async function addonSteps(
   db: Db,
-  only: Readonly<Record<string, readonly string[]>>,
+  { names, beside }: Pick<AddonOptions, 'names' | 'beside'>,
   own: Ours = ours,
-): Promise<void> {
+): Promise<ReadonlyMap<string, Readonly<Record<string, Migration>>>> {
   const options: AddonOptions = {
-    names: [],
-    beside: '',
+    names,
+    beside,
     bus: new LocalBus(),
     db,
     log: silentLog,
     lent: noServer,
     changed: () => {},
   };
-  for (const name of own.names('server')) {
-    const manifest = checkManifest(defaultOf(await own.load(name, 'manifest')));
-    const half = (defaultOf(await own.load(name, 'server')) as ServerEntry)(hostFor(manifest, options));
-    if (half.migrations) await migrateAddon(db, manifest.id, half.migrations, only);
+  const load = addonLoader(beside, own);
+  const steps = new Map<string, Readonly<Record<string, Migration>>>();
+  for (const name of new Set([...own.names('server'), ...names])) {
+    try {
+      const manifest = checkManifest(defaultOf(await load(name, 'manifest')));
+      if (!manifest.halves.includes('server')) continue;
+      const half = (defaultOf(await load(name, 'server')) as ServerEntry)(hostFor(manifest, options));
+      steps.set(manifest.id, half.migrations ?? {});
+    } catch (error) {
+      throw invalid(`the add-on ${name} cannot be loaded: ${messageOf(error)}`);
+    }
   }
+  return steps;
 }
 
 /** For whoever only wants the tables: no half asks anything before it runs. */

@@ -113,17 +113,47 @@ export function serverOptions(command: Command): Command {
   return command;
 }
 
-/** The checked configuration of a parsed command. Throws `usage` with what is wrong and how it should look. */
-export function configOf(command: Command): ServerConfig {
+/** Where a server's data is, and which add-ons have tables there. */
+export type Place = Pick<ServerConfig, 'data' | 'database' | 'addons' | 'addonsBeside'>;
+
+/** Those of them that say where its data is, and `more`, for commands that open it themselves. */
+export function placeOptions(command: Command, ...more: readonly 'addons'[]): Command {
+  const wanted: readonly string[] = ['data', 'database', 'config', ...more];
+  for (const each of options()) if (wanted.includes(each.attributeName())) command.addOption(each);
+  return command;
+}
+
+/** What these say. Throws `usage`. */
+export const placeOf = (command: Command): Place => placeBy(valuesOf(command));
+
+/** What is said of an option on the command line, in the environment or in the file, in this order. Throws `usage`. */
+type Values = (key: string) => string | undefined;
+
+function valuesOf(command: Command): Values {
   const given = command.opts<Record<string, string | undefined>>();
   const file =
     given['config'] === undefined
       ? {}
-      : readConfig(given['config'], new Set(command.options.map((option) => option.attributeName())));
-  const value = (key: string): string | undefined => {
+      : readConfig(given['config'], new Set(options().map((option) => option.attributeName())));
+  return (key) => {
     const usual = command.getOptionValueSource(key) === 'default' || given[key] === undefined;
     return usual ? (file[key] ?? given[key]) : given[key];
   };
+}
+
+function placeBy(value: Values): Place {
+  const data = value('data') ?? 'patchbay-data';
+  return {
+    data,
+    database: databaseOf(value('database')),
+    addons: (value('addons') ?? '').split(',').filter(Boolean),
+    addonsBeside: resolve(value('config') ?? join(data, 'server.json')),
+  };
+}
+
+/** The checked configuration of a parsed command. Throws `usage` with what is wrong and how it should look. */
+export function configOf(command: Command): ServerConfig {
+  const value = valuesOf(command);
   const number = (key: string, max = Number.MAX_SAFE_INTEGER): number => whole(key, value(key), max);
   const cert = value('tlsCert');
   const key = value('tlsKey');
@@ -137,8 +167,7 @@ export function configOf(command: Command): ServerConfig {
   const metrics = value('metrics');
   const logLevel = oneOf('logLevel', value('logLevel'), logLevels);
   return Object.freeze({
-    data: value('data') ?? 'patchbay-data',
-    database: databaseOf(value('database')),
+    ...placeBy(value),
     ...address('--listen', value('listen') ?? ''),
     publicUrl: publicUrl?.replace(/\/$/, ''),
     tls: cert === undefined || key === undefined ? undefined : { cert, key },
@@ -164,8 +193,6 @@ export function configOf(command: Command): ServerConfig {
     },
     logLevel: logLevel as LogLevel,
     pagesDomain: pagesDomain?.toLowerCase(),
-    addons: (value('addons') ?? '').split(',').filter(Boolean),
-    addonsBeside: resolve(given['config'] ?? join(value('data') ?? 'patchbay-data', 'server.json')),
   });
 }
 

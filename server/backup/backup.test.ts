@@ -1,9 +1,9 @@
-import { copyFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as others } from 'node:timers/promises';
 import { sql } from 'kysely';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { artifactBytes } from '#artifact';
 import { deploymentsV1 } from '#proto/http/paths';
 import { insertFleet } from '../inventory/fleet.testing.ts';
@@ -12,8 +12,9 @@ import { Seal } from '../store/seal.ts';
 import { type Db, openDatabase, openStore } from '../store/store.ts';
 import { SecondFactors } from '../users/second-factor.ts';
 import { backup } from './backup.ts';
+import { backupCommand } from './command.ts';
 import { restore } from './restore.ts';
-import { rowsOf, tablesOf } from './tables.ts';
+import { insertRows, rowsOf, tablesOf } from './tables.ts';
 
 const silent = () => {};
 const databases = await availableDatabases();
@@ -27,6 +28,31 @@ function padding(tar: Buffer, place: number): boolean {
     at = next;
   }
   return true;
+}
+
+/** A package of somebody else, which keeps a table of its own; `steps`: those that this version of it knows. */
+const gauge = '@acme/addon-fuel-gauge';
+async function install(folder: string, steps = 2): Promise<{ names: string[]; beside: string }> {
+  const at = join(folder, 'node_modules', gauge);
+  await mkdir(at, { recursive: true });
+  const files = {
+    'package.json': JSON.stringify({
+      name: gauge,
+      type: 'module',
+      exports: { './manifest': './manifest.js', './server': './server.js' },
+    }),
+    'manifest.js': "export default { api: 1, id: 'fuel-gauge', halves: ['server'], config: { type: 'object' } };",
+    'server.js': `
+      const steps = {
+        '1': (db) => db.schema.createTable('addon_fuel_gauge_levels')
+          .addColumn('device_id', 'text', (c) => c.primaryKey().references('devices.id').onDelete('cascade'))
+          .addColumn('litres', 'double precision').execute(),
+        '2': (db) => db.schema.alterTable('addon_fuel_gauge_levels').addColumn('note', 'text').execute(),
+      };
+      export default () => ({ routes: [], migrations: Object.fromEntries(Object.entries(steps).slice(0, ${steps})) });`,
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(at, name), text);
+  return { names: [gauge], beside: join(folder, 'server.json') };
 }
 
 /** Everything that is in a database. */
@@ -47,6 +73,7 @@ describe.each(databases)('a backup of a server on %s', (from) => {
   let server: Stage;
   let token = '';
   let file = '';
+  let addons = { names: [''], beside: '' };
   let user = '';
   /** Of the second factor of that user. */
   let key = '';
@@ -55,7 +82,9 @@ describe.each(databases)('a backup of a server on %s', (from) => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'patchbay-backup-'));
-    server = await stage({ database: await databaseFor(from) });
+    addons = await install(folder);
+    const { names, beside: addonsBeside } = addons;
+    server = await stage({ database: await databaseFor(from), addons: names, addonsBeside });
     token = await server.login();
     const db = await openStore(server.data, server.database);
     await insertFleet(
@@ -70,6 +99,10 @@ describe.each(databases)('a backup of a server on %s', (from) => {
         groups: at % 2 === 0 ? ['even', 'all'] : ['all'],
       })),
     );
+    await insertRows(db, { name: 'addon_fuel_gauge_levels', columns: ['device_id', 'litres', 'note'] }, [
+      ['d7', 41.5, 'ä'],
+      ['d8', 0, null],
+    ]);
     artifact.bytes = new Uint8Array(
       await artifactBytes({
         name: 'r1',
@@ -107,7 +140,7 @@ describe.each(databases)('a backup of a server on %s', (from) => {
     const data = join(folder, `to-${to}`);
     const database = await emptyDatabase(to);
     const said: string[] = [];
-    const done = await restore({ data, database }, file, (what) => said.push(what));
+    const done = await restore({ data, database, addons }, file, (what) => said.push(what));
     expect(said).toEqual(expect.arrayContaining(['checking', 'files', 'attributes']));
     const db = await openDatabase(data, database);
     expect(await contentOf(db)).toEqual(before);
@@ -115,6 +148,7 @@ describe.each(databases)('a backup of a server on %s', (from) => {
       tables: Object.keys(before).length,
       rows: Object.values(before).flat().length,
       files: 2,
+      left: new Map(),
     });
     const last = await db
       .selectFrom('audit')
@@ -141,6 +175,51 @@ describe.each(databases)('a backup of a server on %s', (from) => {
     // Also what was made by other means: the old token still holds.
     await again.destroy();
     await expect(restore({ data, database }, file, silent)).rejects.toThrow(/not empty/);
+  });
+
+  it('brings the tables of an add-on that is not here into no other, and says which they are', async () => {
+    const target = async (name: string) => ({ data: join(folder, name), database: await emptyDatabase(from) });
+    const bare = await target('bare');
+    const { left, tables } = await restore(bare, file, silent);
+    expect([...left]).toEqual([['fuel_gauge', ['addon_fuel_gauge_levels']]]);
+    expect(tables).toBe(Object.keys(before).length - 1);
+    const db = await openDatabase(bare.data, bare.database);
+    const { addon_fuel_gauge_levels: _, ...others } = before;
+    expect(await contentOf(db)).toEqual(others);
+    await db.destroy();
+    // One that is there but older does not know what it would get.
+    const old = await install(join(folder, 'old'), 1);
+    const why = /newer version of the add-on fuel-gauge \(it has 2\): install that one first/;
+    await expect(restore({ ...(await target('older')), addons: old }, file, silent)).rejects.toThrow(why);
+    const none = { names: ['@acme/nowhere'], beside: addons.beside };
+    await expect(restore({ ...(await target('none')), addons: none }, file, silent)).rejects.toThrow(
+      /the add-on @acme\/nowhere cannot be loaded/,
+    );
+  });
+
+  it.runIf(from === 'SQLite')('is restored on the command line with what --config says of add-ons', async () => {
+    const run = async (...args: string[]) => {
+      const out = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+      const err = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+      const said = ({ mock }: typeof out) => mock.calls.map(([text]) => String(text)).join('');
+      try {
+        return { code: await backupCommand(['restore', file, ...args]), out: said(out), err: said(err) };
+      } finally {
+        out.mockRestore();
+        err.mockRestore();
+      }
+    };
+    const data = join(folder, 'by-config');
+    await writeFile(addons.beside, JSON.stringify({ data, addons: addons.names.join(',') }));
+    expect(await run('--config', addons.beside)).toMatchObject({ code: 0, err: '' });
+    const db = await openDatabase(data, undefined);
+    expect((await contentOf(db))['addon_fuel_gauge_levels']).toEqual(before['addon_fuel_gauge_levels']);
+    await db.destroy();
+    const without = await run('--data', join(folder, 'by-hand'));
+    expect(without).toMatchObject({ code: 0, out: expect.stringMatching(/^restored \d+ rows/) as string });
+    expect(without.err).toMatch(
+      /^not restored: addon_fuel_gauge_levels of the add-on fuel-gauge, which is not here\..*--addons PACKAGE.*\n$/,
+    );
   });
 
   it('is of one moment: what is written meanwhile is in it as a whole or not at all', async () => {

@@ -118,7 +118,7 @@ export async function migrateAddon(
   steps: Readonly<Record<string, (db: Kysely<unknown>) => Promise<void>>>,
   only?: Readonly<Record<string, readonly string[]>>,
 ): Promise<void> {
-  const prefix = `addon_${addon.replaceAll('-', '_')}_`;
+  const prefix = addonPrefix(addon);
   const wanted = only?.[`${prefix}migrations`] ?? (only ? [] : Object.keys(steps));
   if (wanted.length === 0) return;
   const others = async (trx: Kysely<unknown>): Promise<string[]> =>
@@ -147,6 +147,9 @@ export async function migrateAddon(
       cause: error,
     });
 }
+
+/** How the names of an add-on's tables begin. */
+export const addonPrefix = (addon: string): string => `addon_${addon.replaceAll('-', '_')}_`;
 
 /** Now, as the database and the API spell it. */
 export const now = (): string => new Date().toISOString();
