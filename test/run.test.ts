@@ -63,7 +63,7 @@ await describePeers('commands on devices', ['mender-connect'], () => {
 
   it('on all, with what they said as JSON', async () => {
     const { code, out } = await rig.run(['--json', 'run', '--all', '--parallel', '1', '--', 'printf', '%s\\n', "it's"]);
-    expect(code).toBe(0);
+    expect({ code, out: code === 0 ? '' : out.toString() }).toEqual({ code: 0, out: '' });
     const results = JSON.parse(out.toString()) as Record<string, unknown>[];
     expect(new Set(results.map(({ id }) => id))).toEqual(new Set([ours.id, stock.id]));
     for (const result of results) expect(result).toMatchObject({ result: 'ok', exit_code: 0, stdout: "it's\n" });
