@@ -1,6 +1,6 @@
 import { mergedDepends, mergedPayload, mergedProvides, type ArtifactHeader } from '#artifact';
 import type { Artifact, ArtifactUpdate } from '#proto/http/deployments';
-import type { Artifacts } from '../store/tables.ts';
+import type { Artifacts } from '../store/tables/releases.ts';
 
 /** What is stored of an artifact as one JSON text: all that the API shows but id, name, description, size, modified. */
 export type Document = Omit<Artifact, 'id' | 'name' | 'description' | 'size' | 'modified'>;

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Artifact, Release } from '#proto/http/deployments';
 import { beginsWith, likeAnywhere } from '../store/like.ts';
 import type { Queries } from '../store/store.ts';
-import type { Releases } from '../store/tables.ts';
+import type { Releases } from '../store/tables/releases.ts';
 import type { Order } from './listing.ts';
 import type { Scope } from '../http/rights.ts';
 import { artifactsOfReleases } from './store.ts';

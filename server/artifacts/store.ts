@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import type { Artifact } from '#proto/http/deployments';
 import { beginsWith, likeAnywhere } from '../store/like.ts';
 import { type Db, now, type Queries } from '../store/store.ts';
-import type { Artifacts } from '../store/tables.ts';
+import type { Artifacts } from '../store/tables/releases.ts';
 import type { Scope } from '../http/rights.ts';
 import { artifactOf } from './document.ts';
 import { tagged } from './tagged.ts';

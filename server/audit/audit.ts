@@ -1,7 +1,7 @@
 import { auditCode, type AuditEntry, type AuditResult } from '#proto/http/audit';
 import type { AuditRecord } from '../http/mount.ts';
 import { now, type Db } from '../store/store.ts';
-import type { Audit } from '../store/tables.ts';
+import type { Audit } from '../store/tables/records.ts';
 import { matching, type AuditFilter } from './filter.ts';
 import { masked } from './mask.ts';
 

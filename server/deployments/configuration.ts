@@ -9,7 +9,7 @@ import { checkLink, linkLife, signLink } from '../artifacts/link.ts';
 import type { Range } from '../artifacts/range.ts';
 import { notFound } from '../errors.ts';
 import { type Reply, type Route, route } from '../http/route.ts';
-import type { Deployments } from '../store/tables.ts';
+import type { Deployments } from '../store/tables/deployments.ts';
 import { insertDeployment } from './create.ts';
 import type { DeploymentDeps } from './deps.ts';
 import { findDevice } from './store.ts';

@@ -4,7 +4,7 @@ import type { SavedFilter } from '#proto/http/groups';
 import { badRequest, conflict, unprocessable } from '../errors.ts';
 import { groupsOf } from '../inventory/membership.ts';
 import { type Db, isDuplicate, now, type Queries } from '../store/store.ts';
-import type { Deployments } from '../store/tables.ts';
+import type { Deployments } from '../store/tables/deployments.ts';
 import { insertCounters } from './store.ts';
 
 /** What a deployment is made of; its devices are settled by then and never change (`server-api.md` §3.1). */

@@ -1,6 +1,6 @@
 import { sql } from 'kysely';
 import { type Db, now, type Queries } from '../store/store.ts';
-import type { Deployments, DeviceDeployments } from '../store/tables.ts';
+import type { Deployments, DeviceDeployments } from '../store/tables/deployments.ts';
 import { changeDevice, count, findDevice, lockDeployment, locking, recompute } from './store.ts';
 
 /** A page of what a device has been part of, newest first, without what was taken out of its history. */

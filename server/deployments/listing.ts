@@ -4,7 +4,7 @@ import type { Scope } from '../http/rights.ts';
 import { listOf } from '../http/paging.ts';
 import { likeAnywhere } from '../store/like.ts';
 import type { Queries } from '../store/store.ts';
-import type { Deployments } from '../store/tables.ts';
+import type { Deployments } from '../store/tables/deployments.ts';
 import { deploymentsWithin, ofReach } from './confined.ts';
 
 export interface DeploymentFilter {

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { findArtifacts } from '../artifacts/store.ts';
 import { conflict } from '../errors.ts';
 import { type Db, now, type Queries } from '../store/store.ts';
-import type { DeviceDeployments, Deployments } from '../store/tables.ts';
+import type { DeviceDeployments, Deployments } from '../store/tables/deployments.ts';
 import type { Artifact, DeploymentStatus } from '#proto/http/deployments';
 import { type Asker, choose } from './choose.ts';
 import { activeOf, changeDevice, count, findDevice, lockDeployment, locking, recompute, withStatus } from './store.ts';

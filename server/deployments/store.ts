@@ -3,7 +3,7 @@ import { type Counters, type DeploymentStatus, deviceDeploymentStatuses } from '
 import type { Scope } from '../http/rights.ts';
 import { inGroups } from '../inventory/membership.ts';
 import { type Db, now, type Queries } from '../store/store.ts';
-import type { Deployments, DeviceDeployments } from '../store/tables.ts';
+import type { Deployments, DeviceDeployments } from '../store/tables/deployments.ts';
 import { countersOf, deploymentStatusOf, isFinal } from './lifecycle.ts';
 
 /**

@@ -4,7 +4,7 @@ import { findArtifacts } from '../artifacts/store.ts';
 import { reachesRelease } from '../artifacts/tagged.ts';
 import type { Scope } from '../http/rights.ts';
 import type { Queries } from '../store/store.ts';
-import type { Deployments, DeviceDeployments } from '../store/tables.ts';
+import type { Deployments, DeviceDeployments } from '../store/tables/deployments.ts';
 import { partsWithin } from './confined.ts';
 import { countersOf } from './lifecycle.ts';
 import { countersOfDeployments } from './store.ts';

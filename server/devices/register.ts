@@ -3,7 +3,7 @@ import { notFound } from '../errors.ts';
 import type { Scope } from '../http/rights.ts';
 import { inGroups } from '../inventory/membership.ts';
 import type { Queries } from '../store/store.ts';
-import type { AuthSets, Devices as DeviceRow } from '../store/tables.ts';
+import type { AuthSets, Devices as DeviceRow } from '../store/tables/devices.ts';
 
 /** What is on record of devices: reading only. */
 export class Register {

@@ -1,5 +1,5 @@
 import type { Attribute, InventoryScope, KnownValue } from '#proto/http/devices';
-import type { Attributes } from '../store/tables.ts';
+import type { Attributes } from '../store/tables/devices.ts';
 import { isOneOf } from '../store/list.ts';
 import type { Queries } from '../store/store.ts';
 

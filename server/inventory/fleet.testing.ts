@@ -1,7 +1,7 @@
 import type { AttributeValue, InventoryScope } from '#proto/http/devices';
 import { insertRows } from '../backup/tables.ts';
 import type { Db, Queries } from '../store/store.ts';
-import type { Attributes } from '../store/tables.ts';
+import type { Attributes } from '../store/tables/devices.ts';
 import { rowsOf } from './attributes.ts';
 
 export interface TestDevice {

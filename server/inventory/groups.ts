@@ -4,7 +4,7 @@ import type { Group, GroupChange, NewGroup, SavedFilter } from '#proto/http/grou
 import { conflict, notFound, unprocessable } from '../errors.ts';
 import type { Scope } from '../http/rights.ts';
 import { isDuplicate, now, type Db, type Queries } from '../store/store.ts';
-import type { Groups as Row } from '../store/tables.ts';
+import type { Groups as Row } from '../store/tables/devices.ts';
 import type { Inventory } from './inventory.ts';
 import { checkTerms, type Search } from './search.ts';
 

@@ -5,7 +5,7 @@ import type { Live } from '../live/live.ts';
 import { isOneOf } from '../store/list.ts';
 import { now, type Db, type Queries } from '../store/store.ts';
 import type { Scope } from '../http/rights.ts';
-import type { Attributes } from '../store/tables.ts';
+import type { Attributes } from '../store/tables/devices.ts';
 import { attributesOf, mergeScope, replaceScope, type Value } from './attributes.ts';
 import { groupsOf, inGroups, setGroups } from './membership.ts';
 import { countDevices, findDevices, searchDevices, type Search } from './search.ts';

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Db } from '../store/store.ts';
-import type { IntegrationEvents, Integrations as IntegrationRow } from '../store/tables.ts';
+import type { IntegrationEvents, Integrations as IntegrationRow } from '../store/tables/integrations.ts';
 import type { Outbound } from './outbound.ts';
 import type { Delivery, Webhook } from './words.ts';
 

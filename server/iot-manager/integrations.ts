@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { notFound, conflict } from '../errors.ts';
 import { Register } from '../devices/register.ts';
 import { type Db, isDuplicate, now, type Queries } from '../store/store.ts';
-import type { Integrations as IntegrationRow } from '../store/tables.ts';
+import type { Integrations as IntegrationRow } from '../store/tables/integrations.ts';
 import type { Delivery, EventType, Integration, IotEvent, Webhook } from './words.ts';
 
 /** How long events are kept, ms (`server-api.md` §5). */

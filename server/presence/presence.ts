@@ -7,7 +7,7 @@ import { inGroups } from '../inventory/membership.ts';
 import type { Live } from '../live/live.ts';
 import { isOneOf } from '../store/list.ts';
 import { now, type Db } from '../store/store.ts';
-import type { Presence as Row } from '../store/tables.ts';
+import type { Presence as Row } from '../store/tables/devices.ts';
 
 /** Writes that are under way at once, and how long a database that is away is left alone, ms. */
 const writers = 8;
