@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
 import { join } from 'node:path';
 import type { Route } from './http/route.ts';
@@ -6,83 +5,58 @@ import type { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { ProtoType } from '#proto';
-import { livePath } from '#proto/http/live';
 import type { ServerConfig } from './config.ts';
 import { loadAddons } from './addons.ts';
-import { createApp } from './app.ts';
 import { removeOrphans } from './artifacts/removal.ts';
 import { Room } from './artifacts/room.ts';
-import { artifactRoutes } from './artifacts/routes.ts';
 import { storageUsage } from './artifacts/store.ts';
 import { AuditLog } from './audit/audit.ts';
 import { SessionAudit } from './audit/session.ts';
 import { Retention } from './audit/retention.ts';
-import { auditRoutes } from './audit/routes.ts';
 import { openFolder } from './blobs/folder.ts';
 import { Certificate } from './certificate.ts';
 import { Activity } from './deployments/activity.ts';
 import { decommissionDevice } from './deployments/abort.ts';
 import { deployConfiguration } from './deployments/configuration.ts';
 import type { DeploymentDeps } from './deployments/deps.ts';
-import { deploymentRoutes } from './deployments/routes.ts';
 import { Devices } from './devices/devices.ts';
 import { Register } from './devices/register.ts';
-import { deviceRoutes } from './devices/routes.ts';
 import { DeviceTokens } from './devices/tokens.ts';
 import type { TokenVerifier } from './http/guard.ts';
 import type { Frame } from './http/mount.ts';
-import { webFolder } from './http/pages.ts';
-import { inTime } from './http/deadline.ts';
 import { noMeter } from './http/meter.ts';
 import { addressOf, hostOf } from './http/proxies.ts';
 import { RateLimits } from './http/rate.ts';
-import { quickly } from './http/quick.ts';
-import { siteLabel, siteOrigin } from './http/sites.ts';
+import { siteOrigin } from './http/sites.ts';
+import { serveFront } from './front.ts';
+import { routesOf } from './routes.ts';
 import { fleetOf } from './fleet.ts';
-import { healthRoutes, Readiness } from './health.ts';
-import { groupRoutes } from './inventory/group-routes.ts';
-import { identitySearchRoute } from './inventory/identity-search.ts';
+import { Readiness } from './health.ts';
 import { Groups } from './inventory/groups.ts';
-import { filterRoutes, ownGroupRoutes } from './inventory/own-group-routes.ts';
 import { Inventory } from './inventory/inventory.ts';
-import { inventoryRoutes } from './inventory/routes.ts';
 import { Deliveries } from './iot-manager/deliveries.ts';
 import { Integrations } from './iot-manager/integrations.ts';
 import { Outbound } from './iot-manager/outbound.ts';
-import { iotManagerRoutes } from './iot-manager/routes.ts';
-import { tagRoutes, tagVersion } from './inventory/tags.ts';
 import { placesOf } from './live/places.ts';
 import { liveSockets } from './live/socket.ts';
 import { listen, makeServer } from './listen.ts';
-import { metricsServer } from './metrics/listener.ts';
+import { serveMetrics } from './metrics/listener.ts';
 import { Presence } from './presence/presence.ts';
-import { presenceRoutes } from './presence/routes.ts';
 import { LocalBus } from './relay/bus.ts';
 import { deviceOf, personOf } from './relay/people.ts';
 import { createRelay } from './relay/relay.ts';
-import { sessionRoutes } from './relay/routes.ts';
-import { playbackUpgrade } from './recordings/playback.ts';
 import { Recordings } from './recordings/recordings.ts';
-import { recordingRoutes } from './recordings/routes.ts';
-import { referenceRoutes } from './reference/routes.ts';
 import { Seal } from './store/seal.ts';
 import { onPostgres, openStore } from './store/store.ts';
 import { loadKeys } from './tokens/keys.ts';
 import { AccessTokens } from './users/access-tokens.ts';
 import { Entry } from './users/entry.ts';
-import { loginRoutes } from './users/login-routes.ts';
 import { Logins } from './users/logins.ts';
-import { ownRoutes } from './users/own-routes.ts';
 import { Policies } from './users/policy.ts';
-import { policyRoutes } from './users/policy-routes.ts';
 import { reaches } from './users/reach.ts';
-import { roleRoutes } from './users/role-routes.ts';
 import { Roles } from './users/role-store.ts';
-import { secondFactorRoutes } from './users/second-factor-routes.ts';
 import { SecondFactors } from './users/second-factor.ts';
-import { Settings } from './users/settings.ts';
 import { Standing } from './users/standing.ts';
-import { userRoutes } from './users/routes.ts';
 import { Users } from './users/users.ts';
 
 export interface RunningServer {
@@ -95,8 +69,6 @@ export interface RunningServer {
 
 /** For people to come back to sessions that were open when the server stopped, ms. */
 const sessionPatience = 15 * 60_000;
-/** Of the API's description; the package's own version says what is installed. */
-const version = '1';
 
 /** Wires one server process and starts it. Throws in words for a person: data folder, port, certificate. */
 export async function startServer(config: ServerConfig, log: Log, blame?: Blame): Promise<RunningServer> {
@@ -243,40 +215,33 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     };
 
     const readiness = new Readiness({ db, blobs, log, minFree: config.minFree });
-    const routes: Route[] = [
-      ...healthRoutes(db, readiness),
-      ...userRoutes(people),
-      ...ownRoutes(users, new Settings(db), accessTokens, () => standing.policyChanged()),
-      ...loginRoutes(people),
-      ...secondFactorRoutes(people),
-      ...roleRoutes(roles, async (userIds) => {
-        for (const userId of userIds) await standing.rightsChanged(userId);
-      }),
-      ...policyRoutes(policies, policyChanged),
-      ...auditRoutes(audit),
-      ...deviceRoutes(devices, register, tokens),
-      ...inventoryRoutes(inventory, (id) => tagVersion(db, id)),
-      ...groupRoutes(inventory),
-      identitySearchRoute(inventory),
-      ...ownGroupRoutes(groups, inventory),
-      ...filterRoutes(groups, inventory),
-      ...tagRoutes(db, live),
-      ...presenceRoutes(presence, relay),
-      ...sessionRoutes(relay, db),
-      ...recordingRoutes(recordings),
-      ...addons.routes,
-      ...artifactRoutes(deployments),
-      ...deploymentRoutes(deployments),
-      ...iotManagerRoutes(integrations, outbound, (id) => register.has(id)),
-      ...referenceRoutes(() => routes, version),
-    ];
+    const routes = routesOf({
+      deployments,
+      readiness,
+      people,
+      accessTokens,
+      standing,
+      audit,
+      devices,
+      register,
+      tokens,
+      inventory,
+      groups,
+      presence,
+      relay,
+      recordings,
+      integrations,
+      outbound,
+      ofAddons: addons.routes,
+      policyChanged,
+    });
     const metrics = config.metrics && {
       ...config.metrics,
       ...(await import('./metrics/metrics.ts')).makeMetrics({
         db,
         rates,
-        devicesConnected: () => count(bus.devices()),
-        sessionsOpen: () => count(bus.sessions()),
+        devicesConnected: () => bus.devices(),
+        sessionsOpen: () => bus.sessions(),
         artifactBytes: () => storageUsage(db),
         bytesFree: () => blobs.free(),
         webhooks: deliveries.counts,
@@ -292,38 +257,15 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       reaches: (kind, id, scope) => reaches(db, kind, id, scope),
       audit: (record) => audit.record(record),
     };
-    const app = createApp(routes, frame, log, { trust: config.trust, webFolder: webFolder() });
-    const answer = inTime(quickly(routes, frame, (req, res) => void app(req, res)));
-    const site = (req: IncomingMessage): string | undefined => siteLabel(hostOf(req, config.trust), config.pagesDomain);
-    server.on('request', (req: IncomingMessage, res: ServerResponse) => {
-      const label = site(req);
-      if (label === undefined || !addons.sites.request(label, req, res)) answer(req, res);
-    });
     const ending = new AbortController();
-    const playback = playbackUpgrade({
-      recordings,
-      verify,
-      hostOf: (req) => hostOf(req, config.trust),
-      log,
-      signal: ending.signal,
-    });
-    server.on('upgrade', (req, socket, head) => {
-      const label = site(req);
-      if (label !== undefined && addons.sites.upgrade(label, req, socket, head)) return;
-      // socket.io takes its own path; whatever is nobody's is closed.
-      if (relay.handleUpgrade(req, socket, head) || playback(req, socket, head)) return;
-      if (!req.url?.startsWith(livePath)) socket.destroy();
-    });
+    const { sites } = addons;
+    serveFront(server, { config, log, routes, frame, sites, relay, recordings, signal: ending.signal });
     const port = await listen(server, config.host, config.port);
     recordings.retain(ending.signal);
     if (tls) void tls.certificate.follow(server as SecureServer, log, ending.signal);
     const delivering = deliveries.run(ending.signal);
     const working = addons.run(ending.signal);
-    const figures = metrics && metricsServer(metrics, log);
-    if (figures && metrics) {
-      const at = await listen(figures, metrics.host, metrics.port, '--metrics');
-      log.info('metrics ready', { host: metrics.host, port: at });
-    }
+    const figures = metrics && (await serveMetrics(metrics, log));
     if ((await users.count()) === 0)
       log.warn('nobody can log in yet: make a user with "patchbay user add"', { data: config.data });
     return {
@@ -355,10 +297,4 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     await db.destroy();
     throw error;
   }
-}
-
-function count(things: Iterable<unknown>): number {
-  let n = 0;
-  for (const _ of things) n++;
-  return n;
 }

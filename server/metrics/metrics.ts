@@ -8,8 +8,8 @@ import type { Db } from '../store/store.ts';
 export interface Measured {
   readonly db: Db;
   readonly rates: Pick<RateLimits, 'refused'>;
-  readonly devicesConnected: () => number;
-  readonly sessionsOpen: () => number;
+  readonly devicesConnected: () => Iterable<unknown>;
+  readonly sessionsOpen: () => Iterable<unknown>;
   /** Bytes of all artifacts. */
   readonly artifactBytes: () => Promise<number>;
   /** Bytes that are free where the artifacts are; undefined: it cannot be known. */
@@ -88,10 +88,10 @@ function gauges(registers: Registry[], measured: Measured): void {
     return [[{}, rows.length]];
   });
   gauge(registers, 'patchbay_device_sockets', 'Devices connected to this process', () => [
-    [{}, measured.devicesConnected()],
+    [{}, count(measured.devicesConnected())],
   ]);
   gauge(registers, 'patchbay_sessions', "People's sessions with devices in this process", () => [
-    [{}, measured.sessionsOpen()],
+    [{}, count(measured.sessionsOpen())],
   ]);
   gauge(registers, 'patchbay_artifact_bytes', 'Size of all artifacts', async () => [
     [{}, await measured.artifactBytes()],
@@ -104,6 +104,12 @@ function gauges(registers: Registry[], measured: Measured): void {
     const end = measured.certificateEnds();
     return end === undefined ? [] : [[{}, end / 1000]];
   });
+}
+
+function count(things: Iterable<unknown>): number {
+  let n = 0;
+  for (const _ of things) n++;
+  return n;
 }
 
 function gauge(registers: Registry[], name: string, help: string, read: () => Values | Promise<Values>): Gauge {
