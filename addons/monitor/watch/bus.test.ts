@@ -89,6 +89,26 @@ describe('a unit of systemd', () => {
     });
   });
 
+  it('one that is down and about to be started has not gone down once more', async () => {
+    await stage.settings('FLAPPING_INTERVAL=60\nFLAPPING_COUNT_THRESHOLD=3\n');
+    using systemd = await SmallSystemd.start(bus.address, 'cron.service');
+    await systemdCheck();
+    await begin();
+    await listening(systemd);
+    await stage.server.until('a report', () => stage.server.configs.length > 0);
+    systemd.set('cron.service', 'inactive', 'dead');
+    await stage.server.count(1);
+    // As systemd does: the job that starts it is a change, told with all that has not changed.
+    for (const [active, sub] of [
+      ['inactive', 'dead'],
+      ['activating', 'start'],
+      ['active', 'running'],
+    ] as const)
+      systemd.set('cron.service', active, sub);
+    await stage.server.count(2);
+    expect(stage.server.said).toEqual([down, up]);
+  });
+
   it('MON-12 one that is restarted again and again goes up and down', async () => {
     await stage.settings('FLAPPING_INTERVAL=2\nFLAPPING_COUNT_THRESHOLD=4\n');
     using systemd = await SmallSystemd.start(bus.address, 'cron.service');

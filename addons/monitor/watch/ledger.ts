@@ -42,7 +42,7 @@ interface Entry {
 const alertsFile = 'alerts.jsonl';
 const statesFile = 'state.json';
 /** A clock that says less was never set: 2024. */
-const plausible = 1_704_067_200_000;
+export const plausible = 1_704_067_200_000;
 /** Alerts that the disk had no room for: so many are kept in memory. */
 const inMemory = 200;
 /** What was sent already is left in the file until it is this large. */

@@ -60,6 +60,17 @@ describe('a log file', () => {
     expect(stage.server.said).toEqual(['CRITICAL Log file contains panic', 'OK Log file contains panic']);
   });
 
+  it('what Monitor itself has logged of an alert is no match, though the pattern is in it', async () => {
+    await writeFile(file, '');
+    await check();
+    await begin();
+    const own = `{"program":"connect","addon":"monitor","check":"log_app","name":"Log file contains panic","msg":"alert"}`;
+    await appendFile(file, `${own}\nkernel: panic\n`);
+    await stage.server.count(1);
+    expect(matched()).toEqual([['CRITICAL', 'kernel: panic']]);
+    expect(stage.server.alerts[0]!.subject.details!.lines_before).toEqual([{ line_number: 1, data: own }]);
+  });
+
   it('MON-8 after a restart what was read is not read again, what came meanwhile is, and lines before it are known', async () => {
     await writeFile(file, '');
     await check('panic \\d', 'LOG_PATTERN_EXPIRATION=1\n');
