@@ -110,6 +110,26 @@ describe('an alert', () => {
   );
 
   it.concurrent(
+    'has the level of the settings, where its check does not say its own',
+    on(async ({ stage }) => {
+      await stage.settings('DEFAULT_ALERT_LEVEL=WARNING\nALERT_LOG_MAX_AGE=600\nDEFAULT_LOG_ALERT_LEVEL=UNKNOWN\n');
+      await stage.check('disk_root', full);
+      await stage.check('disk_own', `${full}DISK_LEVEL=CRITICAL\n`);
+      stage.run();
+      await stage.server.count(2);
+      expect(Object.fromEntries(stage.server.alerts.map(({ check, level }) => [check, level]))).toEqual({
+        disk_root: 'WARNING',
+        disk_own: 'CRITICAL',
+      });
+      expect(stage.lines.filter((line) => line.includes('setting ignored'))).toEqual([
+        expect.stringContaining(
+          '"key":"DEFAULT_LOG_ALERT_LEVEL","value":"UNKNOWN","why":"WARNING or CRITICAL is wanted"',
+        ),
+      ]);
+    }),
+  );
+
+  it.concurrent(
     'what cannot be told is UNKNOWN, once, after a second look',
     on(async ({ stage, look }) => {
       await stage.check('script_gone', 'SCRIPT_SCRIPT=gone\nSCRIPT_EVERY=5\n');

@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
 import { join } from 'node:path';
 import { messageOf } from '#base/errors';
-import type { Log } from '#base/log';
+import { silentLog, type Log } from '#base/log';
 import type { Device } from '#addon/device';
 import type manifest from '../manifest.ts';
 import { Assigned } from './assigned.ts';
@@ -66,7 +66,8 @@ export class Monitor {
     this.#options = options;
     this.#log = device.log;
     this.rounds = new Rounds(options.stroke, ticks);
-    this.#settings = readSettings(config.LibraryFolder, config.ConfigFolder, this.#log);
+    // They are read again when checks are, and then what is wrong with them is said.
+    this.#settings = readSettings(config.LibraryFolder, config.ConfigFolder, silentLog);
     this.#bus = new Bus({
       log: this.#log,
       ...(options.busAddress === undefined ? {} : { address: options.busAddress }),
