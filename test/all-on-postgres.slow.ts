@@ -3,8 +3,16 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { describePeers } from './peers.ts';
 
-/** The server's own, and the real client's course. */
-const suites = ['server/', 'addons/', 'test/mender-client.test.ts', 'test/sessions.test.ts'];
+/** The server's own, those of what its add-ons do there, and the real client's course. */
+const suites = [
+  'server/',
+  'addons/',
+  'test/monitor-alerts.test.ts',
+  'test/monitor-checks.test.ts',
+  'test/monitor-notifications.test.ts',
+  'test/mender-client.test.ts',
+  'test/sessions.test.ts',
+];
 
 const root = join(import.meta.dirname, '..');
 

@@ -448,11 +448,18 @@ describe('settings by layer', () => {
       ['PATCH', at(foreign), set, 404],
       ['POST', `${at(foreign)}/revert`, { revision: 1 }, 404],
       ['PATCH', 'fleet', set, 403],
-      ['GET', 'drift', undefined, 403],
-      ['GET', 'groups', undefined, 403],
     ];
     for (const [method, path, body, status] of cases)
       expect([method, path, (await call(method, path, body, warden)).status]).toEqual([method, path, status]);
+    await call('PATCH', at(foreign), set);
+    await call('PATCH', `devices/${other.id}`, set);
+    for (const list of ['groups', 'drift']) {
+      const { status, text } = await call('GET', list, undefined, warden);
+      expect([list, status]).toEqual([list, 200]);
+      expect(text).not.toContain(list === 'groups' ? foreign : other.id);
+      expect((await call('GET', list)).text).toContain(list === 'groups' ? foreign : other.id);
+    }
+    expect((await call('GET', 'groups', undefined, warden)).text).toContain(mine);
   });
 
   it('go with the device, history and all (CFG-21)', async () => {

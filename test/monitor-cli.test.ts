@@ -55,7 +55,7 @@ const say = async (device: { token: string }, ...list: object[]) => {
 };
 
 it('alerts are listed as people read them: what nobody has seen to, by device, level, check and group', async () => {
-  expect(await alerts()).toEqual({ code: 0, out: '', err: 'nothing that nobody has seen to\n' });
+  expect(await alerts()).toEqual({ code: 0, out: '', err: 'no open alerts\n' });
   await say(
     pump,
     alert('a1111111-x', 'service_cron', 'Service cron not running', 'CRITICAL'),

@@ -169,7 +169,7 @@ describeBrowser('alerts in the browser', (executable) => {
 
   it('the on-call page shows what is open on all devices, live, and leads to the shell in one click', async () => {
     await person.page.getByRole('link', { name: 'On call' }).click();
-    await person.sees('Nothing that nobody has seen to');
+    await person.sees('No open alerts');
     await say(kiosk, alert('service_ui', 'Service ui not running', 'CRITICAL'));
     await person.sees('Service ui not running');
     // In the navigation too, wherever one is.

@@ -26,7 +26,9 @@ const shell = defineProtocol(ProtoType.Shell, {
 /** A line that is longer a terminal would cut (N_TTY: 4096 bytes with its end). */
 const lineLimit = 4000;
 /** A shell that has not answered an empty line by then never will, ms. */
-const muteAfter = 5000;
+const muteAfter = 3000;
+/** On a busy device one in five shells is mute, and more after one that was. */
+const mostTries = 8;
 const none = new Uint8Array();
 const utf8 = new TextDecoder();
 
@@ -53,7 +55,7 @@ export async function runInShell(host: Host, device: NamedDevice, work: Work, ta
       'failed',
       `the Connect daemon of ${name} is not Patchbay's: it takes commands of ${lineLimit} bytes`,
     );
-  for (let tries = 3; ; tries--) {
+  for (let tries = mostTries; ; tries--) {
     const ended = await typeInto(
       await host.openOther(device.id, shell),
       host,

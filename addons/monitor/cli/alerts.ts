@@ -137,7 +137,7 @@ async function list(host: Host, { state, all, since, until, limit, ...options }:
     host,
     found.map(({ device_id }) => device_id),
   );
-  show.standing(host, found, nameOf, wanted === 'open' ? 'nothing that nobody has seen to' : 'no alerts');
+  show.standing(host, found, nameOf, wanted === 'open' ? 'no open alerts' : 'no alerts');
   if (host.json || wanted !== 'open') return;
   const { acknowledged, silenced } = await api.counts(filter);
   const others = [

@@ -170,7 +170,7 @@ export class AlertsView implements View {
       el(
         'b',
         {},
-        filtered ? 'Nothing of this kind is wrong' : state === '' ? 'Nothing that nobody has seen to' : 'Nothing here',
+        filtered ? 'Nothing of this kind is wrong' : state === '' ? 'No open alerts' : 'Nothing here',
       ),
       state === '' && others > 0
         ? `${others} more ${others === 1 ? 'is' : 'are'} acknowledged or silenced.`
