@@ -17,7 +17,6 @@ import { median, type Bench, type Row } from './row.ts';
 
 const execute = promisify(execFile);
 const root = join(import.meta.dirname, '..');
-const rounds = 5;
 /** After the device is connected, ms: what starting has left behind is collected by then, or stays. */
 const settling = 20_000;
 
@@ -101,7 +100,7 @@ async function layTenChecks(own: string): Promise<void> {
   for (const [name, text] of Object.entries(checks)) await writeFile(join(enabled, `${name}.sh`), `${text}\n`);
 }
 
-export const run: Bench = async ({ json }) => {
+export const run: Bench = async ({ json, count: rounds = 5 }) => {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-bench-'));
   await using all = new AsyncDisposableStack();
   all.defer(() => rm(folder, { recursive: true, force: true }));
@@ -115,12 +114,12 @@ export const run: Bench = async ({ json }) => {
   const stage = { operator, serverUrl: server.url, folder, built: join(built, 'bin'), node };
 
   const seen = new Map<string, Memory[][]>();
-  let count = 0;
+  let started = 0;
   for (let round = 0; round < rounds; round += 1)
     for (const [name, start] of Object.entries(contestants)) {
       try {
-        count += 1;
-        const mac = `02:00:00:0f:00:${count.toString(16).padStart(2, '0')}`;
+        started += 1;
+        const mac = `02:00:00:0f:00:${started.toString(16).padStart(2, '0')}`;
         const own = await mkdtemp(join(folder, 'device-'));
         seen.set(name, [...(seen.get(name) ?? []), await measure(start, stage, own, mac)]);
       } catch (error) {

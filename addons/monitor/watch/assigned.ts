@@ -4,12 +4,10 @@ import { pause } from '#base/backoff';
 import { codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Device } from '#addon/device';
-import type { Check, ReportedCheck } from '../check.ts';
-import { definitionOf, type Definition } from './definitions.ts';
-import { replace } from './ledger.ts';
+import type { ReportedCheck } from '../check.ts';
+import { replace } from './replace.ts';
 import type { MonitorConfig } from './monitor.ts';
-import { refusalOf } from './refusal.ts';
-import { secondsOf } from './sender.ts';
+import { secondsOf } from './retry-after.ts';
 
 export interface AssignedOptions {
   readonly device: Pick<Device, 'fetch'>;
@@ -21,7 +19,7 @@ export interface AssignedOptions {
   readonly interval: () => number;
   /** Several changes in a row are one report, ms. */
   readonly settling: number;
-  readonly report: () => readonly Definition[];
+  readonly report: () => readonly ReportedCheck[];
   /** The server wants other checks than before. */
   readonly changed: () => void;
 }
@@ -33,10 +31,14 @@ const patience = 30_000;
 const bodyLimit = 1024 * 1024;
 const countLimit = 500;
 
-interface Kept {
+/** Checks of the server, not looked at yet. */
+export interface Given {
   readonly version: string;
-  readonly etag?: string;
   readonly checks: readonly unknown[];
+}
+
+interface Kept extends Given {
+  readonly etag?: string;
 }
 
 /** What the server wants to be watched, and what it is told of what is. Kept on the disk: a device may start without its server. */
@@ -51,15 +53,9 @@ export class Assigned {
     this.#kept = this.#load();
   }
 
-  definitions(): Definition[] {
-    const { config } = this.#options;
-    const { version = '', checks = [] } = this.#kept ?? {};
-    return checks.map((value) => {
-      const definition = definitionOf(value, version);
-      if (!('check' in definition.what)) return definition;
-      const problem = refusalOf(definition.what.check, config);
-      return problem === undefined ? definition : { ...definition, what: { problem } };
-    });
+  /** What it asks for, as it came. */
+  get given(): Given {
+    return this.#kept ?? { version: '', checks: [] };
   }
 
   /** What is watched has changed: the server is to know. */
@@ -134,7 +130,7 @@ export class Assigned {
       const response = await device.fetch(configPath, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(report().map(reported)),
+        body: JSON.stringify(report()),
         signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
       });
       const answer = await response.text().catch(() => '');
@@ -184,45 +180,4 @@ function take(text: string, etag: string | null): Kept {
     throw new Error('the list of checks has the wrong shape');
   const checks = (value.checks as unknown[]).slice(0, countLimit);
   return { version: value.version, ...(etag === null ? {} : { etag }), checks };
-}
-
-/** As the server is told of a check (add-ons.md §6.6). */
-export function reported({ type, name, origin, version, what }: Definition): ReportedCheck {
-  const common = {
-    name: `${name}.sh`,
-    type,
-    status: 'problem' in what ? 'refused' : 'enabled',
-    origin,
-    ...(version === undefined ? {} : { version }),
-    ...('problem' in what ? { refused: what.problem.slice(0, 1024) } : {}),
-  };
-  return 'check' in what ? { ...common, ...details(what.check, what.log?.command) } : common;
-}
-
-function details(check: Check, command: string | undefined): object {
-  switch (check.type) {
-    case 'service':
-      return { service: { name: check.unit ?? check.name, type: check.kind ?? 'systemd' } };
-    case 'log':
-      return {
-        log: {
-          pattern: check.pattern,
-          path: command === undefined ? (check.file ?? `journal:${check.journal}`) : `@${command}`,
-          expire_seconds: check.expires ?? 0,
-        },
-      };
-    case 'dbus':
-      return {
-        dbus: {
-          name: check.name,
-          pattern: check.pattern ?? '',
-          watch: check.watch ?? '',
-          alert_expiration: check.expires ?? 0,
-        },
-      };
-    default: {
-      const { type, name: _, ...rest } = check;
-      return { [type]: rest };
-    }
-  }
 }

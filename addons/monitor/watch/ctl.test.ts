@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -77,6 +77,25 @@ describe('MON-1 files and links', () => {
     const [definition] = readDefinitions(join(folder, 'monitor.d'));
     expect(definition?.what).toMatchObject({ check: { type: 'http', status: 200, every: 60 } });
   });
+});
+
+it('each check that is shipped can be enabled, and is made', async () => {
+  await cp(join(import.meta.dirname, '..', 'device', 'etc', 'mender-monitor'), folder, { recursive: true });
+  expect(readDefinitions(join(folder, 'monitor.d'))).toEqual([]);
+  for (const file of await available()) {
+    const [subsystem = '', ...name] = file.replace(/\.sh$/, '').split('_');
+    expect(await run('enable', subsystem, name.join('_'))).toEqual(silent);
+  }
+  const definitions = readDefinitions(join(folder, 'monitor.d'));
+  expect(definitions.map(({ key, what }) => [key, 'check' in what ? what.check.type : what])).toEqual([
+    ['connectivity_example', 'http'],
+    ['disk_root', 'disk'],
+    ['diskusage_root_space', 'disk'],
+    ['log_mender_client', 'log'],
+    ['log_mender_connect', 'log'],
+    ['log_usb_disconnect', 'log'],
+  ]);
+  expect(definitions[0]?.what).toMatchObject({ check: { url: 'http://example.com/' } });
 });
 
 describe('what is refused', () => {

@@ -62,6 +62,8 @@ export const ownTypes = [
   'process',
   'script',
 ] as const;
+/** Demo checks of the reference, which are checks of ours by other names. */
+const demos = ['diskusage', 'connectivity'] as const;
 const countLimit = 500;
 
 /** Reads the enabled checks; a file that cannot be used is a definition with a problem. */
@@ -111,7 +113,7 @@ function readDefinition(file: string, folder: string, subsystems: ReadonlySet<st
 
 /** The longest subsystem that the name begins with: `disk_usage_root` may be one of `disk_usage` or of `disk`. */
 export function subsystemOf(key: string, subsystems: ReadonlySet<string>): string {
-  const known = [...subsystems, ...builtIn, ...ownTypes, 'diskusage'].filter((word) => key.startsWith(`${word}_`));
+  const known = [...subsystems, ...builtIn, ...ownTypes, ...demos].filter((word) => key.startsWith(`${word}_`));
   return known.sort((one, other) => other.length - one.length)[0] ?? key.split('_')[0] ?? key;
 }
 
@@ -161,6 +163,13 @@ function interpret(type: string, name: string, variables: Variables, { file, fol
       path: get('DISKUSAGE_NAME') ?? '/',
       percent: Number(get('DISKUSAGE_THRESHOLD') ?? 80),
     });
+  if (type === 'connectivity') {
+    const server = get('CONNECTIVITY_SERVER');
+    if (server === undefined) throw new Error('CONNECTIVITY_SERVER is not set');
+    if (get('CONNECTIVITY_INTERFACE'))
+      throw new Error('CONNECTIVITY_INTERFACE: whichever interface leads there is looked at, not one of them');
+    return checked({ type: 'http', name: checkName(name), url: server.includes('://') ? server : `http://${server}/` });
+  }
   if ((ownTypes as readonly string[]).includes(type)) return checked(fromVariables(type, checkName(name), variables));
   throw new Error(`there is no subsystem ${type}: neither a built-in one nor ${join(folder, `${type}.sh`)}`);
 }

@@ -1,7 +1,6 @@
 import {
   closeSync,
   fdatasyncSync,
-  fsyncSync,
   ftruncateSync,
   openSync,
   readFileSync,
@@ -14,6 +13,7 @@ import { codeOf, messageOf } from '#base/errors';
 import { makeFolderSync } from '#base/folder';
 import type { Log } from '#base/log';
 import type { Alert } from '../alert.ts';
+import { flushFolder, replace } from './replace.ts';
 
 export interface LedgerOptions {
   readonly folder: string;
@@ -42,7 +42,7 @@ interface Entry {
 const alertsFile = 'alerts.jsonl';
 const statesFile = 'state.json';
 /** A clock that says less was never set: 2024. */
-const plausible = 1_704_067_200_000;
+export const plausible = 1_704_067_200_000;
 /** Alerts that the disk had no room for: so many are kept in memory. */
 const inMemory = 200;
 /** What was sent already is left in the file until it is this large. */
@@ -377,31 +377,5 @@ export class Ledger implements Disposable {
     if (!this.#troubled) return;
     this.#troubled = false;
     this.#options.log.info('alerts and states can be written again', { folder: this.#options.folder });
-  }
-}
-
-/** A file holds the old or the new content, whole, whenever the power fails. */
-export function replace(file: string, content: string): void {
-  const folder = join(file, '..');
-  makeFolderSync(folder, 0o700);
-  const next = `${file}.next`;
-  const handle = openSync(next, 'w', 0o600);
-  try {
-    const bytes = Buffer.from(content);
-    for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-  renameSync(next, file);
-  flushFolder(folder);
-}
-
-function flushFolder(folder: string): void {
-  const handle = openSync(folder, 'r');
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }

@@ -7,13 +7,15 @@ export type OnLine = (line: Uint8Array) => void;
 /** Lines of bytes that come in pieces. Megabytes without an end are one line whose beginning is kept. */
 export class Lines {
   readonly #onLine: OnLine;
+  readonly #limit: number;
   #kept: Uint8Array[] = [];
   #size = 0;
   /** Bytes since the last end of a line: not given out yet. */
   pending = 0;
 
-  constructor(onLine: OnLine) {
+  constructor(onLine: OnLine, limit = lineLimit) {
     this.#onLine = onLine;
+    this.#limit = limit;
   }
 
   push(chunk: Uint8Array): void {
@@ -35,7 +37,7 @@ export class Lines {
   }
 
   #keep(bytes: Uint8Array): void {
-    const room = lineLimit - this.#size;
+    const room = this.#limit - this.#size;
     if (room <= 0 || (bytes.length === 0 && this.#kept.length > 0)) return;
     // A copy: the buffer that it is part of is used again.
     this.#kept.push(Uint8Array.prototype.slice.call(bytes, 0, room));

@@ -2,11 +2,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { Backoff, pause } from '#base/backoff';
 import type { Level, LogLine } from '../alert.ts';
+import manifest from '../manifest.ts';
 import { Expiry } from './expiry.ts';
 import { FileFollower, type Place } from './follow-file.ts';
 import type { Finding } from './judge.ts';
-import type { State } from './ledger.ts';
-import { Lines } from './lines.ts';
+import { plausible, type State } from './ledger.ts';
+import { lineLimit, Lines } from './lines.ts';
 import { compilePattern, type Matches } from './pattern.ts';
 import { endGroup, readable, safeEnvironment } from './programs.ts';
 import { well, type FollowHost, type Watched } from './watched.ts';
@@ -33,6 +34,10 @@ export interface LogCheck {
 const afterwards = 1000;
 /** Of one line in an alert, characters. */
 const shown = 4096;
+/** In what Monitor itself has logged: of an alert the name, and in it the pattern. That is no new match, wherever it is read. */
+const ownWords = `"addon":"${manifest.id}"`;
+/** Of one entry of the journal with all its escapes, bytes. */
+const entryLimit = 1024 * 1024;
 /** Lines that a command has printed before it ended are not new when it prints them again, so soon after it began, ms. */
 const repeats = 1500;
 const remembered = 512;
@@ -88,7 +93,7 @@ class Reader implements Disposable {
     if (found) {
       if (found.after.length < this.#check.after) found.after.push(line);
       if (found.after.length >= this.#check.after) this.#say();
-    } else if (this.#matches(text)) {
+    } else if (!text.includes(ownWords) && this.#matches(text)) {
       if (this.#expiry.bad && this.#host.level() !== 'UNKNOWN') this.#expiry.again();
       else {
         this.#found = { before: [...this.#before], matching: line, after: [] };
@@ -198,20 +203,26 @@ async function followCommand(command: string, reader: Reader, host: FollowHost, 
 async function followJournal(unit: string, reader: Reader, host: FollowHost, signal: AbortSignal): Promise<void> {
   let cursor = typeof host.memory?.['cursor'] === 'string' ? host.memory['cursor'] : undefined;
   let number = typeof host.memory?.['line'] === 'number' ? host.memory['line'] : 0;
-  reader.place = () => ({ line: number, ...(cursor === undefined ? {} : { cursor }) });
-  const from = cursor === undefined ? ['--lines=0'] : [`--after-cursor=${cursor}`];
+  // Until there was an entry: since when. Of a clock that was set meanwhile that says nothing.
+  const kept = Number(host.memory?.['since']);
+  const since = kept > plausible && kept <= Date.now() ? kept : Date.now();
+  reader.place = () => ({ line: number, ...(cursor === undefined ? { since } : { cursor }) });
+  reader.read();
+  // By --lines=0 a unit that has written nothing yet would never be heard: journalctl then stays behind the end.
+  const from = cursor === undefined ? `--since=@${(since / 1000).toFixed(3)}` : `--after-cursor=${cursor}`;
   const of = unit === '*' ? [] : [`--unit=${unit}`];
   const fields = '--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_PID';
   const lines = new Lines((line) => {
     const entry = entryOf(readable(line));
     if (!entry) return;
-    cursor = entry.cursor;
+    ({ cursor } = entry);
     for (const text of entry.text.split('\n')) {
       number += 1;
       reader.text(number, text);
     }
-  });
-  const args = ['journalctl', '--follow', '--output=json', fields, '--quiet', ...from, ...of];
+  }, entryLimit);
+  // Without --all a message of more than 4096 bytes is not given out.
+  const args = ['journalctl', '--follow', '--all', '--output=json', fields, '--quiet', from, ...of];
   const code = await output(
     args,
     lines,
@@ -239,7 +250,7 @@ function entryOf(line: string): { cursor: string; text: string } | undefined {
           ? readable(Uint8Array.from(message as number[]))
           : '';
     const who = typeof identifier === 'string' ? `${identifier}${typeof pid === 'string' ? `[${pid}]` : ''}: ` : '';
-    return { cursor, text: who + text };
+    return { cursor, text: who + text.slice(0, lineLimit) };
   } catch {
     return undefined;
   }

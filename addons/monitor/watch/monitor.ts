@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
 import { join } from 'node:path';
 import { messageOf } from '#base/errors';
-import type { Log } from '#base/log';
+import { silentLog, type Log } from '#base/log';
 import type { Device } from '#addon/device';
 import type manifest from '../manifest.ts';
 import { Assigned } from './assigned.ts';
@@ -9,6 +9,7 @@ import { Bus } from './bus.ts';
 import { customSubsystem } from './custom.ts';
 import { readDefinitions, type Definition } from './definitions.ts';
 import { FolderWatch } from './folders.ts';
+import { definitionsOf, reported } from './given.ts';
 import { Ledger } from './ledger.ts';
 import { closeStanding, post, Running, type Desk } from './running.ts';
 import { Rounds } from './rounds.ts';
@@ -65,7 +66,8 @@ export class Monitor {
     this.#options = options;
     this.#log = device.log;
     this.rounds = new Rounds(options.stroke, ticks);
-    this.#settings = readSettings(config.LibraryFolder, config.ConfigFolder, this.#log);
+    // They are read again when checks are, and then what is wrong with them is said.
+    this.#settings = readSettings(config.LibraryFolder, config.ConfigFolder, silentLog);
     this.#bus = new Bus({
       log: this.#log,
       ...(options.busAddress === undefined ? {} : { address: options.busAddress }),
@@ -105,7 +107,8 @@ export class Monitor {
       waits: () => ({ first: this.#settings.resendInterval, longest: this.#settings.resendMaxInterval }),
       interval: () => this.#settings.configPushInterval,
       settling: Math.min(reporting, options.stroke ?? reporting),
-      report: () => [...[...this.#running.values()].map(({ definition }) => definition), ...this.#problems],
+      report: () =>
+        [...[...this.#running.values()].map(({ definition }) => definition), ...this.#problems].map(reported),
       changed: () => void this.apply(),
     });
   }
@@ -163,7 +166,7 @@ export class Monitor {
     this.#local = readDefinitions(this.#settings.monitorFolder);
     const wanted = new Map<string, Definition>();
     const problems: Definition[] = [];
-    for (const definition of [...this.#local, ...this.#assigned.definitions()]) {
+    for (const definition of [...this.#local, ...definitionsOf(this.#assigned.given, config)]) {
       const twin = wanted.get(definition.key);
       if ('problem' in definition.what) problems.push(definition);
       else if (twin)

@@ -4,6 +4,7 @@ import type { Log } from '#base/log';
 import type { Device } from '#addon/device';
 import type { Alert } from '../alert.ts';
 import type { Ledger } from './ledger.ts';
+import { secondsOf } from './retry-after.ts';
 
 export interface SenderOptions {
   readonly device: Pick<Device, 'fetch'>;
@@ -21,7 +22,6 @@ const batchBytes = 512 * 1024;
 const patience = 30_000;
 /** When it is all to stop, ms; Connect waits for longer. */
 const farewell = 1500;
-const longestRetryAfter = 3600;
 
 type Outcome = { readonly done: true } | { readonly retryAfter?: number; readonly smaller?: true };
 
@@ -139,11 +139,4 @@ export class Sender {
       this.#options.log.warn('alerts not sent, they are kept', { ...fields, waiting: this.#options.ledger.size });
     this.#troubled = true;
   }
-}
-
-/** Seconds or a date; one that asks for more than an hour is not believed. */
-export function secondsOf(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  const count = /^\d+$/.test(header.trim()) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
-  return Number.isFinite(count) ? Math.min(Math.max(0, count), longestRetryAfter) : undefined;
 }

@@ -54,6 +54,7 @@ function followUnit({ unit, path, level }: Unit, bus: Bus, host: FollowHost, sig
   const over = Promise.withResolvers<void>();
   let down: (() => void) | undefined;
   let last: Finding | undefined;
+  let said = false;
 
   const state = (active: string, sub: string, load: string): void => {
     const description = load === 'not-found' ? `systemd knows no ${unit}` : `${unit} is ${active} (${sub})`;
@@ -70,11 +71,15 @@ function followUnit({ unit, path, level }: Unit, bus: Bus, host: FollowHost, sig
       if (down) host.flicker();
       down?.();
       down = undefined;
+      said = false;
       void host.say(last);
-    } else
+    } else if (!said || host.level() === 'OK')
+      // Of one that is down systemd says so again when it is about to be started: that is no going down.
       down ??= host.rounds.moment(blink, () => {
         down = undefined;
-        if (last && !signal.aborted) void host.say(last);
+        if (!last || signal.aborted) return;
+        said = true;
+        void host.say(last);
       });
   };
 

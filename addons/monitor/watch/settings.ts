@@ -2,16 +2,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import { levels, type Level } from '../alert.ts';
 import { parseVariables, seconds, type Variables } from './variables.ts';
 
 /** The global settings (add-ons.md §6.3), by what they do here. Times in seconds. */
 export interface MonitorSettings {
   readonly alertPath: string;
-  readonly level: Level;
-  readonly serviceLevel: Level;
-  readonly logLevel: Level;
-  readonly dbusLevel: Level;
+  /** Of checks of types that have no default of their own. */
+  readonly level: Wanted;
+  readonly serviceLevel: Wanted;
+  readonly logLevel: Wanted;
+  readonly dbusLevel: Wanted;
   readonly linesBefore: number;
   readonly linesAfter: number;
   /** 0: an alert stays until somebody sends an OK by hand. */
@@ -19,8 +19,6 @@ export interface MonitorSettings {
   readonly dbusExpires: number;
   readonly flappingInterval: number;
   readonly flappingCount: number;
-  /** How long changes are kept for that; not shorter than the interval. */
-  readonly alertLogMaxAge: number;
   readonly storeCount: number;
   readonly storeAge: number;
   readonly resendInterval: number;
@@ -39,7 +37,6 @@ const names = {
     DEFAULT_DBUS_ALERT_EXPIRATION_SECONDS: ['dbusExpires', 0, 31_536_000],
     FLAPPING_INTERVAL: ['flappingInterval', 1, 86_400],
     FLAPPING_COUNT_THRESHOLD: ['flappingCount', 1, 1000],
-    ALERT_LOG_MAX_AGE: ['alertLogMaxAge', 1, 86_400],
     ALERT_OFFLINE_STORE_MAX_COUNT: ['storeCount', 1, 1_000_000],
     ALERT_STORE_MAX_RECORD_AGE_S: ['storeAge', 60, 315_360_000],
     DEFAULT_ALERT_STORE_RESEND_INTERVAL_S: ['resendInterval', 1, 86_400],
@@ -55,8 +52,14 @@ const names = {
   },
 } as const;
 
-/** Of the daemon of the reference, whose log and process are its own; here they are Connect's. */
-const without = new Set(['CONFIG_LOG_LEVEL', 'DAEMON_LOG_FILE']);
+/**
+ * Taken without a word and without an effect. Of the reference's daemon the log is its own, here it is Connect's; and it
+ * keeps the changes of a check in a file, here they are in memory and no older than the interval of flapping.
+ */
+const without = new Set(['CONFIG_LOG_LEVEL', 'DAEMON_LOG_FILE', 'ALERT_LOG_MAX_AGE']);
+/** What can be asked for; the others are what a check comes to. */
+const wanted = ['WARNING', 'CRITICAL'] as const;
+type Wanted = (typeof wanted)[number];
 
 export const defaultSettings = (folder: string): MonitorSettings => ({
   alertPath: '/api/devices/v1/devicemonitor/alert',
@@ -70,7 +73,6 @@ export const defaultSettings = (folder: string): MonitorSettings => ({
   dbusExpires: 0,
   flappingInterval: 60,
   flappingCount: 5,
-  alertLogMaxAge: 3600,
   storeCount: 10_000,
   storeAge: 30 * 86_400,
   resendInterval: 10,
@@ -110,8 +112,8 @@ function settingsOf(variables: Variables, folder: string, log: Log): MonitorSett
       if (count !== undefined && count >= least && count <= most) settings[to] = count;
       else log.warn('setting ignored', { key, value, why: `a number from ${least} to ${most} is wanted` });
     } else if (level) {
-      if ((levels as readonly string[]).includes(value) && value !== 'OK') settings[level] = value;
-      else log.warn('setting ignored', { key, value, why: `one of ${levels.slice(1).join(', ')} is wanted` });
+      if ((wanted as readonly string[]).includes(value)) settings[level] = value;
+      else log.warn('setting ignored', { key, value, why: `${wanted.join(' or ')} is wanted` });
     } else if (key === 'MONITOR_D_DIRECTORY' && value.startsWith('/')) settings['monitorFolder'] = value;
     else if (key === 'ALERT_URL') {
       // The server is the device's own, which its client knows; of the URL only the path can be another.

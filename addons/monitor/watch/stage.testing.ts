@@ -13,7 +13,7 @@ import type { Device } from '#addon/device';
 import { parser } from '#proto/validate';
 import { Alerts, type Alert } from '../alert.ts';
 import manifest from '../manifest.ts';
-import { Monitor, type MonitorOptions } from './monitor.ts';
+import { Monitor, type MonitorConfig, type MonitorOptions } from './monitor.ts';
 
 const execute = promisify(execFile);
 
@@ -187,7 +187,25 @@ export class MonitorStage implements AsyncDisposable {
   }
 
   run(settings: Readonly<Record<string, unknown>> = {}, more: Partial<MonitorOptions> = {}): Monitor {
-    const device: Device = {
+    const config = this.config(settings);
+    this.#stop = new AbortController();
+    const kernel = { proc: '/proc', sys: '/sys', init: this.at('init.d'), run: this.at('run') };
+    const monitor = new Monitor({
+      device: this.device,
+      config,
+      stroke: 100,
+      kernel,
+      busAddress: 'unix:path=/nowhere',
+      ...more,
+    });
+    this.#running = monitor.run(this.#stop.signal);
+    this.monitor = monitor;
+    return monitor;
+  }
+
+  /** What Connect gives to its add-ons. */
+  get device(): Device {
+    return {
       fetch: async (path, init) => {
         if (!this.online) throw new Error('the device is not authorized');
         return await fetch(new URL(path, this.server.url), init);
@@ -198,7 +216,10 @@ export class MonitorStage implements AsyncDisposable {
         return () => void this.#links.delete(listener);
       },
     };
-    const config = parser(manifest.config)({
+  }
+
+  config(settings: Readonly<Record<string, unknown>> = {}): MonitorConfig {
+    return parser(manifest.config)({
       ConfigFolder: this.at('etc'),
       LibraryFolder: this.at('usr'),
       StateFolder: this.at('var'),
@@ -206,12 +227,6 @@ export class MonitorStage implements AsyncDisposable {
       ServerLogFolders: [this.at('logs')],
       ...settings,
     });
-    this.#stop = new AbortController();
-    const kernel = { proc: '/proc', sys: '/sys', init: this.at('init.d'), run: this.at('run') };
-    const monitor = new Monitor({ device, config, stroke: 100, kernel, busAddress: 'unix:path=/nowhere', ...more });
-    this.#running = monitor.run(this.#stop.signal);
-    this.monitor = monitor;
-    return monitor;
   }
 
   async stop(): Promise<void> {

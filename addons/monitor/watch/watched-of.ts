@@ -29,20 +29,22 @@ function make(
   { check, log: extras }: Extract<What, { readonly check: unknown }>,
   { settings, config, bus, kernel }: Surroundings,
 ): Watched {
+  const { level } = settings;
   switch (check.type) {
     case 'service': {
-      const { unit = check.name, kind, level = settings.serviceLevel } = check;
-      return kind === 'sysV' ? sysVService({ unit, level }, kernel) : systemdService({ unit, level }, bus);
+      const { unit = check.name, kind } = check;
+      const service = { unit, level: check.level ?? settings.serviceLevel };
+      return kind === 'sysV' ? sysVService(service, kernel) : systemdService(service, bus);
     }
     case 'log': {
       const { name, pattern, file, journal, expires } = check;
-      const { command, level, name: title, details, status, type } = extras ?? {};
+      const { command, name: title, details, status, type } = extras ?? {};
       const texts = { name: title, details, status, type };
       return log({
         name,
         pattern,
         source: command === undefined ? (file === undefined ? { journal: journal ?? '*' } : { file }) : { command },
-        level: level ?? check.level ?? settings.logLevel,
+        level: extras?.level ?? check.level ?? settings.logLevel,
         expires: expires || settings.logExpires,
         before: settings.linesBefore,
         after: settings.linesAfter,
@@ -50,27 +52,30 @@ function make(
       });
     }
     case 'dbus': {
-      const { name, pattern, watch, expires, level = settings.dbusLevel } = check;
+      const { name, pattern, watch, expires } = check;
       const which = { ...(pattern === undefined ? {} : { pattern }), ...(watch === undefined ? {} : { watch }) };
-      return dbusSignals({ name, ...which, expires: expires || settings.dbusExpires, level }, bus);
+      return dbusSignals(
+        { name, ...which, expires: expires || settings.dbusExpires, level: check.level ?? settings.dbusLevel },
+        bus,
+      );
     }
     case 'disk':
-      return disk(check);
+      return disk({ level, ...check });
     case 'memory':
-      return memory(check, kernel);
+      return memory({ level, ...check }, kernel);
     case 'load':
-      return load(check);
+      return load({ level, ...check });
     case 'temperature':
-      return temperature(check, kernel);
+      return temperature({ level, ...check }, kernel);
     case 'process':
-      return processes(check, kernel);
+      return processes({ level, ...check }, kernel);
     case 'network':
-      return network(check);
+      return network({ level, ...check });
     case 'http':
-      return httpAnswer(check);
+      return httpAnswer({ level, ...check });
     case 'certificate':
-      return certificate(check);
+      return certificate({ level, ...check });
     case 'script':
-      return script(check, config.ScriptFolder);
+      return script({ level, ...check }, config.ScriptFolder);
   }
 }

@@ -1,0 +1,3 @@
+# An example: mender-monitorctl enable diskusage root_space
+DISKUSAGE_NAME="/"
+DISKUSAGE_THRESHOLD=75
