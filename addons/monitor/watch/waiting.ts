@@ -46,7 +46,8 @@ export async function untilNeeded({ device, config, settling = 1000 }: Waiting, 
       wake = resolve;
       settings = readSettings(config.LibraryFolder, config.ConfigFolder, silentLog);
       using watches = new DisposableStack();
-      for (const folder of foldersOf(settings, config)) watches.use(new FolderWatch(folder, device.log, resolve));
+      for (const folder of foldersOf(settings, config))
+        watches.use(new FolderWatch(folder, device.log, () => resolve()));
       if (needed()) return true;
       await promise;
     }
