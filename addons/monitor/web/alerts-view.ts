@@ -167,11 +167,7 @@ export class AlertsView implements View {
     const filtered = [level, group, check].some((one) => one !== '');
     const others = acknowledged + silenced;
     this.#none.replaceChildren(
-      el(
-        'b',
-        {},
-        filtered ? 'Nothing of this kind is wrong' : state === '' ? 'No open alerts' : 'Nothing here',
-      ),
+      el('b', {}, filtered ? 'Nothing of this kind is wrong' : state === '' ? 'No open alerts' : 'Nothing here'),
       state === '' && others > 0
         ? `${others} more ${others === 1 ? 'is' : 'are'} acknowledged or silenced.`
         : state !== '' && open > 0
