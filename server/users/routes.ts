@@ -17,6 +17,11 @@ const Change = Type.Object({
   current_password: Type.Optional(Text(256)),
   roles: Type.Optional(Type.Array(Text(64, 1), { maxItems: 32 })),
 });
+/** No browser keeps it: what else is told with a user changes without another version of him. */
+const versioned = (user: Parameters<typeof versionOf>[0]) => ({
+  ETag: versionOf(user),
+  'Cache-Control': 'no-store',
+});
 /** Since 1970, as text. */
 const Seconds = Type.String({ pattern: '^\\d{1,11}$' });
 const time = (seconds: string | undefined): string | undefined =>
@@ -150,7 +155,7 @@ export function userRoutes({ users, roles, logins, entry }: UserDeps): Route[] {
         const mustEnrol = context.caller.kind === 'user' && context.caller.mustEnrol;
         const more = mustEnrol ? { must_enrol: true } : {};
         const body = { ...user, permissions: [...rights], grants: rights.grants, ...more };
-        return json(200, body, { ETag: versionOf(user) });
+        return json(200, body, versioned(user));
       },
     ),
     route(
@@ -163,7 +168,7 @@ export function userRoutes({ users, roles, logins, entry }: UserDeps): Route[] {
       },
       async ({ params }) => {
         const user = await users.get(params['id'] ?? '');
-        return json(200, user, { ETag: versionOf(user) });
+        return json(200, user, versioned(user));
       },
     ),
     route(
