@@ -78,12 +78,18 @@ export default defineWeb(manifest, {
       await mine;
     }
 
+    /** Is at a path now; what somebody has begun to type meanwhile stays. */
+    function stand(at: string): void {
+      if (where.value === path) where.value = at;
+      path = at;
+    }
+
     const open = (wanted: string): Promise<void> =>
       use(async (remote) => {
         const { mode } = await remote.stat(wanted);
         if (!isFolderMode(mode ?? 0)) return await download(remote, wanted);
         if (!remote.extended) {
-          path = where.value = wanted;
+          stand(wanted);
           rows.replaceChildren();
           return say(
             "This device's Connect daemon is not Patchbay's and lists no folders: type the path of a file.",
@@ -92,7 +98,7 @@ export default defineWeb(manifest, {
         }
         const entries: Entry[] = [];
         for await (const entry of remote.list(wanted)) entries.push(entry);
-        path = where.value = wanted;
+        stand(wanted);
         const folders = entries.filter(({ mode }) => isFolderMode(mode ?? 0)).length;
         rows.replaceChildren(...entries.sort(byKindAndName).map(rowOf));
         say(
