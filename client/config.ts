@@ -3,7 +3,7 @@ import { Type, type Static, type TSchema } from 'typebox';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { parser } from '#proto/validate';
-import { writeDurably } from './durable.ts';
+import { writeDurably } from '#base/durable';
 import { paths, type Places } from './places.ts';
 
 const Seconds = (fallback: number) => Type.Integer({ minimum: 1, maximum: 2_000_000, default: fallback });

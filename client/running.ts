@@ -2,7 +2,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { bootId } from './boot.ts';
-import { writeDurably } from './durable.ts';
+import { writeDurably } from '#base/durable';
 
 /**
  * Says in a file which process the daemon of this store is; disposing it takes the file away. Throws `daemon_runs` when

@@ -1,6 +1,7 @@
 import { WebSocket, type ClientOptions } from 'ws';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
+import { secondsToWait } from '#base/retry-after';
 import {
   extensionsHeader,
   flowExtension,
@@ -136,7 +137,7 @@ export class Link {
     });
     socket.on('message', (data) => this.#receive(socket, data as Buffer));
     socket.on('unexpected-response', (request, response) => {
-      retryAfter = secondsOf(response.headers['retry-after']);
+      retryAfter = secondsToWait(response.headers['retry-after']);
       log.warn('server refused the connection', { status: response.statusCode });
       response.resume();
       request.destroy();
@@ -203,10 +204,4 @@ function socketUrl(serverUrl: string): URL {
   const url = new URL(socketPath, serverUrl);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
   return url;
-}
-
-/** Seconds of a `Retry-After`; one that asks for more than an hour is not believed. */
-function secondsOf(header: string | undefined): number | undefined {
-  const seconds = Number(header);
-  return header !== undefined && Number.isFinite(seconds) && seconds >= 0 ? Math.min(seconds, 3600) : undefined;
 }

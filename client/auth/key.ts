@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, sign as signWit
 import { chmodSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import { writeDurably } from '../durable.ts';
+import { writeDurably } from '#base/durable';
 import { isToken, tokenPublicKey, tokenSign } from './pkcs11.ts';
 
 /** Who this device is to a server: proves that a request is ours. */

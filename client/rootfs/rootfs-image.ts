@@ -4,7 +4,7 @@ import { CodedError } from '#base/errors';
 import type { Log } from '#base/log';
 import type { PayloadFile } from '#artifact';
 import type { Config } from '../config.ts';
-import { writeDurably } from '../durable.ts';
+import { writeDurably } from '#base/durable';
 import type { PayloadHandler } from '../update/handler.ts';
 import { BootEnvironment, type Variables } from './environment.ts';
 import { writeVolume } from './flash-volume.ts';

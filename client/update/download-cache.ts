@@ -7,7 +7,7 @@ import { messageOf } from '#base/errors';
 import { makeFolderSync } from '#base/folder';
 import type { Log } from '#base/log';
 import { parser } from '#proto/validate';
-import { writeDurably } from '../durable.ts';
+import { writeDurably } from '#base/durable';
 
 /** Which file of a server this is, as its answer says. */
 export interface Version {

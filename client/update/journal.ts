@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox';
 import { codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { parser } from '#proto/validate';
-import { writeDurably } from '../durable.ts';
+import { writeDurably } from '#base/durable';
 
 const Name = Type.String({ maxLength: 65536 });
 const Names = Type.Array(Name, { maxItems: 100_000 });

@@ -6,7 +6,7 @@ import type { Log } from '#base/log';
 import type { StateScript } from '#artifact';
 import { runChild } from '../child.ts';
 import type { Config } from '../config.ts';
-import { flushFolder } from '../durable.ts';
+import { flushFolder } from '#base/durable';
 import type { Clock } from '../retries.ts';
 
 export type RootState = 'Idle' | 'Sync' | 'Download';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { PayloadFile } from '#artifact';
 import type { Ended } from '../child.ts';
-import { flushFolder } from '../durable.ts';
+import { flushFolder } from '#base/durable';
 import { makeFifo, openForReader, removeFifo, writeAll } from './fifo.ts';
 import type { PayloadHandler } from './handler.ts';
 import { UpdateModule } from './module.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { OpenArtifact } from '#artifact';
-import { flushFolder } from '../durable.ts';
+import { flushFolder } from '#base/durable';
 
 /** What the device is before the update, as the module may want to know it. Empty text: unknown. */
 export interface Current {

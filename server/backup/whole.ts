@@ -1,4 +1,6 @@
 import { open, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncFolder } from '#base/durable';
 
 /** Writes a file that is there as a whole, and on the disk, or not at all. For its owner only. */
 export async function writeWhole(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
@@ -12,4 +14,5 @@ export async function writeWhole(path: string, content: AsyncIterable<Uint8Array
     await file.close();
   }
   await rename(part, path);
+  await syncFolder(dirname(path));
 }

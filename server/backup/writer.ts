@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { tarEnd, tarHeader, tarPadding } from '#artifact';
+import { syncFolder } from '#base/durable';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Sum } from './format.ts';
 
@@ -69,12 +70,7 @@ export class BackupWriter implements AsyncDisposable {
     await this.#file.close();
     await rename(this.#part, this.#path);
     this.#done = true;
-    const folder = await open(dirname(this.#path), 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncFolder(dirname(this.#path));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

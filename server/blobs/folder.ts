@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '#base/durable';
 import { CodedError, codeOf } from '#base/errors';
 import { notFound } from '../errors.ts';
 import type { Blobs, BlobWriter } from './blobs.ts';
@@ -103,12 +104,7 @@ class FolderWriter implements BlobWriter {
     await this.#close();
     await rename(this.#part, this.#path);
     this.#committed = true;
-    const folder = await open(this.#folder, 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncFolder(this.#folder);
   }
 
   async abort(): Promise<void> {

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { link, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { syncFolder } from '#base/durable';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import { makeFolder } from '#base/folder';
 
@@ -86,12 +87,7 @@ export class Seal {
     } finally {
       await rm(part, { force: true });
     }
-    const folder = await open(this.#folder, 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncFolder(this.#folder);
     const key = await this.#read();
     if (!key) throw broken(`the key file ${this.path} was removed as it was made`);
     return key;

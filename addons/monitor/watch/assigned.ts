@@ -1,3 +1,4 @@
+import { secondsToWait } from '#base/retry-after';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pause } from '#base/backoff';
@@ -5,9 +6,8 @@ import { codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Device } from '#addon/device';
 import type { ReportedCheck } from '../check.ts';
-import { replace } from './replace.ts';
+import { writeDurably } from '#base/durable';
 import type { MonitorConfig } from './monitor.ts';
-import { secondsOf } from './retry-after.ts';
 
 export interface AssignedOptions {
   readonly device: Pick<Device, 'fetch'>;
@@ -105,7 +105,7 @@ export class Assigned {
       const text = await response.text();
       // A server that has no such thing, as Mender's own.
       if (response.status === 304 || response.status === 404) return true;
-      if (!response.ok) return secondsOf(response.headers.get('retry-after')) ?? 0;
+      if (!response.ok) return secondsToWait(response.headers.get('retry-after')) ?? 0;
       const kept = take(text, response.headers.get('etag'));
       const before = this.#kept;
       this.#kept = kept;
@@ -140,7 +140,7 @@ export class Assigned {
         return true;
       }
       this.#news = true;
-      return secondsOf(response.headers.get('retry-after')) ?? 0;
+      return secondsToWait(response.headers.get('retry-after')) ?? 0;
     } catch (error) {
       this.#news = true;
       if (!signal.aborted) log.debug('list of checks not sent', { error: messageOf(error) });
@@ -151,7 +151,7 @@ export class Assigned {
   #save(kept: Kept): void {
     const path = join(this.#options.config.StateFolder, file);
     try {
-      replace(path, JSON.stringify(kept));
+      writeDurably(path, JSON.stringify(kept), 0o600, 0o700);
     } catch (error) {
       this.#options.log.error('checks of the server not kept', { file: path, error: messageOf(error) });
     }

@@ -13,7 +13,7 @@ import { codeOf, messageOf } from '#base/errors';
 import { makeFolderSync } from '#base/folder';
 import type { Log } from '#base/log';
 import type { Alert } from '../alert.ts';
-import { flushFolder, replace } from './replace.ts';
+import { flushFolder, writeDurably } from '#base/durable';
 
 export interface LedgerOptions {
   readonly folder: string;
@@ -164,7 +164,12 @@ export class Ledger implements Disposable {
   #saveStates(): void {
     const { folder } = this.#options;
     try {
-      replace(join(folder, statesFile), JSON.stringify({ seq: this.#seq, checks: Object.fromEntries(this.states) }));
+      writeDurably(
+        join(folder, statesFile),
+        JSON.stringify({ seq: this.#seq, checks: Object.fromEntries(this.states) }),
+        0o600,
+        0o700,
+      );
       this.#changed = false;
       this.#amends();
     } catch (error) {
@@ -249,7 +254,7 @@ export class Ledger implements Disposable {
     try {
       const head = `${JSON.stringify({ sent: this.#sent })}\n`;
       const texts = this.#waiting.map((entry) => entry.text ?? this.#read(entry));
-      replace(file, head + texts.join(''));
+      writeDurably(file, head + texts.join(''), 0o600, 0o700);
       if (this.#fd !== undefined) closeSync(this.#fd);
       this.#fd = openSync(file, 'r+');
       this.#end = Buffer.byteLength(head);

@@ -1,10 +1,10 @@
+import { secondsToWait } from '#base/retry-after';
 import { pause } from '#base/backoff';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Device } from '#addon/device';
 import type { Alert } from '../alert.ts';
 import type { Ledger } from './ledger.ts';
-import { secondsOf } from './retry-after.ts';
 
 export interface SenderOptions {
   readonly device: Pick<Device, 'fetch'>;
@@ -129,7 +129,7 @@ export class Sender {
       ledger.done(last);
       return { done: true };
     }
-    const retryAfter = secondsOf(response.headers.get('retry-after'));
+    const retryAfter = secondsToWait(response.headers.get('retry-after'));
     this.#trouble({ status, ...(retryAfter === undefined ? {} : { retryAfter }) });
     return retryAfter === undefined ? {} : { retryAfter };
   }
