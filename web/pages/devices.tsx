@@ -1,7 +1,7 @@
 import { Badge, Button, CloseButton, Group, Switch, Tabs, Text, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
-import { IconCheck, IconDevices, IconRocket, IconSearch, IconX } from '../parts/icons.ts';
-import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { IconCheck, IconRocket, IconSearch, IconX } from '../parts/icons.ts';
+import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useMemo, useState } from 'react';
 import type { Device, FilterTerm } from '#proto/http/devices';
 import { useDeviceCount, useDevices, useVerdict } from '../api/devices.ts';
@@ -12,9 +12,9 @@ import { deviceName } from '../device-name.ts';
 import { counted } from '../format.ts';
 import { deviceColumns, type DeviceRow } from '../parts/device-columns.tsx';
 import { DeviceFilter } from '../parts/device-filter.tsx';
-import { Empty } from '../parts/empty.tsx';
 import { GuardedButton } from '../parts/guard.tsx';
 import { Listing, Pager, type Chosen } from '../parts/listing.tsx';
+import { NoDevices } from '../parts/no-devices.tsx';
 import { Page } from '../parts/page.tsx';
 import { complain, Problem, tell } from '../parts/problem.tsx';
 
@@ -269,56 +269,5 @@ function StatusTab({ value, label }: { readonly value: Status; readonly label: s
     >
       {label}
     </Tabs.Tab>
-  );
-}
-
-interface NoDevicesProps {
-  readonly status: Status;
-  readonly text: string | undefined;
-  readonly filtered: boolean;
-  readonly issues: boolean;
-}
-
-function NoDevices({ status, text, filtered, issues }: NoDevicesProps) {
-  const icon = <IconDevices size={34} stroke={1.4} />;
-  if (issues)
-    return (
-      <Empty icon={icon} title={text ? `No device with issues matches “${text}”` : 'No device has issues'}>
-        Devices say what is wrong with them when something watches them.
-      </Empty>
-    );
-  if (text)
-    return (
-      <Empty icon={icon} title={`No ${status} device matches “${text}”`}>
-        The search looks at ids, identities and inventory. Try part of a name, or another tab.
-      </Empty>
-    );
-  if (filtered)
-    return (
-      <Empty icon={icon} title={`No ${status} device is found`}>
-        All conditions must hold of a device. Take one away, or look under another tab.
-      </Empty>
-    );
-  if (status === 'pending')
-    return (
-      <Empty icon={icon} title="No device waits for acceptance">
-        A device shows up here when it first asks to join. Set <code>ServerURL</code> in its{' '}
-        <code>/etc/mender/mender.conf</code> to <code>{location.origin}</code> and start its client.
-      </Empty>
-    );
-  if (status === 'rejected')
-    return (
-      <Empty icon={icon} title="No device is rejected">
-        A rejected device is kept out until you accept it.
-      </Empty>
-    );
-  return (
-    <Empty icon={icon} title="No device is accepted yet">
-      Devices that ask to join wait under{' '}
-      <Link to="/devices" search={{ status: 'pending' }}>
-        Pending
-      </Link>{' '}
-      until you accept them.
-    </Empty>
   );
 }
