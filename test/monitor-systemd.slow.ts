@@ -2,10 +2,10 @@
 // watches. The server is outside.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Kept } from '../addons/monitor/answers.ts';
-import { makeDeb } from './stage/deb.ts';
+import { installPackage, makeDeb } from './stage/deb.ts';
 import { Operator } from './stage/operator.ts';
 import { eventually } from './stage/program.ts';
 import { startServer, type Server } from './stage/server.ts';
@@ -72,14 +72,7 @@ await describeSystemd('Monitor on a Debian with systemd', () => {
     [server, machine] = [started, booted];
     operator = await Operator.login(server.url, server.user, server.password);
     await machine.reaches(server.url);
-    await machine.copyIn(deb, `/root/${basename(deb)}`);
-    await machine.succeed('dpkg', '--install', `/root/${basename(deb)}`);
-    const config = { ServerURL: server.url, UpdatePollIntervalSeconds: 1, RetryPollIntervalSeconds: 1 };
-    await machine.write('/etc/mender/mender.conf', JSON.stringify(config));
-    await machine.write('/etc/mender/mender-connect.conf', JSON.stringify({ ShellCommand: '/bin/bash', User: 'root' }));
-    await machine.write('/var/lib/mender/device_type', 'device_type=bench\n');
-    const identity = `#!/bin/sh\necho mac=${mac}\n`;
-    await machine.write('/usr/share/mender/identity/mender-device-identity', identity, 0o755);
+    await installPackage(machine, deb, server.url, mac);
     await machine.write('/etc/mender-monitor/config.sh', settings);
     const unit = '[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep infinity\n';
     await machine.write('/etc/systemd/system/sample.service', unit);
