@@ -92,9 +92,9 @@ await describePeers('what a device says of itself', ['mender-client'], (peer) =>
       const script = join(scripts(origin), 'mender-inventory-network');
       const lay = cards(card('lo', 1), card('eth0', 2), card('docker0', 3), card('br-1f', 4), card('veth9', 5));
       const names = (env?: NodeJS.ProcessEnv) =>
-        [...inside(script, lay, env).matchAll(/^network_interfaces=(.*)$/gm)].map(([, name]) => name).sort();
-      expect(names()).toEqual(['eth0']);
-      expect(names({ INCLUDE_DOCKER_INTERFACES: 'true' })).toEqual(['br-1f', 'docker0', 'eth0', 'veth9']);
+        new Set([...inside(script, lay, env).matchAll(/^network_interfaces=(.*)$/gm)].map(([, name]) => name));
+      expect(names()).toEqual(new Set(['eth0']));
+      expect(names({ INCLUDE_DOCKER_INTERFACES: 'true' })).toEqual(new Set(['br-1f', 'docker0', 'eth0', 'veth9']));
     });
 
     it('how it is started: by the tools that there are, and its firmware', () => {
