@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { collectAttributes } from '../client/inventory/attributes.ts';
 import { RigLog } from '../client/rig/log.ts';
-import { describeWhere, mountsMissing } from '../client/rig/where.ts';
+import { describeWhere, mountsMissing } from '#base/where.testing';
 import { describePeers } from './peers.ts';
 
 const share = join(import.meta.dirname, '..', 'client', 'share');
@@ -39,7 +39,7 @@ await describePeers('what a device says of itself', ['mender-client'], (peer) =>
     expect(said['rootfs_type']).toBe(root.at(-1)?.split(' ')[2]);
     expect(said).toHaveProperty('mender_bootloader_integration');
     expect(said['artifact_name']).toBe('release-1');
-    for (const [name, [first]] of Object.entries(networkInterfaces())) {
+    for (const [name, [first] = []] of Object.entries(networkInterfaces())) {
       if (!first || first.internal || /^(veth|docker|br-)/.test(name)) continue;
       expect([said['network_interfaces']].flat()).toContain(name);
       expect(said[`mac_${name}`]).toBe(first.mac);
