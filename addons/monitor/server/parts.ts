@@ -2,6 +2,7 @@ import type { Host } from './host.ts';
 import type { Channels } from './channels.ts';
 import type { CheckLayers } from './check-layers.ts';
 import type { Clock } from './clock.ts';
+import type { History } from './history.ts';
 import type { Intake } from './intake.ts';
 import type { Messages } from './messages.ts';
 import type { Notifier } from './notifier.ts';
@@ -16,6 +17,7 @@ export interface Parts {
   readonly clock: Clock;
   readonly intake: Intake;
   readonly standings: Standings;
+  readonly history: History;
   readonly silences: Silences;
   readonly layers: CheckLayers;
   readonly reports: Reports;
