@@ -24,6 +24,8 @@ export interface AddonOptions {
   readonly lent: Lent;
   /** Something of an add-on has changed for a device. */
   readonly changed: (addon: string, deviceId: string) => void;
+  /** Tells an add-on on a device that there is something for it; false: the device does not hear it. */
+  readonly nudge?: (addon: string, deviceId: string) => boolean;
   /** Packages of third parties, by name. */
   readonly names: readonly string[];
   /** They are looked for beside this file, which need not be there. */
@@ -204,6 +206,7 @@ function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
     },
     // The type is the add-on's to say: it made the tables.
     tables: <T>() => db as unknown as Kysely<T>,
+    nudge: (deviceId) => options.nudge?.(manifest.id, deviceId) ?? false,
     changed: (deviceId) => options.changed(manifest.id, deviceId),
     log: options.log.child({ addon: manifest.id }),
   };

@@ -170,6 +170,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       log,
       refuses: (stand) => standing.why(stand),
       changed: (addon, id) => live.tell('addon', { addon, id }),
+      nudge: (addon, id) => relay.news(id, addon),
       lent: {
         ...fleetOf({ db, register, inventory, groups, roles }),
         siteOrigin: (label, req) => siteOrigin(label, req, config),

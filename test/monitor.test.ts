@@ -113,6 +113,15 @@ it('the device takes the checks of the server, and says that it makes them', asy
   expect([given_version, checks.length]).toEqual([version, 5]);
 });
 
+it('a check that is given while the device is connected is made at once, not when it asks next', async () => {
+  const { checks } = (await ask('GET', `${base}/checks/fleet`)) as { checks: object[] };
+  const given = [...checks, { type: 'disk', name: 'added', percent: 100 }];
+  await ask('PUT', `${base}/checks/fleet`, { checks: given });
+  const said = async () =>
+    (await ask('GET', `/api/management/v1/devicemonitor/devices/${device}/config`)) as { name: string }[];
+  await until(async () => (await said()).some(({ name }) => name.startsWith('added')));
+});
+
 it('a process that ends is an alert in the API, in a mailbox and at a webhook, and clears when it runs again', async () => {
   await stopWork();
   await until(async () => (await bad()).some(({ check, level }) => check === 'process_worker' && level === 'CRITICAL'));

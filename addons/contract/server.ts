@@ -133,6 +133,11 @@ export interface ServerHost<M extends Manifest = Manifest> {
     transaction: Transaction<never>,
     values: ReadonlyMap<string, Readonly<Record<string, string | number | boolean>>>,
   ): Promise<void>;
+  /**
+   * Tells the device half of this add-on that there is something to ask for (`Device.onNews`). False: the device is not
+   * connected, or of others, and finds it by itself.
+   */
+  nudge(deviceId: string): boolean;
   /** Tells browsers that something of this add-on has changed for a device: event `addon`, for those who may read the device. */
   changed(deviceId: string): void;
   /** Accepted devices that had their socket open once and have it not, since when; of these ids, or all. */

@@ -11,6 +11,7 @@ import type { Host } from './host.ts';
 import { Intake } from './intake.ts';
 import { Messages } from './messages.ts';
 import { Notifier } from './notifier.ts';
+import { Nudges } from './nudges.ts';
 import { Offline } from './offline.ts';
 import { onCallRoutes } from './oncall-routes.ts';
 import type { Parts } from './parts.ts';
@@ -38,6 +39,7 @@ export function monitor(host: Host): ServerHalf {
   const standings = new Standings(host, silences, clock);
   const history = new History(host);
   const layers = new CheckLayers(host);
+  const nudges = new Nudges(host);
   const reports = new Reports(host, clock);
   const offline = new Offline(host, clock, intake, settings);
   const parts: Parts = {
@@ -48,6 +50,7 @@ export function monitor(host: Host): ServerHalf {
     history,
     silences,
     layers,
+    nudges,
     reports,
     channels,
     messages,
@@ -87,7 +90,7 @@ export function monitor(host: Host): ServerHalf {
       await channels.sealAll().catch((error: unknown) => {
         host.log.error('addresses of channels not sealed', { error: messageOf(error) });
       });
-      await Promise.all([notifier.run(signal), offline.run(signal), prune(signal)]);
+      await Promise.all([notifier.run(signal), offline.run(signal), nudges.run(signal), prune(signal)]);
     },
     routes: [
       ...deviceRoutes(parts),

@@ -6,6 +6,7 @@ import type { History } from './history.ts';
 import type { Intake } from './intake.ts';
 import type { Messages } from './messages.ts';
 import type { Notifier } from './notifier.ts';
+import type { Nudges } from './nudges.ts';
 import type { Reports } from './reports.ts';
 import type { Settings } from './settings.ts';
 import type { Silences } from './silences.ts';
@@ -20,6 +21,7 @@ export interface Parts {
   readonly history: History;
   readonly silences: Silences;
   readonly layers: CheckLayers;
+  readonly nudges: Nudges;
   readonly reports: Reports;
   readonly channels: Channels;
   readonly messages: Messages;
