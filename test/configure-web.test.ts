@@ -120,6 +120,13 @@ describeBrowser('the settings of a device on its page', (executable) => {
     await person.sees('Up to date.');
     await person.page.emulateMedia({ colorScheme: 'dark' });
     await picture('dark');
+    // Nothing is cut off or squeezed on a telephone either.
+    await person.page.setViewportSize({ width: 420, height: 900 });
+    const cut =
+      'document.querySelector(".configure-addon").scrollWidth > document.querySelector(".configure-addon").clientWidth';
+    expect(await person.page.evaluate(cut)).toBe(false);
+    await picture('dark-narrow');
+    await person.page.setViewportSize({ width: 1280, height: 800 });
   });
 
   it('of a group are a press away from where they show; who differs is listed, and they are changed, sent and taken back', async () => {

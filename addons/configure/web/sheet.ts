@@ -49,4 +49,13 @@ export const sheet = `
 .configure-addon textarea { width: 100%; box-sizing: border-box; font-family: var(--mantine-font-family-monospace, monospace); font-size: 13px;
   padding: 8px 10px; border: 1px solid #8886; border-radius: 6px; background: transparent; color: inherit; }
 .configure-addon :is(button, a, input, select, textarea, summary):focus-visible { outline: 2px solid var(--mantine-primary-color-filled, #0f6570); outline-offset: 1px; }
+@media (max-width: 46em) {
+  .configure-addon table.settings :is(tbody, tr, td) { display: block; width: auto; }
+  .configure-addon table.settings thead { display: none; }
+  .configure-addon table.settings tr { border-top: 1px solid #8883; padding: 8px 0; }
+  .configure-addon table.settings td { border: 0; padding: 2px 0; text-align: left; }
+  .configure-addon table.settings td:not(:first-child, :last-child)::before { content: attr(data-head); display: inline-block; width: 76px; font-size: 12px; opacity: 0.7; }
+  .configure-addon table.settings small { margin-left: 76px; }
+  .configure-addon form td:last-child { width: auto; }
+}
 `;

@@ -4,6 +4,8 @@ import type { Schema } from '../keys.ts';
 import type { Place } from '../layers.ts';
 import { valueOf } from '../values.ts';
 
+const heads = ['Key', 'To have', 'From', 'Reported', ''];
+
 /** Of this add-on, in the pages. */
 const page = '/addons/configure';
 
@@ -49,8 +51,10 @@ export function settingsTable(view: Whole, override: ((key: string, value: strin
       ),
     );
   });
-  const heads = ['Key', 'To have', 'From', 'Reported', ''].map((head) => el('th', {}, head));
-  return el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows));
+  // A narrow screen has no room for columns: there each cell says what it is.
+  for (const row of rows) for (const [at, cell] of [...row.cells].entries()) cell.dataset['head'] = heads[at] ?? '';
+  const head = el('tr', {}, ...heads.map((text) => el('th', {}, text)));
+  return el('table', { className: 'settings' }, el('thead', {}, head), el('tbody', {}, ...rows));
 }
 
 /** Where it is given, and a way there; of a device it is here. */
