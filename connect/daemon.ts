@@ -3,6 +3,7 @@ import type { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { decode } from '#proto';
+import type { Answer, Question } from '#addon/device';
 import { addonLoader, ours, type Ours } from '#addon/loading';
 import { loadAddons, type LoadedAddon } from './addons.ts';
 import type { ConnectConfig } from './config.ts';
@@ -46,7 +47,7 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
   const dial = dialer({ env: options.env ?? {}, certificate: config.ServerCertificate, log });
   const links = new Set<(up: boolean) => void>();
   const device = {
-    fetch: (path: string, init?: RequestInit) => authorizedFetch(token, dial, path, init),
+    ask: (path: string, question?: Question) => askAuthorized(token, dial, path, question),
     onLink: (listener: (up: boolean) => void) => {
       links.add(listener);
       return () => void links.delete(listener);
@@ -133,12 +134,11 @@ async function runAddons(addons: readonly LoadedAddon[], log: Log, signal: Abort
   await Promise.all(addons.map(work));
 }
 
-async function authorizedFetch(token: Token, dial: Dial, path: string, init?: RequestInit): Promise<Response> {
+async function askAuthorized(token: Token, dial: Dial, path: string, question: Question = {}): Promise<Answer> {
   const { current } = token;
   if (!current) throw new Error('the device is not authorized');
-  const headers = new Headers(init?.headers);
-  headers.set('Authorization', `Bearer ${current.token}`);
-  return await dial.fetch(new URL(path, current.serverUrl), { ...init, headers });
+  const headers = { ...question.headers, Authorization: `Bearer ${current.token}` };
+  return await dial.ask(new URL(path, current.serverUrl), { ...question, headers });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
