@@ -9,6 +9,7 @@ import { loadAddons, type LoadedAddon } from './addons.ts';
 import type { ConnectConfig } from './config.ts';
 import { dialer, type Dial, type Environment } from './dial.ts';
 import { Link, type LinkTimes } from './link.ts';
+import { News } from './news.ts';
 import { Sessions, type SessionTimes } from './sessions.ts';
 import { Token } from './token.ts';
 
@@ -52,18 +53,23 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
       return () => void links.delete(listener);
     },
   };
+  const news = new News();
   let up = false;
   const own = options.ours ?? ours;
   const load = addonLoader(config.file, own);
   const addons = await loadAddons(config.Addons ?? own.names('device'), load, {
     settings: config.settings,
     device,
+    news,
     log,
     ...(options.blame ? { blame: options.blame } : {}),
   });
   log.info('add-ons loaded', { addons: addons.map(({ id }) => id) });
   const link: Link = new Link({
-    receive: (frame) => sessions.receive(decode(frame)),
+    receive(frame) {
+      const message = decode(frame);
+      if (!news.take(message)) sessions.receive(message);
+    },
     changed: () => {
       sessions.room();
       if (link.up === up) return;

@@ -56,6 +56,11 @@ export interface Device {
    * that. For work that waits for the server. Absent: the host has no such socket.
    */
   onLink?(listener: (up: boolean) => void): () => void;
+  /**
+   * Calls when the server half says that it has something (`ServerHost.nudge`): it is asked for then, rather than every so
+   * often; gives back how to end that. Absent: the host has no socket. What was said while the link was down is not said again.
+   */
+  onNews?(listener: () => void): () => void;
 }
 
 /** Called once when the add-on is loaded: what its sessions share (a limit, a cache) lives in that closure. */
