@@ -8,9 +8,9 @@ export function plainLog(level: LogLevel): Log {
     logLevels.indexOf(own) < logLevels.indexOf(level)
       ? () => undefined
       : (event: string, { error, ...more }: Fields = {}) => {
-          const rest = Object.entries(more).map(([key, value]) => `${key} ${String(value)}`);
+          const rest = Object.entries(more).map(([key, value]) => `${key} ${text(value)}`);
           const details = rest.length > 0 ? ` (${rest.join(', ')})` : '';
-          process.stderr.write(`${prefix}${event}${error === undefined ? '' : `: ${String(error)}`}${details}\n`);
+          process.stderr.write(`${prefix}${event}${error === undefined ? '' : `: ${text(error)}`}${details}\n`);
         };
   const log: Log = {
     debug: at('debug'),
@@ -21,6 +21,8 @@ export function plainLog(level: LogLevel): Log {
   };
   return log;
 }
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 /** Two logs that hear the same. */
 export const bothLogs = (one: Log, other: Log): Log => ({

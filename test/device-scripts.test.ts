@@ -39,7 +39,8 @@ await describePeers('what a device says of itself', ['mender-client'], (peer) =>
     expect(said['rootfs_type']).toBe(root.at(-1)?.split(' ')[2]);
     expect(said).toHaveProperty('mender_bootloader_integration');
     expect(said['artifact_name']).toBe('release-1');
-    for (const [name, [first] = []] of Object.entries(networkInterfaces())) {
+    for (const [name, addresses] of Object.entries(networkInterfaces())) {
+      const first = addresses?.[0];
       if (!first || first.internal || /^(veth|docker|br-)/.test(name)) continue;
       expect([said['network_interfaces']].flat()).toContain(name);
       expect(said[`mac_${name}`]).toBe(first.mac);
