@@ -25,7 +25,7 @@ it('sends what it is given and answers status, headers and the whole text', asyn
     request.on('data', (piece: Buffer) => pieces.push(piece));
     request.on('end', () => {
       response.writeHead(201, { 'Retry-After': '7', 'X-Twice': ['a', 'b'] });
-      response.write(`${request.method} ${request.headers['content-length']} ${request.headers['x-asked']} `);
+      response.write(`${request.method} ${request.headers['content-length']} ${String(request.headers['x-asked'])} `);
       response.end(Buffer.concat(pieces).toString());
     });
   });
