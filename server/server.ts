@@ -129,7 +129,8 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const logins = new Logins({ db, keys, roles, policies }, (userId, tokenIds) =>
       standing.loginsEnded(userId, tokenIds),
     );
-    const factors = new SecondFactors(db, new Seal(config.data));
+    const seal = new Seal(config.data);
+    const factors = new SecondFactors(db, seal);
     const entry = new Entry(db, logins, factors);
     const users = new Users(db, {
       rightsChanged: (userId) => standing.rightsChanged(userId),
@@ -171,6 +172,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       refuses: (stand) => standing.why(stand),
       audit: sessionEvent,
       changed: (addon, id) => live.tell('addon', { addon, id }),
+      nudge: (addon, id) => relay.news(id, addon),
       lent: {
         ...fleetOf({ db, register, inventory, groups, roles }),
         siteOrigin: (label, req) => siteOrigin(label, req, config),
@@ -182,6 +184,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         },
         mail,
         outbound,
+        seal,
         publicUrl: config.publicUrl,
       },
     });
