@@ -39,7 +39,7 @@ it.each([
   { name: 'slow', rate: 200, delay: 60, wait: 450 },
   { name: 'usual', rate: 2000, delay: 40, wait: 200 },
   { name: 'long', rate: 20_000, delay: 100, wait: 200 },
-  { name: 'very long', rate: 5000, delay: 600, wait: 300 },
+  { name: 'very long', rate: 5000, delay: 600, wait: 400 },
 ])('a $name line is filled, and what comes between waits a fraction of a second', ({ rate, delay, wait }) => {
   const clock = { now: 0 };
   const { waits, rates } = run(new Flight(window, 0, () => clock.now), { rate, delay }, 30_000, clock);

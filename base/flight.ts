@@ -45,9 +45,9 @@ export class Flight {
     return this.#acknowledged;
   }
 
-  /** Largest piece to send: what is under way is to be several. */
+  /** Largest piece to send: what is under way is to be more than one. */
   get piece(): number {
-    return Math.max(1, Math.floor(this.#allowed / 4));
+    return Math.max(1, Math.floor(this.#allowed / 2));
   }
 
   /** A piece of this size may be sent now; any may when nothing is under way. */

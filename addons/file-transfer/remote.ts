@@ -119,7 +119,7 @@ export class Remote {
           while (!flight.takes(chunk.length) && !flow.failed) await flow.moved();
           if (flow.failed) await acks;
           const room = this.#session.send({ typ: 'file_chunk', props: { offset: at }, body: chunk });
-          flight.send(chunk.length);
+          flow.sent(at, chunk.length);
           at += chunk.length;
           start += chunk.length;
           if (!room) await this.#session.drained();
@@ -187,13 +187,20 @@ export class Remote {
 
 /** How far the device is with an upload. */
 class Acks {
-  readonly flight: Flight;
+  readonly #flight: Flight;
+  /** What is under way: where each chunk begins and ends. */
+  readonly #chunks: { readonly offset: number; readonly end: number }[] = [];
   total: number | undefined;
   failed = false;
   #moved = Promise.withResolvers<void>();
 
   constructor(flight: Flight) {
-    this.flight = flight;
+    this.#flight = flight;
+  }
+
+  sent(offset: number, size: number): void {
+    this.#chunks.push({ offset, end: offset + size });
+    this.#flight.send(size);
   }
 
   /** There is something new to see. */
@@ -201,8 +208,11 @@ class Acks {
     return this.#moved.promise;
   }
 
+  /** The chunk that begins there is written. */
   acknowledge(offset: number): void {
-    this.flight.acknowledge(offset);
+    const next = this.#chunks.findIndex((chunk) => chunk.offset > offset);
+    const [last] = this.#chunks.splice(0, next < 0 ? this.#chunks.length : next).slice(-1);
+    if (last) this.#flight.acknowledge(last.end);
     this.#move();
   }
 
