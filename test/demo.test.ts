@@ -56,7 +56,7 @@ class DemoRun implements AsyncDisposable {
   }
 }
 
-test('the demo walks its tour: devices, terminal, update, rollback, and leaves nothing behind', async () => {
+test('the demo walks its tour: devices, terminal, update, rollback, a setting, an alert, and leaves nothing behind', async () => {
   await using demo = await DemoRun.start('--check');
   const code = await demo.ended;
   expect(demo.output).not.toContain('failed');
@@ -66,6 +66,8 @@ test('the demo walks its tour: devices, terminal, update, rollback, and leaves n
     'follows when the window is resized',
     'its file is there',
     'rolled back',
+    'a setting is sent',
+    'is an alert',
   ]) {
     expect(demo.output).toMatch(new RegExp(`^ok .* s  .*${step}`, 'm'));
   }
