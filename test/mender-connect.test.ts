@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '#proto/http/devices';
+import { itWhere } from '#base/where.testing';
 import { describePeers } from './peers.ts';
 import { browserPath, logIn, startBrowser } from './stage/browser.ts';
 import { startBus } from './stage/bus.ts';
@@ -16,6 +17,8 @@ import { eventually, type Program } from './stage/program.ts';
 import { Screen } from './stage/screen.ts';
 import { launcher, startServer, type Server } from './stage/server.ts';
 import { Shell } from './stage/shell.ts';
+
+const noBrowser = browserPath() ? undefined : 'chromium is not here: apt-get install chromium';
 
 /** Which update client meets which Connect daemon on one bus; a person must not notice a difference. */
 const pairs = [
@@ -145,7 +148,7 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
       expect(await screen.exited).toBe(0);
     });
 
-    it.skipIf(!browserPath())('gives a shell to the web page in Chromium, which follows the window', async () => {
+    itWhere('gives a shell to the web page in Chromium, which follows the window', noBrowser, async () => {
       const browser = await startBrowser();
       try {
         const page = await logIn(browser, server);

@@ -16,6 +16,11 @@ const programs = [
   { name: 'mmdebstrap', debian: 'mmdebstrap', uses: ['test'], required: false },
   { name: 'softhsm2-util', debian: 'softhsm2', uses: ['test'], required: false },
   { name: 'engines-3/pkcs11.so', debian: 'libengine-pkcs11-openssl', uses: ['test'], required: false },
+  // Examples of what D-Bus is for, and who else speaks it.
+  { name: 'gdbus', debian: 'libglib2.0-bin', uses: ['test'], required: false },
+  { name: 'busctl', debian: 'systemd', uses: ['test'], required: false },
+  { name: 'dist-packages/dbus/__init__.py', debian: 'python3-dbus', uses: ['test'], required: false },
+  { name: 'dist-packages/gi/__init__.py', debian: 'python3-gi', uses: ['test'], required: false },
   // Its headers: a stand-in for a provider of OpenSSL is compiled.
   { name: 'libssl.so', debian: 'libssl-dev', uses: ['test'], required: false },
   { name: 'chromium', debian: 'chromium', uses: ['test'], required: false },
@@ -23,9 +28,9 @@ const programs = [
 
 const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
 
-/** @param {string} program or a library, by its place below a folder of /usr/lib */
+/** @param {string} program or a file of a library, by its place below a folder of /usr/lib */
 export function installed(program) {
-  if (program.endsWith('.so'))
+  if (program.includes('/') || program.endsWith('.so'))
     return readdirSync('/usr/lib').some((folder) => existsSync(join('/usr/lib', folder, program)));
   return folders.some((folder) => {
     try {
