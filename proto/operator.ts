@@ -273,6 +273,11 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
         // What is said of our own protocol (it is off on the device, it is not ours to use) no message of it will answer.
         if (close !== true && msgproto !== this.#options.protocol.number) return;
         const why = typeof err === 'string' && err ? err.slice(0, 500) : 'the session was refused';
+        // What the reference says where an add-on is switched off or not there (§3.2): nothing that a person could read.
+        if (/^no handler registered/.test(why))
+          return this.#end(
+            new CodedError('not_offered', this.#say('its Connect daemon has this switched off, or not at all')),
+          );
         return this.#end(new CodedError(close === true ? 'device' : 'refused', this.#say(why)));
       }
       default:

@@ -118,7 +118,7 @@ describe('the authorization', () => {
     await server.asked(2, 5000);
   });
 
-  it('B-21 without a token shells are ended and nothing is dialled; the same token later is good again', async () => {
+  it('B-21 TERM-13 without a token shells are ended and nothing is dialled; the same token later is good again', async () => {
     const { server, device, far } = await connected();
     far.send({ proto: 1, typ: 'new', sid: 's' });
     await far.next({ typ: 'new' });
@@ -194,7 +194,7 @@ describe('sessions', () => {
     });
   });
 
-  it('C-27 an unknown protocol is named, with the message that it came with', async () => {
+  it('C-27 TERM-17 an unknown protocol is named, with the message that it came with', async () => {
     const { far } = await connected();
     far.send({ proto: 12345, typ: 'hello', sid: 's', props: { msgid: 'm1' } });
     expect(structure(await far.next({ proto: 0xffff, typ: 'error' }))).toEqual({

@@ -271,7 +271,7 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     expect(refused.err).toMatch(/^error: bench-1: .+/);
   });
 
-  it('H-74 downloads over HTTP have the statuses, headers and texts that clients know (server-api.md §2.6)', async () => {
+  it('H-74 FT-1 FT-2 FT-3 FT-4 FT-5 FT-18 downloads over HTTP have the statuses, headers and texts that clients know (server-api.md §2.6)', async () => {
     const get = (path: string, method = 'GET', device = ours) =>
       fetch(
         `${rig.server.url}/api/management/v1/deviceconnect/devices/${device}/download?path=${encodeURIComponent(path)}`,
@@ -309,6 +309,30 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     expect(whole?.details).toMatchObject({ path: at('content') });
     // Of its size, as `stat` has it, there is nothing.
     expect(await (await get('/proc/version')).text()).toMatch(/^Linux /);
+  });
+
+  it('FT-19 H-76 PF-12 TRB-4 what is switched off on a device is said, in one line', async () => {
+    const Off = { Disable: true };
+    const device = await rig.device('patchbay', {
+      settings: { FileTransfer: Off, PortForward: Off, MenderClient: Off },
+    });
+    const url = `${rig.server.url}/api/management/v1/deviceconnect/devices/${device.id}/download?path=/etc/hosts`;
+    const answer = await fetch(url, { headers: { authorization: `Bearer ${rig.operator.token}` } });
+    expect([answer.status, ((await answer.json()) as { error: string }).error]).toEqual([
+      502,
+      'file transfer disabled on device',
+    ]);
+    for (const command of [
+      ['cp', `${device.id}:/etc/hosts`, at('off')],
+      ['forward', '--stdio', device.id, '22'],
+      ['check-update', device.id],
+    ]) {
+      const { code, err } = await rig.run(command);
+      expect([code, err]).toEqual([
+        1,
+        expect.stringMatching(/^(error|patchbay): bench-1: .*switched off, or not at all.*\n$/),
+      ]);
+    }
   });
 
   it('ask-11 a download over HTTP goes on where it was cut, unless the file is another one by then', async () => {

@@ -153,7 +153,7 @@ await describePeers('mender-cli 1.9', ['mender-cli', 'mender-artifact'], (root) 
     expect((await cli('completion', 'bash')).stdout).toMatch(/complete .*mender-cli/);
   });
 
-  it('opens a terminal of the size of its own, follows a resize, and ends with the shell', async () => {
+  it('TERM-22 opens a terminal of the size of its own, follows a resize, and ends with the shell', async () => {
     using screen = new Screen(tool, ['--server', server.url, 'terminal', device.id], env, { cols: 90, rows: 25 });
     await screen.shows(/Press CTRL\+\] to quit/i);
     screen.type('stty size; echo "and $((6 * 7))"\r');

@@ -44,7 +44,7 @@ async function session(server: Server, extensions = '') {
 }
 
 describe('what a person sends (server-api.md §2.6)', () => {
-  it('H-63 gets the sid of the session and his user id, and nothing else', async () => {
+  it('H-63 A-9 gets the sid of the session and his user id, and nothing else', async () => {
     const server = await start();
     const far = await device(server);
     const near = await user(server);
@@ -119,7 +119,7 @@ describe('what a person sends (server-api.md §2.6)', () => {
 });
 
 describe('who may connect (server-api.md §1.8, §2.6)', () => {
-  it('H-64 a device that is offline is 404, with the text that programs look for', async () => {
+  it('H-64 TRB-6 a device that is offline is 404, with the text that programs look for', async () => {
     const server = await start();
     await expect(user(server)).rejects.toThrow(
       /HTTP 404: .*failed to connect to device: device disconnected.*request_id/,
@@ -170,7 +170,7 @@ describe('who may connect (server-api.md §1.8, §2.6)', () => {
 });
 
 describe('a device (server-api.md §1.8)', () => {
-  it('H-66 that connects again replaces its older socket, whose late end changes nothing', async () => {
+  it('H-66 TRB-9 that connects again replaces its older socket, whose late end changes nothing', async () => {
     const server = await start();
     const first = await device(server);
     const second = await device(server);

@@ -32,7 +32,7 @@ const ask = (reader: Reader, typ: 'new' | 'shell' | 'stop'): ReturnType<Reader['
 };
 
 describe('a shell', () => {
-  it('D-32 a key typed comes back from a real shell, of the size of the screen', async () => {
+  it('D-32 TERM-4 a key typed comes back from a real shell, of the size of the screen', async () => {
     const { server } = await path();
     const person = await (await reader(server)).start({ terminal_width: 91, terminal_height: 37 });
     person.type('stty size; echo $((6*7))\r');
@@ -61,7 +61,7 @@ describe('a shell', () => {
     await person.shows('42');
   });
 
-  it('D-34 is refused to a person who has MaxPerUser of them, and given to another', async () => {
+  it('D-34 TERM-6 is refused to a person who has MaxPerUser of them, and given to another', async () => {
     const { server } = await path({ settings: { Sessions: { MaxPerUser: 1 } } });
     const first = await shell(server);
     const second = await reader(server);
@@ -71,7 +71,7 @@ describe('a shell', () => {
     await shell(server);
   });
 
-  it('D-35 is refused where 16 are open, and the count is right after every kind of end', async () => {
+  it('D-35 TERM-7 is refused where 16 are open, and the count is right after every kind of end', async () => {
     const { server } = await path({ settings: { ShellCommand: '/bin/sh', ShellArguments: [] } });
     const all: Reader[] = [];
     for (let i = 0; i < 16; i++) all.push(await shell(server, `user${i}`));
@@ -100,7 +100,7 @@ describe('a shell', () => {
     expect(third.output.toString()).toMatch(/^0\r$/m);
   });
 
-  it('D-36 D-38 that does not exist takes no keys and cannot be stopped', async () => {
+  it('D-36 D-38 TERM-8 that does not exist takes no keys and cannot be stopped', async () => {
     const { server } = await path();
     const person = await reader(server);
     person.type('ls\r');
@@ -245,7 +245,7 @@ describe('bytes', () => {
 });
 
 describe('a link that is lost', () => {
-  it('H-69 of the person ends his shell', async () => {
+  it('H-69 TERM-12 of the person ends his shell', async () => {
     const { server } = await path();
     const person = await shell(server);
     person.type('echo pid=$$\r');

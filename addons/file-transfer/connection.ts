@@ -64,7 +64,7 @@ export class Connection {
   }
 
   #told(error: unknown): unknown {
-    const about = error instanceof Refusal || codeOf(error) === 'refused' || codeOf(error) === 'device';
+    const about = error instanceof Refusal || ['refused', 'not_offered', 'device'].includes(codeOf(error) ?? '');
     return about ? new CodedError('failed', `${this.#device.name}: ${messageOf(error)}`, { cause: error }) : error;
   }
 }

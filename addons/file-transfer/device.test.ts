@@ -92,7 +92,7 @@ async function upload(files: Files, path: string, content: Uint8Array, more: obj
   }
 }
 
-it('E-45 stat tells of a file, a folder, and of what is not there', async () => {
+it('E-45 A-10 stat tells of a file, a folder, and of what is not there', async () => {
   await writeFile(at('f'), 'thirteen byte');
   await chmod(at('f'), 0o640);
   const files = session();

@@ -217,19 +217,19 @@ function element<K extends keyof HTMLElementTagNameMap>(
 
 const sheet = `
 .files { display: flex; flex-direction: column; height: 100%; min-height: 0; }
-.files-bar { display: flex; gap: 8px; padding: 12px 16px; border-bottom: 1px solid #8883; }
-.files-bar input[type='text'] { flex: 1; font: 13px ui-monospace, monospace; padding: 6px 8px; border: 1px solid #8886;
+.files-bar { display: flex; flex-wrap: wrap; gap: 8px; padding: 12px 16px; border-bottom: 1px solid #8883; }
+.files-bar input[type='text'] { flex: 1; min-width: 9em; font: 13px ui-monospace, monospace; padding: 6px 8px; border: 1px solid #8886;
   border-radius: 6px; background: transparent; color: inherit; }
 .files button { font: inherit; cursor: pointer; color: inherit; background: none; border: 1px solid #8886; border-radius: 6px; padding: 5px 12px; }
 .files-list { flex: 1; min-height: 0; overflow: auto; padding: 0 16px; }
 .files table { width: 100%; border-collapse: collapse; font-size: 14px; }
-.files th { text-align: left; font-weight: 600; padding: 8px 12px 8px 0; position: sticky; top: 0; background: var(--mantine-color-body, Canvas); }
+.files th { text-align: left; font-weight: 600; padding: 8px 12px 8px 0; position: sticky; top: 0; background: var(--pb-surface, Canvas); }
 .files td { padding: 3px 12px 3px 0; border-top: 1px solid #8882; white-space: nowrap; }
 .files td button { border: 0; padding: 2px 0; text-align: left; }
 .files td button:hover:not(:disabled) { text-decoration: underline; }
 .files td button:disabled { opacity: 0.5; cursor: default; }
 .files .folder { font-weight: 600; }
-.files .number { text-align: right; }
+.files .number, .files th:nth-child(2) { text-align: right; padding-right: 28px; }
 .files .mode { font: 12px ui-monospace, monospace; }
 .files-foot { display: flex; align-items: center; gap: 12px; min-height: 40px; padding: 4px 16px; border-top: 1px solid #8883; font-size: 13px; }
 .files-note { margin: 0; flex: 1; }

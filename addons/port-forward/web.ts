@@ -75,6 +75,7 @@ const sheet = `
 .ports-addon { padding: 16px 20px; }
 .ports { display: flex; flex-wrap: wrap; gap: 12px; align-items: end; margin: 12px 0; }
 .ports label { display: grid; gap: 4px; font-size: 13px; }
+.ports label:has([type='checkbox']) { display: flex; flex-direction: row-reverse; align-items: center; gap: 6px; padding: 7px 0; font-size: 14px; }
 .ports input:not([type='checkbox']) { font: inherit; padding: 6px 8px; border: 1px solid #8886; border-radius: 6px;
   background: transparent; color: inherit; }
 .ports input[type='number'] { width: 7em; }

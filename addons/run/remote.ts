@@ -1,4 +1,4 @@
-import { CodedError, codeOf, messageOf } from '#base/errors';
+import { CodedError, codeOf } from '#base/errors';
 import type { NamedDevice } from '#addon/cli';
 import { runInShell } from './stock.ts';
 import type { Ended, Host, Take, Work } from './work.ts';
@@ -47,8 +47,7 @@ export async function runOn(host: Host, device: NamedDevice, work: Work, take: T
       session.send({ typ: 'end' });
     }
     const why = session.signal.reason as unknown;
-    if (!begun && codeOf(why) === 'refused' && /no handler registered/.test(messageOf(why)))
-      return await runInShell(host, device, work, take);
+    if (!begun && codeOf(why) === 'not_offered') return await runInShell(host, device, work, take);
     throw why;
   } finally {
     host.signal.removeEventListener('abort', stop);

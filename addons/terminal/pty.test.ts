@@ -54,7 +54,7 @@ const alive = (pid: number): boolean => {
 };
 
 describe('what a shell is started with', () => {
-  it('D-41 HOME and TERM and nothing else of the daemon', async () => {
+  it('D-41 TERM-3 HOME and TERM and nothing else of the daemon', async () => {
     const { pty, said } = await start([], { command: '/usr/bin/env' });
     expect(await pty.finished).toBe(0);
     expect(said().trim().split('\r\n').sort()).toEqual([`HOME=${me.home}`, 'TERM=xterm-256color']);
@@ -70,7 +70,7 @@ describe('what a shell is started with', () => {
     expect(await at({ ...me, home: '/no/such/folder' })).toBe('/');
   });
 
-  itWhere('D-41 the user, his group and his supplementary groups only', rootMissing(), async () => {
+  itWhere('D-41 TERM-2 the user, his group and his supplementary groups only', rootMissing(), async () => {
     const groups = process.getgroups!();
     process.setgroups!([0, 4, 27]);
     try {

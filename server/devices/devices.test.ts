@@ -623,7 +623,7 @@ describe('what people add to devices (server-api.md §2.4)', () => {
 describe('a device that is not connected (server-api.md §2.6)', () => {
   const v1 = '/api/management/v1/deviceconnect';
 
-  it('is said to be so, and cannot be told anything; an unknown one is not there', async () => {
+  it('H-77 TRB-3 is said to be so, and cannot be told anything; an unknown one is not there', async () => {
     const { device } = await accepted(ed25519());
     const state = await server.call('GET', `${v1}/devices/${device.id}`, { token });
     expect(state.body).toEqual({
