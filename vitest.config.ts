@@ -1,12 +1,17 @@
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './tools/longest-first.ts';
 
 const slow = process.env['PATCHBAY_SLOW'] === '1';
 
+/** Rooms whose tests keep to their own room: they leave the process as they found it. */
+const tidy = ['base', 'proto', 'artifact', 'addons', 'server', 'cli', 'web'].map(
+  (room) => `${room}/**/*.test.{ts,tsx}`,
+);
+const exclude = ['node_modules/**', 'dist/**', '.peers/**'];
+
 export default defineConfig({
   test: {
-    include: slow ? ['**/*.slow.ts'] : ['**/*.test.ts', '**/*.test.tsx'],
-    exclude: ['node_modules/**', 'dist/**', '.peers/**'],
     testTimeout: slow ? 600_000 : 60_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 20_000 } },
@@ -14,6 +19,15 @@ export default defineConfig({
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules', '.cache', 'compiled') },
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', './tools/closing-line.ts'],
+    projects: slow
+      ? [{ extends: true, test: { name: 'slow', include: ['**/*.slow.ts'], exclude } }]
+      : [
+          // Loading a room takes longer than most of its tests: these share one process after the other.
+          { extends: true, test: { name: 'rooms', include: tidy, exclude, isolate: false } },
+          // A process for each file: they change their environment, or measure what the process holds.
+          { extends: true, test: { name: 'whole', include: ['**/*.test.{ts,tsx}'], exclude: [...exclude, ...tidy] } },
+        ],
   },
 });
