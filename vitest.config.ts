@@ -18,7 +18,8 @@ export default defineConfig({
     // The programs that tests start begin in half the time when Node keeps what it compiled.
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules', '.cache', 'compiled') },
     pool: 'forks',
-    maxWorkers: 2,
+    // Of the slow proofs some wait for minutes, such as for a line to be silent: a third one has the processor meanwhile.
+    maxWorkers: slow ? 3 : 2,
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './tools/closing-line.ts'],
     projects: slow

@@ -128,7 +128,6 @@ exit 0
         MENDER_DATA_DIR: this.places.share,
         MENDER_DATASTORE_DIR: this.places.store,
         DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${this.root}/no-bus`,
-        NODE_COMPILE_CACHE: join(tmpdir(), 'patchbay-rig-cache'),
         ...env,
       },
     });
