@@ -1,4 +1,3 @@
-import { ReadableStream } from 'node:stream/web';
 import { setImmediate as turn } from 'node:timers/promises';
 import { codeOf, messageOf } from '#base/errors';
 import { ByteReader } from './byte-reader.ts';

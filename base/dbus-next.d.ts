@@ -10,6 +10,7 @@ declare module 'dbus-next' {
       member: string;
       signature?: string;
       body?: unknown[];
+      flags?: number;
     });
     readonly path: string;
     readonly interface: string;
@@ -19,9 +20,12 @@ declare module 'dbus-next' {
     readonly body: unknown[];
   }
 
+  export const MessageFlag: { readonly NO_AUTO_START: 2 };
+
   /** Thrown by a method: the caller gets type and text, and no stack. */
   export class DBusError extends Error {
     constructor(type: string, text: string);
+    readonly type: string;
   }
 
   interface MemberOptions {

@@ -20,6 +20,15 @@ export interface TokenTls {
 const systemStore = '/etc/ssl/certs';
 
 /**
+ * Both directions over one socket, which a standard stream of a child is not. $1: the engine, empty where the
+ * configuration names none: then a provider that OpenSSL's own configuration has, else the engine `pkcs11`. $2: the key.
+ */
+const speak = `engine=$1 key=$2; shift 2
+if [ -z "$engine" ] && ! openssl pkey -in "$key" -passin pass: -noout </dev/null >/dev/null 2>&1; then engine=pkcs11; fi
+[ -z "$engine" ] || set -- "$@" -engine "$engine" -keyform engine
+exec openssl s_client "$@" -key "$key" <&3 >&3 3>&-`;
+
+/**
  * TLS whose client key never leaves its token. Node has no way to such a key, so `openssl s_client` speaks TLS and we
  * speak HTTP through it. One process a connection, no proxies.
  */
@@ -31,17 +40,16 @@ export class TokenAgent extends Agent {
   }
 
   override createConnection(options: RequestOptions): Socket {
-    const { certificate, key, engine = 'pkcs11', trusted, verify } = this.#tls;
+    const { certificate, key, engine = '', trusted, verify } = this.#tls;
     const host = (options.host ?? 'localhost').replaceAll(/^\[|\]$/g, '');
     const name = isIP(host) ? ['-verify_ip', host, '-noservername'] : ['-verify_hostname', host, '-servername', host];
     const args = [
-      ['s_client', '-quiet', '-connect', `${isIP(host) === 6 ? `[${host}]` : host}:${options.port ?? 443}`],
-      ['-cert', certificate, '-engine', engine, '-keyform', 'engine', '-key', key],
+      ['-quiet', '-connect', `${isIP(host) === 6 ? `[${host}]` : host}:${options.port ?? 443}`],
+      ['-cert', certificate],
       verify ? ['-verify_return_error', ...name] : name.slice(2),
       trusted === undefined ? [] : ['-CAfile', trusted, '-CApath', systemStore],
     ].flat();
-    // Both directions over one socket, which a standard stream of a child is not.
-    const child = spawn('sh', ['-c', 'exec openssl "$@" <&3 >&3 3>&-', 'sh', ...args], {
+    const child = spawn('sh', ['-c', speak, 'sh', engine, key, ...args], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     });
     const socket = child.stdio[3] as Socket;

@@ -7,6 +7,7 @@ import { checkManifest, type Manifest } from '#addon/manifest';
 import type { LooseMessage, Protocol, ProtoMsg } from '#proto';
 import { messageParser, parser } from '#proto/validate';
 import { section, type Settings } from './config.ts';
+import type { News } from './news.ts';
 
 export interface Speaker {
   readonly protocol: Protocol;
@@ -22,7 +23,8 @@ export interface LoadedAddon {
 
 interface Context {
   readonly settings: Settings;
-  readonly device: Omit<Device, 'log'>;
+  readonly device: Omit<Device, 'log' | 'onNews'>;
+  readonly news?: News;
   readonly log: Log;
   readonly blame?: Blame;
 }
@@ -51,7 +53,12 @@ async function loadAddon(name: string, load: LoadModule, context: Context): Prom
   const config = parse(section(context.settings, manifest.id, manifest.config));
   const entry = defaultOf(await load(name, 'device'));
   if (typeof entry !== 'function') throw invalid('its device module has no default function');
-  const device: Device = { ...context.device, log: context.log.child({ addon: manifest.id }) };
+  const { news } = context;
+  const device: Device = {
+    ...context.device,
+    ...(news ? { onNews: (listener) => news.on(manifest.id, listener) } : {}),
+    log: context.log.child({ addon: manifest.id }),
+  };
   const blamed = <T>(work: () => T): T => (context.blame ? context.blame.run(manifest.id, work) : work());
   const half = guarded(
     blamed(() => (entry as DeviceEntry<Manifest>)(device, config)),

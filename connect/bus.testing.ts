@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import dbus from 'dbus-next';
@@ -14,13 +14,18 @@ export class PrivateBus implements AsyncDisposable {
     this.#folder = folder;
   }
 
-  static async start(): Promise<PrivateBus> {
+  /** `startable`: programs that the bus starts when somebody wants their name. */
+  static async start(startable: Readonly<Record<string, string>> = {}): Promise<PrivateBus> {
     const bus = new PrivateBus(await mkdtemp(join(tmpdir(), 'patchbay-bus-')));
+    const services = join(bus.#folder, 'services');
+    await mkdir(services);
+    for (const [name, program] of Object.entries(startable))
+      await writeFile(join(services, `${name}.service`), `[D-BUS Service]\nName=${name}\nExec=${program}\n`);
     await writeFile(
       join(bus.#folder, 'bus.conf'),
       `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-BUS Bus Configuration 1.0//EN"
         "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-      <busconfig><listen>${bus.address}</listen><auth>EXTERNAL</auth>
+      <busconfig><listen>${bus.address}</listen><auth>EXTERNAL</auth><servicedir>${services}</servicedir>
         <policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy>
       </busconfig>`,
     );

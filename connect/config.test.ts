@@ -63,7 +63,7 @@ describe('the configuration', () => {
     expect(Addons).toBeUndefined();
     const names = ours.names('device');
     expect(names.length).toBeGreaterThan(3);
-    const device = { fetch: () => Promise.reject(new Error('offline')) };
+    const device = { ask: () => Promise.reject(new Error('offline')) };
     const loaded = await loadAddons(names, addonLoader(file), { settings, device, log: silentLog });
     expect(loaded.map(({ id }) => id)).toEqual(names);
   });

@@ -3,11 +3,13 @@ import type { Blame } from '#base/blame';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { decode } from '#proto';
+import type { Answer, Question } from '#addon/device';
 import { addonLoader, ours, type Ours } from '#addon/loading';
 import { loadAddons, type LoadedAddon } from './addons.ts';
 import type { ConnectConfig } from './config.ts';
 import { dialer, type Dial, type Environment } from './dial.ts';
 import { Link, type LinkTimes } from './link.ts';
+import { News } from './news.ts';
 import { Sessions, type SessionTimes } from './sessions.ts';
 import { Token } from './token.ts';
 
@@ -45,24 +47,29 @@ export async function runConnect(options: ConnectOptions, signal: AbortSignal): 
   const dial = dialer({ env: options.env ?? {}, certificate: config.ServerCertificate, log });
   const links = new Set<(up: boolean) => void>();
   const device = {
-    fetch: (path: string, init?: RequestInit) => authorizedFetch(token, dial, path, init),
+    ask: (path: string, question?: Question) => askAuthorized(token, dial, path, question),
     onLink: (listener: (up: boolean) => void) => {
       links.add(listener);
       return () => void links.delete(listener);
     },
   };
+  const news = new News();
   let up = false;
   const own = options.ours ?? ours;
   const load = addonLoader(config.file, own);
   const addons = await loadAddons(config.Addons ?? own.names('device'), load, {
     settings: config.settings,
     device,
+    news,
     log,
     ...(options.blame ? { blame: options.blame } : {}),
   });
   log.info('add-ons loaded', { addons: addons.map(({ id }) => id) });
   const link: Link = new Link({
-    receive: (frame) => sessions.receive(decode(frame)),
+    receive(frame) {
+      const message = decode(frame);
+      if (!news.take(message)) sessions.receive(message);
+    },
     changed: () => {
       sessions.room();
       if (link.up === up) return;
@@ -127,12 +134,11 @@ async function runAddons(addons: readonly LoadedAddon[], log: Log, signal: Abort
   await Promise.all(addons.map(work));
 }
 
-async function authorizedFetch(token: Token, dial: Dial, path: string, init?: RequestInit): Promise<Response> {
+async function askAuthorized(token: Token, dial: Dial, path: string, question: Question = {}): Promise<Answer> {
   const { current } = token;
   if (!current) throw new Error('the device is not authorized');
-  const headers = new Headers(init?.headers);
-  headers.set('Authorization', `Bearer ${current.token}`);
-  return await dial.fetch(new URL(path, current.serverUrl), { ...init, headers });
+  const headers = { ...question.headers, Authorization: `Bearer ${current.token}` };
+  return await dial.ask(new URL(path, current.serverUrl), { ...question, headers });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

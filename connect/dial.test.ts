@@ -89,7 +89,7 @@ it('joins through the proxy, with its password, plain and over TLS with the CA o
 it('asks the server in the same way what an add-on wants to know', async () => {
   const dial = through(join(folder, 'cert'));
   const answers = [`http://server.plant:${plain}/`, `https://server.plant:${secure}/`].map(
-    async (url) => await (await dial.fetch(new URL(url))).text(),
+    async (url) => (await dial.ask(new URL(url))).text,
   );
   expect(await Promise.all(answers)).toEqual(['hello', 'hello']);
 });

@@ -2,10 +2,18 @@ import { readFileSync } from 'node:fs';
 import { Agent, request as plainRequest, type AgentOptions, type ClientRequestArgs } from 'node:http';
 import { isIP, connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, getCACertificates, rootCertificates } from 'node:tls';
+import {
+  connect as connectTls,
+  createSecureContext,
+  getCACertificates,
+  rootCertificates,
+  type SecureContext,
+} from 'node:tls';
 import type { ClientOptions } from 'ws';
+import type { Answer, Question } from '#addon/device';
 import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
+import { ask, type Way } from './ask.ts';
 
 /** Variables of the process; those of proxies count. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -21,7 +29,7 @@ export interface DialOptions {
 export interface Dial {
   /** For the WebSocket to a server. Throws `invalid_proxy`. */
   socket(server: URL): ClientOptions;
-  fetch(url: URL, init?: RequestInit): Promise<Response>;
+  ask(url: URL, question?: Question): Promise<Answer>;
 }
 
 /** For a proxy to answer, ms. */
@@ -32,28 +40,17 @@ const answerTime = 30_000;
  * (`connect-protocol.md` §1.3, 7); the certificates of the system and those of `ServerCertificate`.
  */
 export function dialer({ env, certificate, log }: DialOptions): Dial {
-  let trusted: string[] | undefined;
-  // Reading all of the system's takes its time: only who needs them pays for it.
-  const ca = (): string[] => (trusted ??= trustedCertificates(certificate, log));
-  return {
-    socket(server) {
-      const secure = /^(https|wss):$/.test(server.protocol);
-      const proxy = proxyFor(server, env);
-      const tls = secure ? { ca: ca() } : {};
-      return proxy ? { ...tls, agent: new TunnelAgent(proxy, secure) } : tls;
-    },
-    async fetch(url, init) {
-      const secure = url.protocol === 'https:';
-      const proxy = proxyFor(url, env);
-      if (!proxy && !(secure && certificate !== undefined)) return await fetch(url, init);
-      const undici = await import('undici');
-      const tls = secure ? { ca: ca() } : {};
-      const dispatcher = proxy
-        ? new undici.ProxyAgent({ uri: proxy.href, requestTls: tls, proxyTunnel: true })
-        : new undici.Agent({ connect: tls });
-      return await undici.fetch(url, { ...(init as object), dispatcher });
-    },
+  let trusted: SecureContext | undefined;
+  // Reading all of the system's certificates takes its time: once, and only where something speaks TLS.
+  const secureContext = (): SecureContext =>
+    (trusted ??= createSecureContext({ ca: trustedCertificates(certificate, log) }));
+  const way = (server: URL): Way => {
+    const secure = /^(https|wss):$/.test(server.protocol);
+    const proxy = proxyFor(server, env);
+    const tls = secure ? { secureContext: secureContext() } : {};
+    return proxy ? { ...tls, agent: new TunnelAgent(proxy, secure) } : tls;
   };
+  return { socket: way, ask: async (url, question) => await ask(url, way(url), question) };
 }
 
 /** The proxy on the way to a URL; undefined: none. Loopback is never behind one: Mender's own client listens there. */
@@ -118,7 +115,7 @@ class TunnelAgent extends Agent {
   set protocol(_: string) {}
   set defaultPort(_: number) {}
 
-  override createConnection(target: ClientRequestArgs & { ca?: string[] }, created: Created): undefined {
+  override createConnection(target: ClientRequestArgs & Pick<Way, 'secureContext'>, created: Created): undefined {
     const host = String(target.host);
     const port = Number(target.port ?? this.defaultPort);
     const where = `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -155,7 +152,12 @@ class TunnelAgent extends Agent {
       if (head.length > 0) socket.unshift(head);
       if (!this.#secure) return created(null, socket);
       const servername = isIP(host) ? {} : { servername: host };
-      const tls = connectTls({ socket, ca: target.ca, ALPNProtocols: ['http/1.1'], ...servername });
+      const tls = connectTls({
+        socket,
+        secureContext: target.secureContext,
+        ALPNProtocols: ['http/1.1'],
+        ...servername,
+      });
       const broken = (error: Error): void => created(error, undefined as unknown as Duplex);
       tls.once('error', broken);
       tls.once('secureConnect', () => {

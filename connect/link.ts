@@ -6,6 +6,7 @@ import {
   extensionsHeader,
   flowExtension,
   framesExtension,
+  newsExtension,
   hasExtension,
   largeFrameLimit,
   resumeExtension,
@@ -102,7 +103,7 @@ export class Link {
   async hold(authorization: Authorization, signal: AbortSignal): Promise<{ upFor: number; retryAfter?: number }> {
     if (signal.aborted) return { upFor: 0 };
     const { log, changed, resume } = this.#options;
-    const extensions = [flowExtension, framesExtension, ...(resume ? [resumeExtension] : [])];
+    const extensions = [flowExtension, framesExtension, newsExtension, ...(resume ? [resumeExtension] : [])];
     const over = Promise.withResolvers<void>();
     let opened = 0;
     let retryAfter: number | undefined;

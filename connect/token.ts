@@ -35,6 +35,8 @@ export class Token {
   #current: Authorization | undefined;
   #change = new AbortController();
   #word = new AbortController();
+  /** Nobody has the client's name, and that has been said. */
+  #alone = false;
 
   constructor({ log, busAddress, timeout = 5000 }: TokenOptions) {
     this.#options = { log, busAddress, timeout };
@@ -66,10 +68,16 @@ export class Token {
         path: auth.path,
         interface: auth.interface,
         member: getJwtToken.name,
+        // Whoever has stopped the client wants it to stay stopped: the bus shall not start it for us.
+        flags: dbus.MessageFlag.NO_AUTO_START,
       });
+      this.#alone = false;
       if (bus === this.#bus) this.#take(reply.body);
     } catch (error) {
-      this.#options.log.warn('no answer from the client', { name: auth.name, error: messageOf(error) });
+      if (!isAbsence(error))
+        this.#options.log.warn('no answer from the client', { name: auth.name, error: messageOf(error) });
+      else if (!this.#alone) this.#options.log.info('no update client runs, waiting for one', { name: auth.name });
+      this.#alone = isAbsence(error);
     }
   }
 
@@ -158,4 +166,10 @@ export class Token {
       .finally(() => clearTimeout(late));
     return promise;
   }
+}
+
+/** Nobody has that name on the bus, in the words of either daemon that there is for D-Bus. */
+function isAbsence(error: unknown): boolean {
+  const type = error instanceof dbus.DBusError ? error.type : '';
+  return ['NameHasNoOwner', 'ServiceUnknown'].includes(type.slice('org.freedesktop.DBus.Error.'.length));
 }

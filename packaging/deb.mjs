@@ -76,7 +76,8 @@ function build() {
     `Architecture: ${architecture}`,
     'Maintainer: Patchbay <patchbay@localhost>',
     `Installed-Size: ${installed}`,
-    'Depends: libc6, libstdc++6, libgcc-s1, libatomic1, passwd',
+    'Pre-Depends: passwd',
+    'Depends: libc6, libstdc++6, libgcc-s1, libatomic1',
     'Recommends: dbus, openssl, jq, curl',
     `Conflicts: ${others}`,
     `Replaces: ${others}`,
@@ -90,11 +91,18 @@ function build() {
     'conffiles',
     own.map((file) => `${file}\n`),
   );
+  // Before the policies are unpacked: the bus reads them in that moment, and a group that it does not know then it never will.
+  control('preinst', [
+    '#!/bin/sh',
+    'set -e',
+    'getent group patchbay >/dev/null || groupadd --system patchbay',
+    'exit 0',
+    '',
+  ]);
   // The configuration comes first: nothing is started by being installed.
   control('postinst', [
     '#!/bin/sh',
     'set -e',
-    'getent group patchbay >/dev/null || groupadd --system patchbay',
     'mkdir -p /etc/mender && install -d -m 0700 /var/lib/mender',
     '[ ! -d /run/systemd/system ] || systemctl daemon-reload',
     'exit 0',

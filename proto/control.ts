@@ -39,6 +39,8 @@ export const control = defineProtocol(ProtoType.Control, {
   suspend: { body: Type.Object({ within: Type.Optional(Count) }) },
   /** Server → everybody at one terminal: who they are. */
   people: { body: Type.Object({ people: Type.Array(Participant, { maxItems: 64 }), self: Count }) },
+  /** Ours, server → device, of no session: there is something for this add-on (`newsExtension`). Nothing is answered. */
+  news: { body: Type.Object({ addon: Type.String({ maxLength: 64 }) }) },
   error: {
     body: Type.Object({
       err: Type.String({ maxLength: 65536 }),
@@ -58,11 +60,14 @@ export const controlVersion = 1;
  * additions. A browser cannot send headers with a WebSocket: it names them in the query, as `extensions`.
  * `flow`: control messages `pause` and `resume`.
  * `resume`: see `resumeExtension`.
+ * `news`: control message `news`.
  * `frames`: a device that takes frames of more than `deviceFrameLimit`, up to `largeFrameLimit`.
  */
 export const extensionsHeader = 'patchbay-extensions';
 export const flowExtension = 'flow';
 export const framesExtension = 'frames';
+/** A device whose add-ons are told that the server has something for them. */
+export const newsExtension = 'news';
 /** Sessions that outlive a lost link, a device's or a person's (`resume.ts`). */
 export const resumeExtension = 'resume';
 /** Whether a header that may be there names an addition. */

@@ -13,15 +13,19 @@ import { callerId, json, route, type Route, scopeOf } from './http/route.ts';
 import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 import type { Stand } from './relay/relay.ts';
+import { Seal } from './store/seal.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
 /** What the server lends all add-ons alike. */
-export type Lent = Fleet & Pick<ServerHost, 'deployConfiguration' | 'siteOrigin' | 'mail' | 'outbound' | 'publicUrl'>;
+export type Lent = Fleet &
+  Pick<ServerHost, 'deployConfiguration' | 'siteOrigin' | 'mail' | 'outbound' | 'publicUrl'> & { readonly seal: Seal };
 
 export interface AddonOptions {
   readonly lent: Lent;
   /** Something of an add-on has changed for a device. */
   readonly changed: (addon: string, deviceId: string) => void;
+  /** Tells an add-on on a device that there is something for it; false: the device does not hear it. */
+  readonly nudge?: (addon: string, deviceId: string) => boolean;
   /** Packages of third parties, by name. */
   readonly names: readonly string[];
   /** They are looked for beside this file, which need not be there. */
@@ -182,9 +186,16 @@ async function loadAddon(name: string, mine: boolean, load: LoadModule, options:
 }
 
 function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
-  const { bus, db } = options;
+  const { bus, db, lent } = options;
+  /** No add-on opens what another one closed. */
+  const owner = (given: string): string => `addon ${manifest.id} ${given}`;
   return {
-    ...options.lent,
+    ...lent,
+    seal: {
+      close: (text, given) => lent.seal.close(text, owner(given)),
+      open: (sealed, given) => lent.seal.open(sealed, owner(given)),
+      isSealed: (text) => Seal.isSealed(text),
+    },
     async openSession(deviceId, { userId, tokenId, access }) {
       const { protocol } = manifest;
       if (!protocol) throw new CodedError('no_sessions', `the add-on ${manifest.id} has no sessions`);
@@ -195,6 +206,7 @@ function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
     },
     // The type is the add-on's to say: it made the tables.
     tables: <T>() => db as unknown as Kysely<T>,
+    nudge: (deviceId) => options.nudge?.(manifest.id, deviceId) ?? false,
     changed: (deviceId) => options.changed(manifest.id, deviceId),
     log: options.log.child({ addon: manifest.id }),
   };

@@ -1,3 +1,4 @@
+import { sql, type SqlBool } from 'kysely';
 import type { ServerHost } from '#addon/server';
 import { type DeviceDeploymentStatus, finalStatuses } from '#proto/http/deployments';
 import type { Register } from './devices/register.ts';
@@ -21,6 +22,7 @@ export type Fleet = Pick<
   | 'groupsOf'
   | 'inGroups'
   | 'ofGroup'
+  | 'isAccepted'
   | 'isOneOf'
   | 'setAttributes'
   | 'awayDevices'
@@ -60,6 +62,8 @@ export function fleetOf(parts: {
       const terms = (await groupOf(name))?.terms;
       return terms ? isOneOf(db, column, await inventory.find({ filters: terms, sort: [] })) : inGroups(column, [name]);
     },
+    isAccepted: (column) =>
+      sql<SqlBool>`exists (select 1 from devices where devices.id = ${sql.ref(column)} and devices.status = 'accepted')`,
     isOneOf: (column, values) => isOneOf(db, column, values),
     setAttributes: (transaction, values) =>
       mergeScopes(

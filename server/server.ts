@@ -128,7 +128,8 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const logins = new Logins({ db, keys, roles, policies }, (userId, tokenIds) =>
       standing.loginsEnded(userId, tokenIds),
     );
-    const factors = new SecondFactors(db, new Seal(config.data));
+    const seal = new Seal(config.data);
+    const factors = new SecondFactors(db, seal);
     const entry = new Entry(db, logins, factors);
     const users = new Users(db, {
       rightsChanged: (userId) => standing.rightsChanged(userId),
@@ -169,6 +170,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       log,
       refuses: (stand) => standing.why(stand),
       changed: (addon, id) => live.tell('addon', { addon, id }),
+      nudge: (addon, id) => relay.news(id, addon),
       lent: {
         ...fleetOf({ db, register, inventory, groups, roles }),
         siteOrigin: (label, req) => siteOrigin(label, req, config),
@@ -180,6 +182,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         },
         mail,
         outbound,
+        seal,
         publicUrl: config.publicUrl,
       },
     });

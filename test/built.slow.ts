@@ -1,10 +1,10 @@
 // What ships, run as it ships: the package out of `npm pack`, and one file each for the programs of a device.
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startBus } from './stage/bus.ts';
 import { layDevice } from './stage/mender.ts';
 import { Operator } from './stage/operator.ts';
@@ -31,6 +31,11 @@ describe('npm run build', () => {
     // What `npm install` of the package would fetch is here already.
     await symlink(join(root, 'node_modules'), join(folder, 'package', 'node_modules'));
     launcher = join(folder, 'package', 'bin', 'patchbay.js');
+    // Says at its end what of Node a program has loaded.
+    await writeFile(
+      join(folder, 'loaded.cjs'),
+      `process.on('exit', () => require('fs').writeFileSync(process.env.LOADED, process.moduleLoadList.join('\\n')))`,
+    );
     // A device gets these files and nothing else: no node_modules of ours is above them.
     bundles = join(folder, 'device');
     await mkdir(bundles);
@@ -93,7 +98,10 @@ describe('npm run build', () => {
     await layDevice({ folder: own, mac, type: 'bench', serverUrl: server.url });
     const one = processes === 'one process';
     const shipped = { built: bundles, node: process.execPath };
-    begin(await startBuilt(one ? 'device' : 'client', shipped, own, bus.address));
+    vi.stubEnv('NODE_OPTIONS', `--require ${join(folder, 'loaded.cjs')}`);
+    vi.stubEnv('LOADED', join(own, 'loaded'));
+    const first = begin(await startBuilt(one ? 'device' : 'client', shipped, own, bus.address));
+    vi.unstubAllEnvs();
     const device = await operator.welcome(mac);
     // The bundles write introspection data with a few lines of their own.
     const asked = ['--print-reply', `--bus=${bus.address}`, '--dest=io.patchbay.Client', '/io/patchbay/Client'];
@@ -110,5 +118,12 @@ describe('npm run build', () => {
     shell.type('echo "and $((6 * 7))"\n');
     await shell.shows(/and 42/);
     await shell.stop();
+
+    // The first `fetch` costs a device 8 MiB: it has a compiler for WebAssembly and HTTP/2 with it.
+    if (one) await first.said(/checks of the server/);
+    await first.stop();
+    const loaded = await readFile(join(own, 'loaded'), 'utf8');
+    expect(loaded).toMatch(/ https$/m);
+    expect(loaded).not.toMatch(/undici|http2|webstreams/);
   });
 });

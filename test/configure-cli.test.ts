@@ -136,6 +136,25 @@ it('what settings there may be comes from a file, and what is none is refused in
   expect(await config('schema', file)).toMatchObject({ code: 1, err: `error: ${file}: no JSON\n` });
 });
 
+it('settings come from a file too: what was written down of one place is given to another', async () => {
+  const file = join(someone.configFolder, 'hall.json');
+  await config('set', '--group', 'hall', 'ssid=yard');
+  const { out } = await patchbay('--json', 'config', 'get', '--group', 'hall');
+  await writeFile(file, out);
+  const { values } = JSON.parse(out) as { values: object };
+  expect(await config('set', 'pump-7', '--file', file, 'ssid=own')).toMatchObject({ code: 0 });
+  for (const [key, value] of Object.entries({ ...values, ssid: 'own' }))
+    expect((await config('get', 'pump-7', key)).out).toBe(`${value}\n`);
+  await writeFile(file, '{"port": 8080}');
+  expect(await config('set', '--fleet', '--file', file)).toMatchObject({
+    code: 1,
+    err: `error: ${file}: port: values are texts: write "8080"\n`,
+  });
+  await writeFile(file, '["port"]');
+  expect((await config('set', '--fleet', '--file', file)).err).toContain('an object is wanted');
+  expect((await config('set', '--fleet', '--file', `${file}.none`)).err).toMatch(/hall\.json\.none cannot be read/);
+});
+
 it('wrong usage is exit code 2, and what is not there 1', async () => {
   const cases: [string[], number, RegExp][] = [
     [['get'], 2, /name a device, or give --group or --fleet/],

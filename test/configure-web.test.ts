@@ -72,9 +72,8 @@ describeBrowser('the settings of a device on its page', (executable) => {
   it('are changed in a form that the schema draws, sent, and are up to date once the device reports them', async () => {
     await person.presses('Override', row('timezone'));
     await person.page.getByLabel('Value').last().selectOption('Europe/Paris');
-    await person.presses('Add a setting');
-    await person.page.getByLabel('Key').last().fill('psk');
-    await person.page.getByLabel('Key').last().blur();
+    // Of the schema what is not there yet is a press away.
+    await person.presses('+ psk');
     await person.page.getByLabel('Value').last().fill('hunter22-psk');
     expect(await person.page.getByLabel('Value').last().getAttribute('type')).toBe('password');
     await picture('form');
@@ -84,7 +83,7 @@ describeBrowser('the settings of a device on its page', (executable) => {
     await update('success');
     await report({ timezone: 'Europe/Paris', ntp_servers: 'ntp.example', psk: 'hunter22-psk' });
     await person.sees('Up to date.');
-    expect(await row('psk').innerText()).toMatch(/\*{8}\s+device\s+\*{8}/);
+    expect(await row('psk').innerText()).toMatch(/\*{8}\s+this device\s+\*{8}/);
     expect(await person.page.content()).not.toContain('hunter22');
   });
 
@@ -121,6 +120,86 @@ describeBrowser('the settings of a device on its page', (executable) => {
     await person.sees('Up to date.');
     await person.page.emulateMedia({ colorScheme: 'dark' });
     await picture('dark');
+    // Nothing is cut off or squeezed on a telephone either.
+    await person.page.setViewportSize({ width: 420, height: 900 });
+    const cut =
+      'document.querySelector(".configure-addon").scrollWidth > document.querySelector(".configure-addon").clientWidth';
+    expect(await person.page.evaluate(cut)).toBe(false);
+    await picture('dark-narrow');
+    await person.page.setViewportSize({ width: 1280, height: 800 });
+  });
+
+  it('of a group are a press away from where they show; who differs is listed, and they are changed, sent and taken back', async () => {
+    await call('PATCH', `${base}/groups/hall`, { set: { psk: 'hunter22-hall' } });
+    await person.page.getByRole('link', { name: 'group hall' }).click();
+    await person.page.waitForURL('**/addons/configure?group=hall');
+    await person.page.emulateMedia({ colorScheme: 'light' });
+    const given = person.page.locator('table.given tbody tr');
+    await given.filter({ hasText: 'timezone' }).waitFor();
+    expect(await given.allInnerTexts()).toEqual([
+      expect.stringMatching(/^psk\s+\*{8}$/),
+      expect.stringMatching(/^timezone\s+Time zone\s+Europe\/Berlin$/),
+    ]);
+    // The device has a time zone and a secret of its own: neither is missed.
+    await person.sees('Its one device has what it is to have.');
+    await person.presses('Change');
+    await person.presses('+ port');
+    await person.page.getByLabel('Value').last().fill('8080');
+    await person.page.getByLabel('Priority').fill('7');
+    await picture('group-form');
+    await person.presses('Save and send');
+    await person.sees('Sent to one device');
+    await person.sees('Priority 7.');
+    const differing = person.page.locator('table.differing tbody tr');
+    await differing.first().waitFor();
+    expect(await differing.innerText()).toMatch(/pump-7\s+pending\s+port is nothing, is to be 8080\s+since /);
+    await picture('group');
+    await person.presses(/^Back to 2$/);
+    await person.sees('The settings of revision 2 again; not sent yet');
+    expect(await call('GET', `${base}/groups/hall`)).toMatchObject({
+      values: { timezone: 'Europe/Berlin' },
+      revision: 4,
+    });
+    await person.sees('back to 2');
+    expect(await person.page.content()).not.toContain('hunter22');
+    await person.page.getByLabel('Settings of').selectOption('');
+    await given.filter({ hasText: 'ntp_servers' }).waitFor();
+    await person.page.waitForURL(/addons\/configure$/);
+  });
+
+  it('what there may be is said on that page too; a schema that means nothing is told and stays', async () => {
+    await person.page.getByText('What settings there may be').click();
+    const text = person.page.getByLabel('JSON Schema of the settings');
+    await text.fill('{"properties": {"port": {"type": "integer", "pattern": "x"}}}');
+    await person.presses('Save the schema');
+    await person.sees('port: pattern goes with string');
+    await text.fill('{');
+    await person.presses('Save the schema');
+    await person.sees('This is no JSON');
+    await picture('schema');
+    await text.fill('{"properties": {"led": {"type": "boolean"}}}');
+    await person.presses('Save the schema');
+    await person.sees('Saved: forms and checks go by it from now on');
+    expect(await call('GET', `${base}/schema`)).toEqual({ properties: { led: { type: 'boolean' } } });
+  });
+
+  it('are for somebody confined to a group those of this group, and the page is readable on a narrow screen', async () => {
+    const grants = [
+      { permission: 'devices:configure', groups: ['hall'] },
+      { permission: 'devices:read', groups: ['hall'] },
+      { permission: 'inventory:read', groups: ['hall'] },
+    ];
+    await call('POST', '/api/management/v1/patchbay/roles', { name: 'hall', grants });
+    const warden = await server.addUser('warden@example.com', ['hall']);
+    await person.page.evaluate(`sessionStorage.setItem('patchbay.token', ${JSON.stringify(warden)})`);
+    await person.page.setViewportSize({ width: 420, height: 900 });
+    await person.opens('/addons/configure');
+    await person.page.waitForURL('**/addons/configure?group=hall');
+    await person.page.locator('table.given').waitFor();
+    expect(await person.page.getByLabel('Settings of').locator('option').allInnerTexts()).toEqual(['group hall']);
+    expect(await person.page.getByText('What settings there may be').count()).toBe(0);
+    expect(await person.page.evaluate('document.documentElement.scrollWidth > innerWidth')).toBe(false);
+    await picture('narrow');
     expect(person.faults).toEqual([]);
   });
 });

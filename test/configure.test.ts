@@ -15,7 +15,7 @@ const own = '/api/devices/v1/deviceconfig/configuration';
 const ofDevice = (id: string): string => `/api/management/v1/deviceconfig/configurations/device/${id}`;
 
 describe('the settings of a device (server-api.md §1.7, §2.7, §3.8)', () => {
-  it('are kept, sent as an update when asked for, and reported back', async () => {
+  it('are kept, sent as an update when asked for, and reported back (CFG-4, CFG-6, CFG-16)', async () => {
     const device = await server.addDevice();
     const path = ofDevice(device.id);
     expect(await server.call('GET', path, { token })).toMatchObject({
@@ -57,6 +57,22 @@ describe('the settings of a device (server-api.md §1.7, §2.7, §3.8)', () => {
     expect(audit.text).not.toContain('yard');
   });
 
+  it('are replaced as a whole, and what was reported stays as it was reported (CFG-1)', async () => {
+    const device = await server.addDevice();
+    const path = ofDevice(device.id);
+    expect((await server.call('PUT', own, { token: device.token, body: { a: 'reported' } })).status).toBe(204);
+    const { reported_ts } = (await server.call('GET', path, { token })).body as { reported_ts: string };
+    for (const body of [{ a: '1', b: '2' }, { b: '3' }, {}]) {
+      expect((await server.call('PUT', path, { token, body })).status).toBe(204);
+      expect((await server.call('GET', path, { token })).body).toMatchObject({
+        reported: { a: 'reported' },
+        reported_ts,
+      });
+      // Whole, not only among others.
+      expect(((await server.call('GET', path, { token })).body as { configured: object }).configured).toEqual(body);
+    }
+  });
+
   it('go with the device', async () => {
     const device = await server.addDevice();
     await server.call('PUT', ofDevice(device.id), { token, body: { a: 'b' } });
@@ -67,7 +83,7 @@ describe('the settings of a device (server-api.md §1.7, §2.7, §3.8)', () => {
     expect((await server.call('GET', own, { token: device.token })).status).toBe(401);
   });
 
-  it('have limits, which are said with their number (§5)', async () => {
+  it('have limits, which are said with their number, and are texts (§5, CFG-2, CFG-3)', async () => {
     const device = await server.addDevice();
     const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v']));
     const cases: [unknown, number, RegExp][] = [
@@ -78,6 +94,9 @@ describe('the settings of a device (server-api.md §1.7, §2.7, §3.8)', () => {
       [{ k: 'v'.repeat(4097) }, 400, /4096/],
       [{ k: 1 }, 400, /string/],
       [{ k: null }, 400, /string/],
+      [{ k: true }, 400, /string/],
+      [{ k: { a: 'b' } }, 400, /string/],
+      [{ '': 'v' }, 400, /character/],
       [[], 400, /object/],
     ];
     for (const [body, status, text] of cases)
@@ -102,7 +121,7 @@ describe('the settings of a device (server-api.md §1.7, §2.7, §3.8)', () => {
     expect((await server.call('GET', own, { token: device.token })).text).toBe(raw);
   });
 
-  it('are those of known devices, for people who may see and set them', async () => {
+  it('are those of known devices, for people who may see and set them (CFG-5, CFG-19)', async () => {
     const { id } = await server.addDevice();
     const nowhere = ofDevice('00000000-0000-4000-8000-000000000000');
     expect((await server.call('GET', nowhere, { token })).status).toBe(404);

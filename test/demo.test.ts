@@ -58,7 +58,7 @@ class DemoRun implements AsyncDisposable {
 
 // The tour spends much of its time in waiting: the others go on beside it, one after the other.
 describe.concurrent('patchbay demo', () => {
-  test('the demo walks its tour: devices, terminal, update, rollback, and leaves nothing behind', async () => {
+  test('the demo walks its tour: devices, terminal, update, rollback, a setting, an alert, and leaves nothing behind', async () => {
     await using demo = await DemoRun.start('--check');
     const code = await demo.ended;
     expect(demo.output).not.toContain('failed');
@@ -71,6 +71,8 @@ describe.concurrent('patchbay demo', () => {
       'follows when the window is resized',
       'its file is there',
       'rolled back',
+      'a setting is sent',
+      'is an alert',
     ]) {
       expect(demo.output).toMatch(new RegExp(`^ok .* s  .*${step}`, 'm'));
     }

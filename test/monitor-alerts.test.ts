@@ -349,6 +349,60 @@ describe.each([usualDatabase])('alerts (server-api.md §1.9, §4.10) on %s', (da
     expect((await server.call('POST', `${base}/silences`, { token, body })).status).toBe(400);
   });
 
+  it('of a device that is rejected are nobody’s work any more, and are as they were once it is accepted again', async () => {
+    const device = await server.addDevice();
+    const check = `rejected-${database}`;
+    await posted(device, alert('CRITICAL', 'A', { check }));
+    const { body } = await server.call('GET', `/api/management/v2/devauth/devices/${device.id}`, { token });
+    const [set] = (body as { auth_sets: { id: string }[] }).auth_sets;
+    const status = async (status: string) => {
+      const path = `/api/management/v2/devauth/devices/${device.id}/auth/${set?.id}/status`;
+      expect((await server.call('PUT', path, { token, body: { status } })).status).toBe(204);
+    };
+    await status('rejected');
+    expect((await bad(`?check=${check}`)).total).toBe(0);
+    expect((await get(`${base}/counts?check=${check}`)).body).toMatchObject({ open: 0, devices: 0 });
+    // What was is told still.
+    expect((await history(device.id)).total).toBe(1);
+    await status('accepted');
+    expect((await bad(`?check=${check}`)).body).toMatchObject([{ device_id: device.id, state: 'open' }]);
+  });
+
+  it('of all devices are one history, the last first, for everybody those that he may see', async () => {
+    const [one, other] = [await server.addDevice(), await server.addDevice()];
+    const check = `passed-${database}`;
+    // Clocks that were never set, or are ahead, change nothing of the order in which they came.
+    await posted(one, alert('CRITICAL', 'A', { check, timestamp: '2090-01-01T00:00:00Z' }));
+    await posted(other, alert('WARNING', 'B', { check, timestamp: '1970-01-01T00:00:10Z' }));
+    await posted(one, alert('OK', 'A', { check }));
+    await server.call('PATCH', `/api/management/v1/patchbay/groups/passed-${database}/devices`, {
+      token,
+      body: [other.id],
+    });
+    const passed = async (query: string, as = token) => {
+      const { body, status } = await get(`${base}/history?check=${check}${query}`, as);
+      expect(status).toBe(200);
+      return body.map(({ device_id, level }) => [device_id, level]);
+    };
+    expect(await passed('')).toEqual([
+      [one.id, 'OK'],
+      [other.id, 'WARNING'],
+      [one.id, 'CRITICAL'],
+    ]);
+    expect(await passed('&per_page=1&page=2')).toEqual([[other.id, 'WARNING']]);
+    expect(await passed('&level=CRITICAL,WARNING')).toHaveLength(2);
+    expect(await passed(`&group=passed-${database}`)).toEqual([[other.id, 'WARNING']]);
+    expect(await passed(`&device=${one.id}&issued_before=2020-01-01T00:00:00Z`)).toEqual([]);
+    expect((await get(`${base}/history?issued_after=then`)).status).toBe(400);
+    const grants = [{ permission: 'devices:read', groups: [`passed-${database}`] }];
+    await server.call('POST', '/api/management/v1/patchbay/roles', {
+      token,
+      body: { name: `passed-${database}`, grants },
+    });
+    const confined = await server.addUser('passed@example.com', [`passed-${database}`]);
+    expect(await passed('', confined)).toEqual([[other.id, 'WARNING']]);
+  });
+
   it('go with the device (MON-24)', async () => {
     const device = await server.addDevice();
     await posted(device, alert('CRITICAL', 'A', { check: `gone-${database}` }));
@@ -395,11 +449,18 @@ describe.each([usualDatabase])('alerts (server-api.md §1.9, §4.10) on %s', (da
     await new Promise((resolve) => second.once('open', resolve));
     await until(0);
     expect((await history(device.id)).body.map(({ level }) => level)).toEqual(['OK', 'CRITICAL']);
-    // Who was connected when the server stopped is given time to come back.
-    await settings({ offline_grace_seconds: 3600 });
+    // Who was connected when the server stopped is given time to come back, and is called offline after that.
+    await settings({ offline_grace_seconds: 4 });
     second.terminate();
+    const stopped = Date.now();
     await server.restart();
+    await until(1);
+    const [last] = (await history(device.id)).body;
+    expect(Date.parse(last?.timestamp ?? '')).toBeGreaterThanOrEqual(stopped + 4000);
+    const third = connect();
+    await new Promise((resolve) => third.once('open', resolve));
+    await until(0);
     await settings({ offline_seconds: 300 });
-    expect((await history(device.id)).total).toBe(2);
+    expect((await history(device.id)).body.map(({ level }) => level)).toEqual(['OK', 'CRITICAL', 'OK', 'CRITICAL']);
   }, 60_000);
 });

@@ -142,10 +142,24 @@ it('the history of a device is shown within a time', async () => {
     /^ID.*\nd4444444[^\n]*\n$/,
   );
   expect((await alerts('show', 'a111', '--device', 'pump-7')).out).toContain('State:   over\n');
-  expect(await alerts('--history')).toMatchObject({
+  // Of all devices, by when it came.
+  await say(kiosk, alert('e5050505-x', 'disk_data', 'Disk /data is 99 % full', 'WARNING'));
+  await say(kiosk, alert('f6060606-x', 'disk_data', 'Disk /data is 99 % full', 'OK'));
+  expect((await alerts('--history', '--limit', '3')).out).toMatch(
+    /^ID +CAME +LEVEL +DEVICE .*\nf6060606 .* OK +kiosk-1 .*\ne5050505 .* Warning +kiosk-1 .*\nd4444444 .* OK +pump-7 .*\n$/,
+  );
+  expect((await alerts('--history', '--group', 'kiosks', '--level', 'warning')).out).toMatch(
+    /^ID.*\ne5050505[^\n]*\n$/,
+  );
+  expect((await alerts('--history', '--until', '2026-01-01')).err).toBe('no alerts\n');
+  expect(await json('alerts', 'list', '--history', '--check', 'disk_*', '--limit', '1')).toMatchObject([
+    { id: 'f6060606-x', device: 'kiosk-1', received: expect.stringMatching(/Z$/) },
+  ]);
+  expect(await alerts('--history', '--all')).toMatchObject({
     code: 2,
-    err: 'error: --history is of one device: give --device\n',
+    err: 'error: --history is of all that came: --state and --all say nothing of it\n',
   });
+  expect(await alerts('--history', '--device', 'pump-7', '--group', 'kiosks')).toMatchObject({ code: 2 });
   expect(await alerts('--since', '2h')).toMatchObject({ code: 2 });
 });
 

@@ -2,10 +2,15 @@
 import { createHmac } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import type { Kysely } from 'kysely';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Tables } from '../addons/monitor/server/tables.ts';
 import { networksOf } from '../server/http/proxies.ts';
 import { admin, databaseFor, stage, type Stage, usualDatabase } from '../server/stage.ts';
+import { openStore } from '../server/store/store.ts';
 import { Mailbox } from './stage/mailbox.ts';
 
 const base = '/api/management/v1/patchbay/monitor';
@@ -320,6 +325,43 @@ describe.each([usualDatabase])('notifications on %s', (database) => {
     expect(changed.body).toMatchObject({ has_secret: false, enabled: false, url: `${url}/webhook` });
     expect((await call('GET', `${base}/channels/${slack}`)).body).toMatchObject({ url: `${url}/…` });
   });
+
+  it('to a channel cannot be read from the database alone, and without the key file nothing is sent, which is said', async () => {
+    const hook = await channel('webhook', { secret: 'c0ffee' });
+    const chat = await channel('slack', { url: `${url}/services/secret-part` });
+    const db = await openStore(server.data, server.database);
+    const tables = db as unknown as Kysely<Tables>;
+    const stored = () => tables.selectFrom('addon_monitor_channels').select(['id', 'target']).execute();
+    expect((await stored()).map(({ target }) => target).join(' ')).not.toMatch(/c0ffee|secret-part|http/);
+    // One of an older version is as it was until the server starts.
+    const target = JSON.stringify({ url: `${url}/services/old-part` });
+    await tables.updateTable('addon_monitor_channels').set({ target }).where('id', '=', chat).execute();
+    expect((await call('POST', `${base}/channels/${chat}/test`)).body).toEqual({ sent: true });
+    await server.restart();
+    await expect.poll(async () => JSON.stringify(await stored()), { timeout: 20_000 }).not.toContain('old-part');
+    await db.destroy();
+    hooks = [];
+    expect((await call('POST', `${base}/channels/${chat}/test`)).body).toEqual({ sent: true });
+    expect(hooks.map(({ path }) => path)).toEqual(['/services/old-part']);
+    const key = join(server.data, 'keys', 'database.key');
+    await rename(key, `${key}.away`);
+    const listed = (await call('GET', `${base}/channels`)).body as { id: string; url?: string; problem?: string }[];
+    expect(listed.map(({ problem }) => problem)).toEqual(
+      [hook, chat].map(() => expect.stringMatching(/cannot be read: the key file .* is missing/)),
+    );
+    expect((await call('POST', `${base}/channels/${hook}/test`)).body).toMatchObject({
+      sent: false,
+      error: expect.stringContaining('key file'),
+    });
+    // It is switched off all the same, and keeps what it has.
+    expect((await call('PATCH', `${base}/channels/${hook}`, { enabled: false })).status).toBe(200);
+    await rename(`${key}.away`, key);
+    expect((await call('GET', `${base}/channels/${hook}`)).body).toMatchObject({
+      url: `${url}/webhook`,
+      has_secret: true,
+      enabled: false,
+    });
+  }, 60_000);
 
   it.each([
     ['a private network', { kind: 'webhook', url: 'http://10.0.0.1/' }],

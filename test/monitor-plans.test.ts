@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql, type Kysely } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { migrations, type Tables } from '../addons/monitor/server/tables.ts';
+import { migrations } from '../addons/monitor/server/migrations.ts';
+import type { Tables } from '../addons/monitor/server/tables.ts';
 import { availableDatabases, databaseFor } from '../server/stage.ts';
 import { planOf } from '../server/store/plan.testing.ts';
 import { type Db, migrateAddon, onPostgres, openStore } from '../server/store/store.ts';
@@ -84,6 +85,17 @@ describe.each(await availableDatabases())('on %s', (name) => {
           .where('received', '<', 'x')
           .orderBy('received')
           .limit(1000),
+      'addon_monitor_alerts_by_age',
+    ],
+    [
+      'what came last of all devices',
+      () =>
+        tables
+          .selectFrom('addon_monitor_alerts')
+          .select('id')
+          .orderBy('received', 'desc')
+          .orderBy('seq', 'desc')
+          .limit(20),
       'addon_monitor_alerts_by_age',
     ],
     [

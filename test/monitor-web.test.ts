@@ -221,9 +221,7 @@ describeBrowser('alerts in the browser', (executable) => {
     await person.sees(`ended by ${admin}`);
     await person.page.getByRole('tab', { name: 'Checks' }).click();
     await person.sees('service_cron');
-    await person.presses('Another group');
-    await dialog().getByLabel('Group').fill('kiosks');
-    await dialog().getByRole('button', { name: 'Show' }).click();
+    await person.page.getByLabel('Checks of').selectOption('kiosks');
     await person.sees('No checks are given here');
     await person.presses('Add a check');
     await dialog().getByLabel('Name', { exact: true }).fill('ui');

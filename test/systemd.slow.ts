@@ -47,6 +47,11 @@ await describeSystemd('the package on a Debian with systemd', () => {
     }
   });
 
+  it('its policies name a group that the bus knows when it reads them', async () => {
+    expect(await machine.succeed('getent', 'group', 'patchbay')).toMatch(/^patchbay:/);
+    expect(await machine.journal('dbus')).not.toMatch(/unknown group/i);
+  });
+
   it('once enabled asks to be accepted, and connects: client and Connect meet on the system bus', async () => {
     await machine.succeed('systemctl', 'enable', '--now', '--quiet', ...services);
     for (const service of services) await machine.active(service);
@@ -74,15 +79,20 @@ await describeSystemd('the package on a Debian with systemd', () => {
     expect((await ask('nobody', 'io.patchbay.Client', '/io/patchbay/Client', ...defer)).code).not.toBe(0);
   });
 
-  it('who asks for a token starts a client that was stopped', async () => {
-    // Connect would ask in the same moment.
-    await machine.succeed('systemctl', 'stop', ...services);
+  it('a client that was stopped stays stopped, whatever Connect does; whoever else asks for a token starts it', async () => {
+    const waits = async () =>
+      (await machine.journal('patchbay-connect')).split('no update client runs, waiting for one').length;
+    const before = await waits();
+    await machine.succeed('systemctl', 'stop', 'patchbay-client');
+    // Its line has gone through the client: it asks for another token.
+    await eventually('Connect waits', async () => (await waits()) > before, 60_000);
+    await machine.succeed('systemctl', 'restart', 'patchbay-connect');
+    await eventually('another Connect waits', async () => (await waits()) > before + 1, 60_000);
     expect(await machine.property('patchbay-client', 'ActiveState')).toBe('inactive');
     const token = ['io.mender.AuthenticationManager', '/io/mender/AuthenticationManager'];
     // The name is taken before the token is there again.
     await machine.succeed('busctl', 'call', ...token, 'io.mender.Authentication1', 'GetJwtToken');
     expect(await machine.property('patchbay-client', 'ActiveState')).toBe('active');
-    await machine.succeed('systemctl', 'start', 'patchbay-connect');
     await operator.connected(device.id);
   });
 

@@ -4,7 +4,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'no
 import { join } from 'node:path';
 
 /** Loaded at run time if there at all: node-pty is native, the others are optional speed-ups that their users probe for. */
-const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11', 'undici', 're2js'];
+const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11', 're2js'];
 
 /**
  * @param {string} root the checkout
@@ -13,7 +13,6 @@ const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11', 
 export async function bundleDevice(root, out) {
   for (const program of Object.keys(beginnings(root))) await bundleProgram(root, out, program);
   shipPty(root, join(out, 'node_modules', 'node-pty'));
-  await shipUndici(root, join(out, 'node_modules', 'undici'));
   await shipAlone(root, 're2js', ['RE2JS'], join(out, 'node_modules', 're2js'));
 }
 
@@ -123,24 +122,19 @@ const ours = {
 };`;
 }
 
-/** As large as all the rest, and needed behind a proxy only: a file of its own, which few devices ever load. */
-const shipUndici = (/** @type {string} */ root, /** @type {string} */ to) =>
-  shipAlone(root, 'undici', ['Agent', 'ProxyAgent', 'fetch'], to, 'esm');
-
 /**
  * @param {string} root
  * @param {string} name of the package
  * @param {string[]} what of it is used
  * @param {string} to
- * @param {'esm' | 'cjs'} format
  */
-async function shipAlone(root, name, what, to, format = 'cjs') {
+async function shipAlone(root, name, what, to) {
   const { rolldown } = await import('rolldown');
   const lines = [`export { ${what.join(', ')} } from '${name}';`];
   const plugins = [beginning(`\0${name}`, lines)];
   const bundle = await rolldown({ input: `\0${name}`, cwd: root, platform: 'node', plugins, logLevel: 'warn' });
-  const index = `index.${format === 'esm' ? 'mjs' : 'cjs'}`;
-  await bundle.write({ file: join(to, index), format, codeSplitting: false, minify: true });
+  const index = 'index.cjs';
+  await bundle.write({ file: join(to, index), format: 'cjs', codeSplitting: false, minify: true });
   await bundle.close();
   escapeNonAscii(join(to, index));
   writeFileSync(join(to, 'package.json'), `${JSON.stringify({ name, exports: `./${index}` })}\n`);

@@ -16,6 +16,8 @@ const programs = [
   { name: 'mmdebstrap', debian: 'mmdebstrap', uses: ['test'], required: false },
   { name: 'softhsm2-util', debian: 'softhsm2', uses: ['test'], required: false },
   { name: 'engines-3/pkcs11.so', debian: 'libengine-pkcs11-openssl', uses: ['test'], required: false },
+  // Its headers: a stand-in for a provider of OpenSSL is compiled.
+  { name: 'libssl.so', debian: 'libssl-dev', uses: ['test'], required: false },
   { name: 'chromium', debian: 'chromium', uses: ['test'], required: false },
 ];
 

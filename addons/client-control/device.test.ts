@@ -19,7 +19,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 function half(programs: string[] = []) {
   const places = { Disable: false, PidFile: join(folder, 'pid'), Programs: programs };
-  return device({ fetch: () => Promise.reject(new Error()), log: silentLog }, { MenderClient: places });
+  return device({ ask: () => Promise.reject(new Error()), log: silentLog }, { MenderClient: places });
 }
 
 async function ask(word: Message['typ'], programs: string[] = []) {

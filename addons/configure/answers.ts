@@ -1,6 +1,9 @@
-// What the server half answers, as its schemas say (`layer-routes.ts`): for those who ask.
+// What the server half answers, as its schemas say (`shown.ts`): for those who ask.
 import type { Place } from './layers.ts';
 import type { Values } from './values.ts';
+
+/** Where the server half answers, beside the reference's routes. */
+export const base = '/api/management/v1/patchbay/configuration';
 
 /**
  * Where a device stands. `none`: it is to have nothing and was never sent any; `changed`: it was not sent what it is to
@@ -43,6 +46,9 @@ export interface Whole {
   readonly sent_ts?: string;
   readonly deployment_id?: string;
 }
+
+/** A device that does not have what it is to have. */
+export type Differing = Pick<Whole, 'state' | 'drift'> & { readonly device_id: string };
 
 export interface Change {
   readonly set?: Values;

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { CodedError } from '#base/errors';
+import { CodedError, messageOf } from '#base/errors';
 import { defineCli, type CliHost } from '#addon/cli';
 import manifest from './manifest.ts';
 import * as show from './printing.ts';
@@ -13,6 +13,7 @@ Examples:
   patchbay config set --group hall timezone=Europe/Berlin --deploy   for a group, and sent at once
   patchbay config get pump-7                                         what a device is to have, why, and what it has
   patchbay config get pump-7 timezone                                one value, for a script
+  patchbay config set --group hall --file hall.json                  settings of a file, {"KEY": "VALUE"}
   patchbay config diff --fleet                                       devices that have something else
   patchbay config history --group hall                               who changed what, when
   patchbay config revert --group hall --deploy                       takes the last change back
@@ -35,12 +36,15 @@ export default defineCli(manifest, {
       });
     changing(command, 'set', 'Give settings.')
       .argument('[words...]', 'DEVICE, unless --group or --fleet is given, then KEY=VALUE …')
+      .option('--file <file>', 'those of a JSON file, {"KEY": "VALUE"}; - for standard input')
       .option('--priority <n>', 'of a group: the higher one wins', whole)
-      .action(async (words: string[], where: Where & { priority?: number; deploy?: true }) => {
+      .action(async (words: string[], where: Where & { file?: string; priority?: number; deploy?: true }) => {
+        const { file, priority } = where;
+        const given = file === undefined ? {} : settingsOf(file, parse(file, await contentOf(host, file)));
         const { target, rest } = await Target.find(host, where, words);
-        const { priority } = where;
-        if (rest.length === 0 && priority === undefined) throw usage('name what to set: KEY=VALUE');
-        await target.patch({ set: pairs(rest), ...(priority === undefined ? {} : { priority }) });
+        const set = { ...given, ...pairs(rest) };
+        if (Object.keys(set).length === 0 && priority === undefined) throw usage('name what to set: KEY=VALUE');
+        await target.patch({ set, ...(priority === undefined ? {} : { priority }) });
         await after(host, target, where);
       });
     changing(command, 'unset', 'Give settings no longer: what lies below them holds again.')
@@ -117,7 +121,10 @@ function pairs(words: readonly string[]): Record<string, string> {
 }
 
 const contentOf = async (host: Host, file: string): Promise<string> => {
-  if (file !== '-') return await readFile(file, 'utf8');
+  if (file !== '-')
+    return await readFile(file, 'utf8').catch((error: unknown) => {
+      throw new CodedError('failed', `${file} cannot be read: ${messageOf(error)}`, { cause: error });
+    });
   let text = '';
   for await (const piece of host.stdin.setEncoding('utf8')) text += String(piece);
   return text;
@@ -129,6 +136,18 @@ function parse(file: string, text: string): unknown {
   } catch (error) {
     throw new CodedError('failed', `${file}: no JSON`, { cause: error });
   }
+}
+
+/** What a file says: also what `config get --json` printed of a place. */
+function settingsOf(file: string, content: unknown): Record<string, string> {
+  const outer = content as { values?: unknown } | null;
+  const map = typeof outer?.values === 'object' ? outer.values : content;
+  if (typeof map !== 'object' || map === null || Array.isArray(map))
+    throw new CodedError('failed', `${file}: an object is wanted, {"KEY": "VALUE"}`);
+  for (const [key, value] of Object.entries(map))
+    if (typeof value !== 'string')
+      throw new CodedError('failed', `${file}: ${key}: values are texts: write "${String(value)}"`);
+  return map as Record<string, string>;
 }
 
 function whole(given: string): number {

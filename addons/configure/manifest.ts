@@ -9,6 +9,8 @@ export default defineManifest({
   title: 'Configuration',
   halves: ['server', 'web', 'cli'],
   sessions: 'devices:configure',
+  /** Of all devices, and of groups. */
+  page: { title: 'Configuration', icon: 'sliders', permission: 'devices:configure' },
   config: Type.Object({}),
   commands,
 });

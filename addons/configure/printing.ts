@@ -27,8 +27,11 @@ export function settings(host: Host, target: Target, answer: Whole | Given, keys
       device ? [key, value, value === reported ? '=' : reported, origin] : [key, value],
     ),
   );
-  if (device) host.stderr.write(`${target.words}: ${stateWords[answer.state]}\n`);
-  else if (rows.length === 0) host.stderr.write(`${target.words}: no settings\n`);
+  if (device) {
+    const { state, deployment_id: id } = answer;
+    const why = state === 'failed' && id !== undefined ? `; why: patchbay deployments log ${id} ${target.words}` : '';
+    host.stderr.write(`${target.words}: ${stateWords[state]}${why}\n`);
+  } else if (rows.length === 0) host.stderr.write(`${target.words}: no settings\n`);
 }
 
 interface Row {

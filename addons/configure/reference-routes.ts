@@ -52,6 +52,7 @@ export function referenceRoutes(host: Host, settings: Settings): ServerRoute[] {
       responses: { 204: { description: 'stored' }, 400: { description: 'not a flat map of texts, or too large' } },
       async handler({ deviceId, body }) {
         await settings.store.report(deviceId, body as Values);
+        host.changed(deviceId);
         return { status: 204 };
       },
     },

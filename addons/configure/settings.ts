@@ -4,7 +4,8 @@ import type { State } from './answers.ts';
 import { type Drift, driftOf, stateOf } from './drift.ts';
 import { Keys } from './keys.ts';
 import { type Effective, effective, type Layer, type Place, valuesOf } from './layers.ts';
-import { type Device, type Revision, Store, type Tables } from './store.ts';
+import { type Device, type Revision, Store } from './store.ts';
+import type { Tables } from './tables.ts';
 import { equal, keyLimit, type Values, valueOf } from './values.ts';
 
 /** What of the server this needs: no sessions. */

@@ -1,8 +1,7 @@
 import { CodedError } from '#base/errors';
 import type { CliHost } from '#addon/cli';
-import type { Change, Given, Revision, Sent, Whole } from './answers.ts';
+import { base, type Change, type Differing, type Given, type Revision, type Sent, type Whole } from './answers.ts';
 
-const base = '/api/management/v1/patchbay/configuration';
 const reference = '/api/management/v1/deviceconfig/configurations/device';
 
 export interface Where {
@@ -93,7 +92,7 @@ export class Target {
     for (let page = 1, total = 1; (page - 1) * 500 < total; page += 1) {
       const answer = await this.#host.fetch(`${base}/drift?per_page=500&page=${page}${group}`);
       total = Number(answer.headers.get('x-total-count') ?? 0);
-      const rows = await bodyOf<({ device_id: string } & Pick<Whole, 'state' | 'drift'>)[]>(answer);
+      const rows = await bodyOf<Differing[]>(answer);
       for (const { device_id: id, ...row } of rows) found.push({ device: names.get(id) ?? id, ...row });
     }
     return found;

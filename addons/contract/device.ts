@@ -24,16 +24,43 @@ export interface DeviceHalf<M extends Manifest> {
   run?(signal: AbortSignal): Promise<void>;
 }
 
+/** A question to the server. */
+export interface Question {
+  /** `GET` unless told. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  readonly signal?: AbortSignal;
+}
+
+/** What the server answered. */
+export interface Answer {
+  readonly status: number;
+  /** Whether the status is one of 200 to 299. */
+  readonly ok: boolean;
+  /** By their names in small letters. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly text: string;
+}
+
 /** What the device lends its add-ons. */
 export interface Device {
-  /** A request to the server in the device's name: path below the server's root, authenticated. */
-  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /**
+   * Asks the server in the device's name: path below the server's root, authenticated. No redirect is followed. Rejects when there is no
+   * answer, and with `too_large` when it is more than 8 MiB.
+   */
+  ask(path: string, question?: Question): Promise<Answer>;
   readonly log: Log;
   /**
    * Calls with true when the device's socket to the server comes up, and with false when it is lost; gives back how to end
    * that. For work that waits for the server. Absent: the host has no such socket.
    */
   onLink?(listener: (up: boolean) => void): () => void;
+  /**
+   * Calls when the server half says that it has something (`ServerHost.nudge`): it is asked for then, rather than every so
+   * often; gives back how to end that. Absent: the host has no socket. What was said while the link was down is not said again.
+   */
+  onNews?(listener: () => void): () => void;
 }
 
 /** Called once when the add-on is loaded: what its sessions share (a limit, a cache) lives in that closure. */

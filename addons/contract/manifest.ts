@@ -5,6 +5,10 @@ import type { Permission } from '#proto/http/users';
 
 export type Half = 'device' | 'server' | 'web' | 'cli';
 
+/** Pictures that the pages have for those of add-ons. */
+export const pageIcons = ['dashboard', 'sliders', 'bell', 'chart', 'map'] as const;
+export type PageIcon = (typeof pageIcons)[number];
+
 /** What an add-on is. Data only: a host reads it before it loads any half. */
 export interface Manifest<
   P extends Protocol = Protocol,
@@ -20,6 +24,8 @@ export interface Manifest<
   /** A page of its own in the navigation of the web pages, not of one device; its web half draws it (`WebHalf.page`). */
   readonly page?: {
     readonly title: string;
+    /** In the navigation, where a narrow screen shows nothing else of it. */
+    readonly icon?: PageIcon;
     /** Who is shown it; not said: everybody. */
     readonly permission?: Permission;
     /** A GET that answers an object, and its key that says how many things wait for people: a number in the navigation. */
@@ -79,6 +85,8 @@ export function checkManifest(value: unknown): Manifest {
     throw invalid('its page has no proper title');
   if (page?.permission !== undefined && (typeof page.permission !== 'string' || foreign(page.permission, manifest)))
     throw invalid(`its page needs '${page.permission}', which is no permission of its own`);
+  if (page?.icon !== undefined && !pageIcons.includes(page.icon))
+    throw invalid(`its page has the icon '${page.icon}': there are ${pageIcons.join(', ')}`);
   if (page?.count !== undefined && !(page.count.path?.startsWith?.('/api/') && typeof page.count.key === 'string'))
     throw invalid('its page counts nothing that the server answers');
   if (!Object.values(audit ?? {}).every((keys) => Array.isArray(keys))) throw invalid('its audit names no keys');

@@ -121,6 +121,8 @@ export interface ServerHost<M extends Manifest = Manifest> {
   inGroups(column: string, groups: readonly string[]): Expression<SqlBool>;
   /** The same for any group, static or dynamic; of one that is not there: never. */
   ofGroup(column: string, group: string): Promise<Expression<SqlBool>>;
+  /** For a query: true where the device that the column names is accepted now. */
+  isAccepted(column: string): Expression<SqlBool>;
   /** For a query: true where the column is one of some texts, however many. */
   isOneOf(column: string, values: readonly string[]): Expression<SqlBool>;
   /**
@@ -131,10 +133,17 @@ export interface ServerHost<M extends Manifest = Manifest> {
     transaction: Transaction<never>,
     values: ReadonlyMap<string, Readonly<Record<string, string | number | boolean>>>,
   ): Promise<void>;
+  /**
+   * Tells the device half of this add-on that there is something to ask for (`Device.onNews`). False: the device is not
+   * connected, or of others, and finds it by itself.
+   */
+  nudge(deviceId: string): boolean;
   /** Tells browsers that something of this add-on has changed for a device: event `addon`, for those who may read the device. */
   changed(deviceId: string): void;
   /** Accepted devices that had their socket open once and have it not, since when; of these ids, or all. */
   awayDevices(deviceIds?: readonly string[]): Promise<readonly { readonly deviceId: string; readonly since: Date }[]>;
+  /** Keeps secrets so that the database alone does not tell them. */
+  readonly seal: Seal;
   /** Users who have a permission somewhere, and where. */
   peopleWith(permission: Permission): Promise<readonly { readonly email: string; readonly reach: Reach }[]>;
   /** E-mails; undefined: the server has no way to send any (`--smtp-url`). */
@@ -149,6 +158,15 @@ export interface ServerHost<M extends Manifest = Manifest> {
   /** Where people reach the server (`--public-url`), without a slash at its end. */
   readonly publicUrl: string | undefined;
   readonly log: Log;
+}
+
+/** What is closed for an owner (such as a table and a row) is opened for this owner only. */
+export interface Seal {
+  close(text: string, owner: string): Promise<string>;
+  /** Throws `seal_broken`, with why it cannot: the key is missing or another, or the text was altered. */
+  open(sealed: string, owner: string): Promise<string>;
+  /** Whether this is something that was closed: an older version may have left it as it was. */
+  isSealed(text: string): boolean;
 }
 
 export interface Mail {

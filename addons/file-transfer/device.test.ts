@@ -27,7 +27,7 @@ const none = new Uint8Array();
 /** A device half, and how to open sessions with it. */
 function start(files?: Record<string, unknown>) {
   const half = device(
-    { fetch: () => Promise.reject(new Error('no server')), log: silentLog },
+    { ask: () => Promise.reject(new Error('no server')), log: silentLog },
     config(files ? { Limits: { Enabled: true, FileTransfer: files } } : {}),
   );
   return {

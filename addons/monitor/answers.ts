@@ -66,6 +66,10 @@ export const Kept = Type.Object({
 });
 export type Kept = Static<typeof Kept>;
 
+/** One of the history of all devices, with when it came, by the server's clock. */
+export const Passed = Type.Object({ ...Kept.properties, received: Text });
+export type Passed = Static<typeof Passed>;
+
 export const Silence = Type.Object({
   id: Text,
   device: Maybe,
@@ -94,6 +98,8 @@ export const Channel = Type.Object({
   to: Type.Optional(Type.Array(Text)),
   url: Maybe,
   has_secret: Type.Optional(Type.Boolean()),
+  /** Why its address cannot be read: nothing is sent there until that is mended. */
+  problem: Maybe,
   groups: Type.Array(Text),
   levels: Type.Array(Level),
   checks: Type.Array(Text),

@@ -1,5 +1,6 @@
 import { Type, type Static, type TProperties } from 'typebox';
 import { OneOf } from '#proto/http/conventions';
+import { wanted } from './wanted.ts';
 
 /** What a check is called; with its type it names the check on a device: `disk_root`. */
 export const CheckName = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9_.@:-]{0,127}$' });
@@ -15,7 +16,7 @@ const Seconds = Type.Integer({ minimum: 0, maximum: 31_536_000 });
 const common = {
   name: CheckName,
   /** Of the alert when it is bad; default `CRITICAL`. */
-  level: Type.Optional(OneOf(['WARNING', 'CRITICAL'])),
+  level: Type.Optional(OneOf(wanted)),
 };
 /** Checks that look, rather than are told: every so many seconds; default 30. */
 const timed = { every: Type.Optional(Type.Integer({ minimum: 5, maximum: 86_400 })) };

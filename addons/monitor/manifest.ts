@@ -13,6 +13,7 @@ export default defineManifest({
   // No sessions: what the tab needs is the right to see the device.
   page: {
     title: 'On call',
+    icon: 'bell',
     permission: 'devices:read',
     count: { path: '/api/management/v1/patchbay/monitor/counts', key: 'open' },
   },

@@ -17,7 +17,7 @@ afterEach(async () => {
 
 function start(config: { MaxConnections?: number } = {}): Forwards {
   const half = device(
-    { fetch: () => Promise.reject(new Error('no server')), log: silentLog },
+    { ask: () => Promise.reject(new Error('no server')), log: silentLog },
     { Disable: false, MaxConnections: 4096, ...config },
   );
   const session = new TestSession(portForward);

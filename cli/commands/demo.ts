@@ -96,13 +96,14 @@ async function stay({ io, signal }: Context, running: Demo): Promise<void> {
 }
 
 function invitation({ url, user, password, folder, environmentFile, greeting, devices }: Demo): string {
-  const first = devices[0]?.name ?? 'device-1';
+  const [device] = devices;
+  const first = device?.name ?? 'device-1';
   return `
   Web       ${url}
   User      ${user}
   Password  ${password}
 
-In the browser: log in, open ${first}, and its terminal.
+In the browser: log in, open ${first}, and its terminal; Configuration and On call are at the side.
 In another shell:
 
   . ${environmentFile}
@@ -110,7 +111,18 @@ In another shell:
   patchbay terminal ${first}
   patchbay releases upload ${greeting.file}
   patchbay deploy ${greeting.name} --device ${first}
-  cat ${devices[0]?.root ?? folder}/greeting.txt
+  cat ${device?.root ?? folder}/greeting.txt
+
+A setting, put into effect by a script of the device and reported back (blue is refused there, and taken back):
+
+  patchbay config set ${first} led=on --deploy
+  patchbay config get ${first}
+
+A check of a log: red at once, well again 20 s later:
+
+  echo 'panic: out of coffee' >>${device?.log ?? folder}
+  patchbay alerts
+  patchbay checks list ${first}
 
 Everything is in ${folder}, logs are in ${folder}/logs. Ctrl-C ends the demo.
 `;

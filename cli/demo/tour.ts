@@ -1,5 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { failed } from '../failure.ts';
 import { writeBroken, writeGreeting } from './artifacts.ts';
 import type { Demo, Step } from './demo.ts';
@@ -17,6 +18,8 @@ export async function walk(demo: Demo, signal: AbortSignal, step: Step): Promise
   await tryTerminal(demo, device, guarded);
   await tryUpdate(demo, device, guarded, signal);
   await tryBrokenUpdate(demo, device, guarded, signal);
+  await trySetting(demo, device, guarded, signal);
+  await tryCheck(demo, device, guarded, signal);
 }
 
 async function tryTerminal(demo: Demo, { name }: VirtualDevice, step: Step): Promise<void> {
@@ -67,6 +70,33 @@ async function tryBrokenUpdate(demo: Demo, device: VirtualDevice, step: Step, si
   await step('its log tells why', async () => {
     const { out } = await expectExit(demo, 0, ['deployments', 'log', 'tour-2', device.name], signal);
     if (!out.includes('the new greeting cannot be read')) throw failed(`${file}: the log says only: ${out.trim()}`);
+  });
+}
+
+async function trySetting(demo: Demo, { name, root }: VirtualDevice, step: Step, signal: AbortSignal): Promise<void> {
+  const state = async (): Promise<string> =>
+    (JSON.parse((await expectExit(demo, 0, ['--json', 'config', 'get', name], signal)).out) as { state: string }).state;
+  const until = async (wanted: string): Promise<void> => {
+    while ((await state()) !== wanted) await sleep(500, undefined, { signal });
+  };
+  await step(`a setting is sent to ${name}, and put into effect`, async () => {
+    await expectExit(demo, 0, ['config', 'set', name, 'led=on', '--deploy'], signal);
+    while ((await readFile(join(root, 'led.txt'), 'utf8').catch(() => '')) !== 'on\n')
+      await sleep(200, undefined, { signal });
+  });
+  await step('one that it refuses is taken back there, and said', async () => {
+    await expectExit(demo, 0, ['config', 'set', name, 'led=blue', '--deploy'], signal);
+    await until('failed');
+    const led = await readFile(join(root, 'led.txt'), 'utf8');
+    if (led !== 'on\n') throw failed(`the light is ${led.trim()}`);
+  });
+}
+
+async function tryCheck(demo: Demo, { log, name }: VirtualDevice, step: Step, signal: AbortSignal): Promise<void> {
+  await step('a line in a log that is watched is an alert', async () => {
+    await appendFile(log, 'panic: out of coffee\n');
+    const told = async (): Promise<string> => (await expectExit(demo, 0, ['alerts', '--device', name], signal)).out;
+    while (!(await told()).includes('Log file contains panic')) await sleep(200, undefined, { signal });
   });
 }
 

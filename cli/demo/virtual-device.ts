@@ -1,4 +1,4 @@
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +20,8 @@ export interface VirtualDevice {
   readonly folder: string;
   /** What stands for its root file system: where artifacts are installed to. */
   readonly root: string;
+  /** A log that the device watches: `panic` in it is an alert. */
+  readonly log: string;
   readonly client: DemoProcess;
   readonly connect: DemoProcess;
 }
@@ -47,7 +49,10 @@ export async function startDevice(
   const environment = { cwd: folder, env: { ...programs.environment, DBUS_SYSTEM_BUS_ADDRESS: address } };
   const { node } = programs;
   const clientArgs = ['--conf-dir', places.conf, '--data-dir', places.share, '--datastore', places.store, 'daemon'];
-  const client = await processes.start(`${name}-client`, node, [...programs.client, ...clientArgs], environment);
+  const client = await processes.start(`${name}-client`, node, [...programs.client, ...clientArgs], {
+    ...environment,
+    env: { ...environment.env, ...settingsOf(places) },
+  });
   const connectArgs = ['--config', places.connect, '--fallback-config', join(places.store, 'mender-connect.conf')];
   const connect = await processes.start(
     `${name}-connect`,
@@ -55,7 +60,7 @@ export async function startDevice(
     [...programs.connect, ...connectArgs, '--bus', address, 'daemon'],
     environment,
   );
-  return { name, mac: macOf(options.number), folder, root: places.root, client, connect };
+  return { name, mac: macOf(options.number), folder, root: places.root, log: places.log, client, connect };
 }
 
 /** A locally administered address, as a real interface may have it too. */
@@ -65,20 +70,33 @@ const macOf = (number: number) =>
 async function furnish(programs: Programs, name: string, folder: string, options: DeviceOptions) {
   const places = {
     conf: join(folder, 'etc'),
-    share: join(folder, 'share'),
+    share: join(folder, 'usr', 'share', 'mender'),
+    scripts: join(folder, 'usr', 'lib', 'mender-configure', 'apply-device-config.d'),
     store: join(folder, 'var'),
     root: join(folder, 'root'),
+    log: join(folder, 'root', 'app.log'),
     connect: join(folder, 'etc', 'mender-connect.conf'),
   };
   const from = join(programs.root, 'client', 'share', 'modules', 'v3');
   const modules = join(places.share, 'modules', 'v3');
-  for (const place of [places.conf, places.store, places.root, modules]) await mkdir(place, { recursive: true });
+  for (const place of [places.conf, places.store, join(places.root, 'etc'), modules])
+    await mkdir(place, { recursive: true });
   for (const place of ['identity', 'inventory']) await mkdir(join(places.share, place), { recursive: true });
   await cp(from, modules, { recursive: true });
+  await installAddons(programs.root, folder);
   const script = (path: string, text: string) => writeFile(join(places.share, path), text, { mode: 0o755 });
   await script('identity/mender-device-identity', `#!/bin/sh\necho mac=${macOf(options.number)}\n`);
   await script('inventory/mender-inventory-demo', inventoryScript(name));
   await script(`modules/v3/${brokenModule}`, spoiler(places.root));
+  await writeFile(join(places.scripts, 'led'), ledScript(places.root), { mode: 0o755 });
+  await writeFile(places.log, '');
+  const check = { SERVICE_NAME: 'app', LOG_PATTERN: 'panic', LOG_FILE: places.log, LOG_PATTERN_EXPIRATION: '20' };
+  await writeFile(
+    join(places.conf, 'mender-monitor', 'monitor.d', 'enabled', 'log_app.sh'),
+    Object.entries(check)
+      .map(([key, value]) => `${key}="${value}"\n`)
+      .join(''),
+  );
   const intervals = {
     UpdatePollIntervalSeconds: options.pollInterval,
     InventoryPollIntervalSeconds: 30,
@@ -92,6 +110,8 @@ async function furnish(programs: Programs, name: string, folder: string, options
     Monitor: {
       ConfigFolder: join(places.conf, 'mender-monitor'),
       ScriptFolder: join(places.conf, 'mender-monitor', 'scripts'),
+      LibraryFolder: join(folder, 'usr', 'share', 'mender-monitor'),
+      ServerLogFolders: [places.root],
       StateFolder: join(places.store, 'mender-monitor'),
     },
   };
@@ -109,6 +129,26 @@ async function furnish(programs: Programs, name: string, folder: string, options
   return places;
 }
 
+/** What add-ons have for a device beside their halves, as a package of them lays it over its root. */
+async function installAddons(root: string, folder: string): Promise<void> {
+  const addons = join(root, 'addons');
+  for (const name of await readdir(addons)) {
+    const files = join(addons, name, 'device');
+    if (existsSync(files)) await cp(files, folder, { recursive: true });
+  }
+}
+
+/** Has the update module of settings keep to the device's folder (docs/configure.md). */
+function settingsOf({ store, scripts, root }: { store: string; scripts: string; root: string }) {
+  const kept = join(store, 'mender-configure');
+  return {
+    TEST_CONFIG: join(kept, 'device-config.json'),
+    TEST_CONFIG_CHECKSUM: join(kept, 'device-config-reported.sha256'),
+    TEST_APPLY_DIR: scripts,
+    MENDER_CONFIGURE_ROOT: root,
+  };
+}
+
 /** bash where it may be used as a login shell: a demo is nicer with line editing. */
 function shell(): string {
   const list = existsSync('/etc/shells') ? readFileSync('/etc/shells', 'utf8').split('\n') : [];
@@ -124,10 +164,24 @@ sed -n 's/^MemTotal:[[:space:]]*\\([0-9]*\\) kB$/mem_total_kB=\\1/p' /proc/memin
 exit 0
 `;
 
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
+
+const ledScript = (root: string) => `#!/bin/sh
+# Apply script of the demo: the setting 'led' is on or off.
+[ "$#" = 1 ] || exit 2
+[ -f "$1" ] || exit 1
+led=$("$(dirname "$0")/../value" led "$1")
+case $? in 0) ;; 1) exit 0 ;; *) exit 1 ;; esac
+case $led in
+    on | off) echo "$led" >${quoted(join(root, 'led.txt'))} ;;
+    *) echo "the light is on or off, not '$led'" >&2; exit 1 ;;
+esac
+`;
+
 const spoiler = (root: string) => `#!/bin/sh
 # Update module of the demo: spoils the greeting, fails, and can undo what it did.
 set -eu
-greeting='${root.replaceAll("'", `'\\''`)}/greeting.txt'
+greeting=${quoted(`${root}/greeting.txt`)}
 case $1 in
     SupportsRollback) echo Yes ;;
     NeedsArtifactReboot) echo No ;;

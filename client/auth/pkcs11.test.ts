@@ -1,11 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { silentLog } from '#base/log';
 import { devicePaths, signatureHeader } from '#proto/http/device';
 import { loadConfig } from '../config.ts';
@@ -14,46 +12,24 @@ import { paths } from '../places.ts';
 import { RigDevice } from '../rig/device.ts';
 import { RigLog } from '../rig/log.ts';
 import { ScriptedServer } from '../rig/server.ts';
+import { providerMissing, SoftToken, tokenMissing } from '../rig/token.ts';
+import { describeWhere } from '../rig/where.ts';
 import { textOf, Transport } from '../transport.ts';
 import { openKey } from './key.ts';
 
-const module = '/usr/lib/softhsm/libsofthsm2.so';
-const engine = readdirSync('/usr/lib').some((folder) => existsSync(join('/usr/lib', folder, 'engines-3', 'pkcs11.so')));
-const missing = !existsSync(module) || !engine;
-const title = 'a device key in a PKCS#11 token';
-if (missing && process.env['CI'] !== 'true')
-  describe.skip(`${title} (install softhsm2 and libengine-pkcs11-openssl)`, () => it('signs', () => undefined));
-else describe(title, suite);
-
-function suite(): void {
+describeWhere('a device key in a PKCS#11 token', tokenMissing(), () => {
   let device: RigDevice;
-  const before = { ...process.env };
-  const at = (name: string) => join(device.root, name);
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: device.root, stdio: 'pipe' });
-  const uri = (key: string, pin = ';pin-value=1234') => `pkcs11:token=patchbay;object=${key}${pin}`;
+  let token: SoftToken;
   beforeAll(() => {
     device = new RigDevice({});
-    Object.assign(process.env, { SOFTHSM2_CONF: at('softhsm2.conf'), PKCS11_MODULE_PATH: module });
-    mkdirSync(at('tokens'));
-    writeFileSync(at('softhsm2.conf'), `directories.tokendir = ${at('tokens')}\nobjectstore.backend = file\n`);
-    const softhsm = (...args: string[]) => execFileSync('softhsm2-util', args, { stdio: 'pipe' });
-    softhsm('--init-token', '--free', '--label', 'patchbay', '--pin', '1234', '--so-pin', '1234');
-    openssl('genrsa', '-out', 'rsa.key', '2048');
-    openssl('ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', 'ec.key');
-    for (const [id, name] of [
-      ['01', 'rsa'],
-      ['02', 'ec'],
-    ] as const) {
-      openssl('pkcs8', '-topk8', '-nocrypt', '-in', `${name}.key`, '-out', `${name}.p8`);
-      softhsm('--import', at(`${name}.p8`), '--token', 'patchbay', '--pin', '1234', '--id', id, '--label', name);
-      const ways = ['-x509', '-days', '2', '-key', `${name}.key`, '-subj', '/CN=localhost'];
-      openssl('req', ...ways, '-addext', 'subjectAltName=DNS:localhost', '-out', `${name}.crt`);
-    }
+    token = new SoftToken(['rsa', 'ec']);
   });
   afterAll(() => {
-    process.env = before;
+    token[Symbol.dispose]();
     device[Symbol.dispose]();
   });
+  const at = (name: string) => token.at(name);
+  const uri = (key: string, pin?: string) => token.uri(key, pin);
 
   const options = (security: object, passphrase?: string) => {
     device.write(paths.config(device.places), JSON.stringify({ Security: security }));
@@ -89,7 +65,12 @@ function suite(): void {
     expect(await said({ AuthPrivateKey: uri('none'), SSLEngine: 'pkcs11' })).toMatch(
       /^the PKCS#11 key cannot be used: (?!.*1234)/,
     );
-    expect(await said({ AuthPrivateKey: uri('ec'), SSLEngine: 'nothere' })).toContain('engine is not installed');
+    expect(await said({ AuthPrivateKey: uri('ec'), SSLEngine: 'nothere' })).toBe(
+      'the PKCS#11 key cannot be used: its OpenSSL engine is not installed (Debian: libengine-pkcs11-openssl)',
+    );
+    expect(await said({ AuthPrivateKey: uri('none') })).toMatch(
+      /^the .* used: provider: .*; engine pkcs11: (?!.*1234)/,
+    );
   });
 
   it('UC-14 a device authenticates with it', async () => {
@@ -111,40 +92,83 @@ function suite(): void {
   });
 
   it('UC-13 UC-14 a server that demands a client certificate gets one whose key is in the token', async () => {
-    const server = https.createServer(
-      {
-        key: readFileSync(at('rsa.key')),
-        cert: readFileSync(at('rsa.crt')),
-        ca: readFileSync(at('ec.crt')),
-        requestCert: true,
-        rejectUnauthorized: true,
-      },
-      (request, response) => {
-        const chunks: Buffer[] = [];
-        request.on('data', (chunk: Buffer) => chunks.push(chunk));
-        request.on('end', () => response.end(Buffer.concat(chunks)));
-      },
-    );
-    server.listen(0, 'localhost');
-    await once(server, 'listening');
-    const url = `https://localhost:${(server.address() as AddressInfo).port}/`;
-    const transport = (settings: object) => {
-      device.write(paths.config(device.places), JSON.stringify(settings));
-      return new Transport(loadConfig(device.places, {}, silentLog), {}, silentLog);
-    };
-    const HttpsClient = { Certificate: at('ec.crt'), Key: uri('ec'), SSLEngine: 'pkcs11' };
-    try {
-      const large = 'x'.repeat(300_000);
+    await using server = await Demanding.listen(token);
+    const large = 'x'.repeat(300_000);
+    for (const more of [{ SSLEngine: 'pkcs11' }, {}]) {
+      const HttpsClient = { Certificate: at('ec.crt'), Key: uri('ec'), ...more };
       const good = transport({ HttpsClient, ServerCertificate: at('rsa.crt') });
-      expect(await textOf(await good.request(url, { method: 'POST', body: large }))).toBe(large);
-      await expect(transport({ HttpsClient }).request(url)).rejects.toThrow(/self-signed certificate/);
-      const other = url.replace('localhost', '127.0.0.1');
+      expect(await textOf(await good.request(server.url, { method: 'POST', body: large }))).toBe(large);
+      await expect(transport({ HttpsClient }).request(server.url)).rejects.toThrow(/self-signed certificate/);
+      const other = server.url.replace('localhost', '127.0.0.1');
       await expect(good.request(other)).rejects.toThrow(/IP address mismatch/);
       const none = transport({ HttpsClient: { ...HttpsClient, Key: uri('none') }, ServerCertificate: at('rsa.crt') });
-      await expect(none.request(url)).rejects.toThrow('TLS with a key in a token');
-    } finally {
-      server.close();
-      server.closeAllConnections();
+      await expect(none.request(server.url)).rejects.toThrow('TLS with a key in a token');
     }
   });
+
+  function transport(settings: object): Transport {
+    device.write(paths.config(device.places), JSON.stringify(settings));
+    return new Transport(loadConfig(device.places, {}, silentLog), {}, silentLog);
+  }
+
+  describeWhere('reached by a provider of OpenSSL, where there is no engine', providerMissing(), () => {
+    beforeAll(() => token.provider(['rsa', 'ec', 'ed25519']));
+
+    it.each(['rsa', 'ec', 'ed25519'])('UC-14 %s signs as the server verifies', async (name) => {
+      const key = await openKey(options({ AuthPrivateKey: uri(name) }), silentLog);
+      const own = createPublicKey(readFileSync(at(`${name}.pub`), 'utf8'));
+      expect(key.publicKey).toBe(own.export({ type: 'spki', format: 'pem' }));
+      const signature = Buffer.from(await key.sign(body), 'base64');
+      expect(verify(name === 'ed25519' ? null : 'sha256', body, own, signature)).toBe(true);
+    });
+
+    it('UC-14 the PIN may come from --passphrase-file; a wrong one, or a key that is not there, is said', async () => {
+      const security = { AuthPrivateKey: uri('ec', '') };
+      expect((await openKey(options(security, '1234'), silentLog)).publicKey).toContain('PUBLIC KEY');
+      await expect(openKey(options(security, '9999'), silentLog)).rejects.toThrow('the PKCS#11 key cannot be used');
+      const none = openKey(options({ AuthPrivateKey: uri('none') }), silentLog);
+      await expect(none).rejects.toThrow(/^the PKCS#11 key cannot be used: (?!.*1234)/);
+    });
+
+    it('UC-13 UC-14 a server that demands a client certificate gets one', async () => {
+      await using server = await Demanding.listen(token);
+      const HttpsClient = { Certificate: at('ec.crt'), Key: uri('ec') };
+      const reply = await transport({ HttpsClient, ServerCertificate: at('rsa.crt') }).request(server.url);
+      expect(reply.status).toBe(200);
+      reply.body.destroy();
+      // The engine that is named is the one that is taken.
+      const named = { HttpsClient: { ...HttpsClient, SSLEngine: 'pkcs11' }, ServerCertificate: at('rsa.crt') };
+      await expect(transport(named).request(server.url)).rejects.toThrow('TLS with a key in a token');
+    });
+  });
+});
+
+/** Says what it was told, to who shows the certificate of the key `ec`. */
+class Demanding implements AsyncDisposable {
+  readonly #server: https.Server;
+  private constructor(server: https.Server) {
+    this.#server = server;
+  }
+
+  static async listen(token: SoftToken): Promise<Demanding> {
+    const [cert, ca] = [readFileSync(token.certificate('rsa')), readFileSync(token.certificate('ec'))];
+    const key = readFileSync(token.at('rsa.key'));
+    const server = https.createServer({ key, cert, ca, requestCert: true }, (request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => response.end(Buffer.concat(chunks)));
+    });
+    server.listen(0, 'localhost');
+    await once(server, 'listening');
+    return new Demanding(server);
+  }
+
+  get url(): string {
+    return `https://localhost:${(this.#server.address() as AddressInfo).port}/`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
 }

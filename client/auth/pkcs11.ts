@@ -1,6 +1,9 @@
 import { execFile } from 'node:child_process';
 import { createPublicKey } from 'node:crypto';
-import { CodedError, codeOf } from '#base/errors';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CodedError, codeOf, messageOf } from '#base/errors';
 
 /** A key that never leaves its token, used through the program `openssl`. */
 export interface TokenKey {
@@ -21,40 +24,45 @@ export async function tokenPublicKey(key: TokenKey): Promise<string> {
 
 /** RSA PKCS#1 v1.5 or ECDSA (DER) over SHA-256, or Ed25519 over the bytes. Throws `key`. */
 export async function tokenSign(key: TokenKey, publicKey: string, body: Uint8Array): Promise<Buffer> {
-  const raw = createPublicKey(publicKey).asymmetricKeyType === 'ed25519';
-  return openssl(
-    key,
-    (uri, form) =>
-      raw
-        ? ['pkeyutl', '-sign', '-rawin', ...form('keyform'), '-inkey', uri]
-        : ['dgst', '-sha256', ...form('keyform'), '-sign', uri],
-    body,
-  );
+  if (createPublicKey(publicKey).asymmetricKeyType !== 'ed25519')
+    return openssl(key, (uri, form) => ['dgst', '-sha256', ...form('keyform'), '-sign', uri], body);
+  // For Ed25519 openssl wants to know the size before it reads: no pipe will do.
+  const folder = await mkdtemp(join(tmpdir(), 'patchbay-sign-'));
+  try {
+    const file = join(folder, 'body');
+    await writeFile(file, body);
+    const raw = ['pkeyutl', '-sign', '-rawin', '-in', file];
+    return await openssl(key, (uri, form) => [...raw, ...form('keyform'), '-inkey', uri], '');
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 type Form = (option: 'inform' | 'keyform') => string[];
 
-/** The ways to reach the token, until one works; the first complaint is the one to tell if none does. */
+/** The ways to reach the token, until one works; if none does, what each has to say. */
 async function openssl(
   { uri, engine, passphrase }: TokenKey,
   args: (uri: string, form: Form) => string[],
   input: Uint8Array | string,
 ): Promise<Buffer> {
-  const through =
-    (name: string): Form =>
-    (option) => ['-engine', name, `-${option}`, 'engine'];
-  const ways: Form[] = engine === undefined ? [() => [], through('pkcs11')] : [through(engine)];
-  let complaint: unknown;
-  for (const form of ways) {
+  const through = (name: string): { name: string; form: Form } => ({
+    name: `engine ${name}`,
+    form: (option) => ['-engine', name, `-${option}`, 'engine'],
+  });
+  const ways =
+    engine === undefined ? [{ name: 'provider', form: (): string[] => [] }, through('pkcs11')] : [through(engine)];
+  const complaints: string[] = [];
+  for (const { name, form } of ways) {
     try {
       const passing = passphrase === undefined ? [] : ['-passin', 'env:PATCHBAY_PIN'];
       const [command = '', ...rest] = args(uri, form);
       return await run([command, ...passing, ...rest], input, passphrase);
     } catch (error) {
-      complaint = error; // of the last way: that of a provider that is not set up helps nobody
+      complaints.push(ways.length > 1 ? `${name}: ${messageOf(error)}` : messageOf(error));
     }
   }
-  throw complaint;
+  throw new CodedError('key', `the PKCS#11 key cannot be used: ${[...new Set(complaints)].join('; ')}`);
 }
 
 function run(args: readonly string[], input: Uint8Array | string, pin: string | undefined): Promise<Buffer> {
@@ -62,8 +70,8 @@ function run(args: readonly string[], input: Uint8Array | string, pin: string | 
   return new Promise((resolve, reject) => {
     const child = execFile('openssl', args, { encoding: 'buffer', timeout: 60_000, env }, (error, stdout, stderr) => {
       if (!error && stdout.length > 0) resolve(stdout);
-      else if (codeOf(error) === 'ENOENT') reject(new CodedError('key', 'a PKCS#11 key needs the program openssl'));
-      else reject(new CodedError('key', `the PKCS#11 key cannot be used: ${complaintOf(stderr.toString('utf8'))}`));
+      else if (codeOf(error) === 'ENOENT') reject(new CodedError('key', 'it needs the program openssl'));
+      else reject(new CodedError('key', complaintOf(stderr.toString('utf8'))));
     });
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(input);

@@ -5,8 +5,10 @@ import { CodedError, codeOf, messageOf } from '#base/errors';
 import { runChild } from '../child.ts';
 
 const MiB = 1024 * 1024;
-/** Bytes read, compared and written at a time. */
+/** Bytes read and written at a time. */
 const blockSize = MiB;
+/** Blocks in memory: one is compared, one is written, and the others are read ahead. */
+const blocksAhead = 4;
 /** Within a block, runs of these differ or do not. */
 const pageSize = 64 * 1024;
 /** Bytes written before they must be on the disk: a slow one shall not owe more than this at the end. */
@@ -31,8 +33,8 @@ export interface Written {
  */
 export async function writeImage(device: string, image: Image, alive: () => void): Promise<Written> {
   const target = await openTarget(device, image.size);
+  const writer = new Differences(target, device, image.size);
   try {
-    const writer = new Differences(target, device);
     for await (const chunk of image.content) {
       alive();
       await writer.take(chunk);
@@ -42,6 +44,7 @@ export async function writeImage(device: string, image: Image, alive: () => void
       throw new CodedError('rootfs_write', `the image ended after ${written.bytes} of ${image.size} bytes`);
     return written;
   } finally {
+    await writer.settled();
     await target.close();
   }
 }
@@ -106,63 +109,99 @@ function blockDevice(rdev: number): { bytes: number; readOnly: boolean } | undef
   }
 }
 
-/** Collects blocks; while one is compared and written, the next one fills. */
+/** A stretch of the device in memory: first what it holds, then what it shall hold. */
+interface Block {
+  readonly bytes: Buffer;
+  /** Where it lies on the device. */
+  offset: number;
+  /** Bytes of it that the image covers. */
+  length: number;
+  /** Bytes that could be read; the rest is written whatever it may be. */
+  known: Promise<number>;
+  /** Pages that become others, by their number. */
+  readonly changed: Set<number>;
+}
+
+/**
+ * Compares what arrives with what is there. The device is read a few blocks ahead, and one block is written while the
+ * next ones are compared; what is the same is neither copied nor written.
+ */
 class Differences {
   readonly #target: FileHandle;
   readonly #device: string;
-  #filling = Buffer.allocUnsafe(blockSize);
-  #spare = Buffer.allocUnsafe(blockSize);
-  readonly #there = Buffer.allocUnsafe(blockSize);
-  #filled = 0;
-  #offset = 0;
+  readonly #size: number;
+  /** The block that is compared, and those that are read ahead, in their order. */
+  readonly #blocks: Block[] = [];
+  /** Of the next block to be read. */
+  #ahead = 0;
+  #at = 0;
+  /** Of the first block; undefined until it is asked for. */
+  #known: number | undefined;
   #same = 0;
   #unflushed = 0;
   #storing: Promise<void> = Promise.resolve();
 
-  constructor(target: FileHandle, device: string) {
+  constructor(target: FileHandle, device: string, size: number) {
     this.#target = target;
     this.#device = device;
+    this.#size = size;
+    for (let count = 0; count < blocksAhead; count += 1) this.#read(Buffer.allocUnsafeSlow(blockSize));
   }
 
   async take(chunk: Uint8Array): Promise<void> {
     for (let at = 0; at < chunk.length;) {
-      const part = chunk.subarray(at, at + blockSize - this.#filled);
-      this.#filling.set(part, this.#filled);
-      this.#filled += part.length;
+      const [block] = this.#blocks;
+      if (!block) throw new CodedError('rootfs_write', `the image is longer than its ${this.#size} bytes`);
+      this.#known ??= await block.known;
+      const within = this.#at - block.offset;
+      const part = chunk.subarray(at, at + block.length - within);
+      change(block, within, part, this.#known);
+      this.#at += part.length;
       at += part.length;
-      if (this.#filled === blockSize) await this.#next();
+      if (this.#at === block.offset + block.length) await this.#next(block);
     }
   }
 
   async finish(): Promise<Written> {
-    if (this.#filled > 0) await this.#next();
     await this.#storing;
     await this.#flush();
-    return { bytes: this.#offset, same: this.#same };
+    return { bytes: this.#at, same: this.#same };
   }
 
-  async #next(): Promise<void> {
+  /** Lets go of the buffers, so that the device can be closed. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([this.#storing, ...this.#blocks.map((block) => block.known)]);
+  }
+
+  #read(bytes: Buffer): void {
+    const offset = this.#ahead;
+    const length = Math.min(blockSize, this.#size - offset);
+    if (length <= 0) return;
+    this.#ahead += length;
+    const known = this.#target.read(bytes, 0, length, offset).then(
+      ({ bytesRead }) => bytesRead,
+      () => 0, // unreadable: written anew, which may well cure it
+    );
+    this.#blocks.push({ bytes, offset, length, known, changed: new Set() });
+  }
+
+  async #next(block: Block): Promise<void> {
+    this.#blocks.shift();
+    this.#known = undefined;
+    this.#same += block.length;
+    if (block.changed.size === 0) return this.#read(block.bytes);
     await this.#storing;
-    const block = this.#filling.subarray(0, this.#filled);
-    this.#storing = this.#store(block, this.#offset);
-    this.#storing.catch(() => undefined); // awaited before the next block, and at the end
-    this.#offset += this.#filled;
-    [this.#filling, this.#spare] = [this.#spare, this.#filling];
-    this.#filled = 0;
+    this.#storing = this.#store(block).then(() => this.#read(block.bytes));
+    this.#storing.catch(() => undefined); // awaited before the next one, and at the end
+    // Nothing is read ahead any more: there must be a block to go on with.
+    if (this.#blocks.length === 0) await this.#storing;
   }
 
-  async #store(block: Buffer, offset: number): Promise<void> {
-    let there: Buffer;
+  async #store({ bytes, offset, length, changed }: Block): Promise<void> {
     try {
-      const { bytesRead } = await this.#target.read(this.#there, 0, block.length, offset);
-      there = this.#there.subarray(0, bytesRead);
-    } catch {
-      there = this.#there.subarray(0, 0); // unreadable: written anew, which may well cure it
-    }
-    try {
-      for (const [from, to] of differences(block, there)) {
+      for (const [from, to] of stretches(changed, length)) {
         for (let at = from; at < to;) {
-          const { bytesWritten } = await this.#target.write(block, at, to - at, offset + at);
+          const { bytesWritten } = await this.#target.write(bytes, at, to - at, offset + at);
           if (bytesWritten === 0) throw new Error('nothing more is taken');
           at += bytesWritten;
         }
@@ -172,7 +211,6 @@ class Differences {
     } catch (error) {
       throw failure(this.#device, 'write', error);
     }
-    this.#same += block.length;
     if (this.#unflushed >= flushEvery) await this.#flush();
   }
 
@@ -186,13 +224,27 @@ class Differences {
   }
 }
 
-/** Stretches of a block that are not what is there. */
-function differences(block: Buffer, there: Buffer): [from: number, to: number][] {
-  if (block.equals(there)) return [];
+/** Makes `part` what the block holds at `within`, and notes the pages that become others by it. */
+function change({ bytes, changed }: Block, within: number, part: Uint8Array, known: number): void {
+  const end = within + part.length;
+  if (end <= known && bytes.compare(part, 0, part.length, within, end) === 0) return;
+  for (let from = within; from < end;) {
+    const page = Math.floor(from / pageSize);
+    const to = Math.min((page + 1) * pageSize, end);
+    if (to > known || bytes.compare(part, from - within, to - within, from, to) !== 0) {
+      bytes.set(part.subarray(from - within, to - within), from);
+      changed.add(page);
+    }
+    from = to;
+  }
+}
+
+/** Changed pages that lie beside each other, as one stretch. */
+function stretches(changed: ReadonlySet<number>, length: number): [from: number, to: number][] {
   const found: [number, number][] = [];
-  for (let from = 0; from < block.length; from += pageSize) {
-    const to = Math.min(from + pageSize, block.length);
-    if (to <= there.length && block.compare(there, from, to, from, to) === 0) continue;
+  // They were noted in their order.
+  for (const page of changed) {
+    const [from, to] = [page * pageSize, Math.min((page + 1) * pageSize, length)];
     const last = found.at(-1);
     if (last?.[1] === from) last[1] = to;
     else found.push([from, to]);

@@ -9,6 +9,8 @@ export interface DeviceEnd {
   readonly frameLimit: number;
   /** It keeps sessions over the loss of a socket (`resumeExtension`). */
   readonly resumes: boolean;
+  /** It takes control messages `news` (`newsExtension`). */
+  readonly news: boolean;
   /** From here on the session gets the device's frames of its id, and is told when the device is lost. */
   join(session: SessionEnd): void;
   leave(session: SessionEnd): void;

@@ -20,6 +20,8 @@ export interface DeviceSocketOptions {
   readonly resumes: boolean;
   /** The device takes large frames (`framesExtension`). */
   readonly largeFrames: boolean;
+  /** The device takes control messages `news` (`newsExtension`). */
+  readonly news: boolean;
   /** How long one slow person may hold up a device that cannot, ms. */
   readonly patience: number;
   /** The socket is closed; `current`: no newer one had replaced it. */
@@ -32,6 +34,7 @@ export class DeviceSocket implements DeviceEnd {
   readonly connection = randomUUID();
   readonly frameLimit: number;
   readonly resumes: boolean;
+  readonly news: boolean;
   readonly #socket: WebSocket;
   readonly #options: DeviceSocketOptions;
   #waiting: (() => void)[] = [];
@@ -44,6 +47,7 @@ export class DeviceSocket implements DeviceEnd {
     this.frameLimit = options.largeFrames ? largeFrameLimit : deviceFrameLimit;
     // What is numbered is never cut, so only a device that takes large frames can be given it.
     this.resumes = options.resumes && options.largeFrames;
+    this.news = options.news;
     this.#socket = socket;
     this.#options = options;
     socket.on('message', (data) => {

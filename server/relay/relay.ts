@@ -5,14 +5,17 @@ import { WebSocketServer, type WebSocket } from 'ws';
 import type { Log } from '#base/log';
 import {
   encode,
+  control,
   extensionsHeader,
   flowExtension,
   frameLimit,
   framesExtension,
   hasExtension,
   ProtoType,
+  newsExtension,
   resumeExtension,
   type ProtoMsg,
+  toFrame,
 } from '#proto';
 import { HttpError, notFound } from '../errors.ts';
 import type { DeviceEnd, RelayBus } from './bus.ts';
@@ -103,7 +106,7 @@ export interface RelayOptions {
   readonly patience?: number;
 }
 
-const ours = [flowExtension, framesExtension, resumeExtension];
+const ours = [flowExtension, framesExtension, newsExtension, resumeExtension];
 
 export type Relay = ReturnType<typeof createRelay>;
 
@@ -138,6 +141,7 @@ export function createRelay(options: RelayOptions) {
       flow: hasExtension(asked, flowExtension),
       resumes: hasExtension(asked, resumeExtension),
       largeFrames: hasExtension(asked, framesExtension),
+      news: hasExtension(asked, newsExtension),
       patience,
       closed: deviceClosed,
     });
@@ -336,6 +340,14 @@ export function createRelay(options: RelayOptions) {
       const device = bus.device(deviceId);
       device?.deliver(encode(message));
       return device !== undefined;
+    },
+
+    /** Tells an add-on of a device that there is something for it; false: the device is offline, or does not know such words. */
+    news(deviceId: string, addon: string): boolean {
+      const device = bus.device(deviceId);
+      if (!device?.news) return false;
+      device.deliver(encode(toFrame(control, { typ: 'news', body: { addon } })));
+      return true;
     },
 
     disconnectDevice(deviceId: string, reason: string): void {

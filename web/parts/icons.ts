@@ -39,3 +39,7 @@ export { default as IconLayoutDashboard } from '@tabler/icons-react/icons/IconLa
 export { default as IconEdit } from '@tabler/icons-react/icons/IconEdit';
 export { default as IconFilter } from '@tabler/icons-react/icons/IconFilter';
 export { default as IconFolders } from '@tabler/icons-react/icons/IconFolders';
+export { default as IconAdjustmentsHorizontal } from '@tabler/icons-react/icons/IconAdjustmentsHorizontal';
+export { default as IconBell } from '@tabler/icons-react/icons/IconBell';
+export { default as IconChartLine } from '@tabler/icons-react/icons/IconChartLine';
+export { default as IconMap } from '@tabler/icons-react/icons/IconMap';

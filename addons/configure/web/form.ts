@@ -1,6 +1,10 @@
-import type { Change, Whole } from '../answers.ts';
+import type { Change } from '../answers.ts';
 import { button, el } from '#addon/web/dom';
 import type { Key, Schema } from '../keys.ts';
+import { type Values, valueOf } from '../values.ts';
+
+/** The others are found by typing. */
+const offerLimit = 24;
 
 interface Field {
   readonly key: () => string;
@@ -8,52 +12,75 @@ interface Field {
   readonly row: HTMLTableRowElement;
 }
 
-/** Fields for a device's own settings, drawn as the schema says what each may be. */
+export interface FormParts {
+  readonly schema: Schema;
+  /** As they are now, secrets masked. */
+  readonly values: Values;
+  /** What they are and whom they beat, for a person. */
+  readonly lead: string;
+  /** Of a group. */
+  readonly priority?: number | undefined;
+  readonly save: (send: boolean) => void;
+  readonly cancel: () => void;
+}
+
+/** Fields for what is given in one place, drawn as the schema says what each may be. */
 export class Form {
   readonly element: HTMLFormElement;
   readonly #schema: Schema;
-  readonly #before: Whole['own']['values'];
+  readonly #before: Values;
+  readonly #priority: HTMLInputElement | undefined;
   readonly #rows = el('tbody');
   readonly #names = el('datalist', { id: 'configure-keys' });
+  readonly #offers = el('div', { className: 'offers' });
   #fields: Field[] = [];
 
-  constructor(schema: Schema, view: Whole, actions: { save: (send: boolean) => void; cancel: () => void }) {
+  constructor({ schema, values, lead, priority, save, cancel }: FormParts) {
     this.#schema = schema;
-    this.#before = view.own.values;
+    this.#before = values;
     for (const [key, { title = '' }] of Object.entries(schema.properties))
       this.#names.append(el('option', { value: key }, title));
-    for (const { key, value, origin } of view.effective) if (origin.kind === 'device') this.#add(key, value);
+    for (const [key, value] of Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1))) this.#add(key, value);
+    if (priority !== undefined)
+      this.#priority = el('input', { type: 'number', min: '-1000', max: '1000', step: '1', value: String(priority) });
     const foot = el(
       'div',
       { className: 'configure-buttons' },
       button('Add a setting', () => this.#add('', '').querySelector('input')?.focus(), 'quiet'),
       el('span', { className: 'gap' }),
-      button('Cancel', actions.cancel, 'quiet'),
-      button('Save', () => actions.save(false), 'quiet'),
+      button('Cancel', cancel, 'quiet'),
+      button('Save', () => save(false), 'quiet'),
       el('button', { type: 'submit' }, 'Save and send'),
     );
     const head = el('tr', {}, el('th', {}, 'Key'), el('th', {}, 'Value'), el('th'));
     this.element = el(
       'form',
       {},
-      el('p', {}, 'Settings of this device alone. They win over those of its groups and of the fleet.'),
+      el('p', {}, lead),
       el('table', {}, el('thead', {}, head), this.#rows),
+      this.#offers,
       this.#names,
+      this.#priority &&
+        el(
+          'label',
+          { className: 'priority' },
+          'Priority',
+          this.#priority,
+          el('small', {}, 'Of two groups that give the same key the one with the higher priority wins.'),
+        ),
       foot,
     );
+    this.#offer();
     this.element.addEventListener('submit', (event) => {
       event.preventDefault();
-      actions.save(true);
+      save(true);
     });
   }
 
   /** Adds a field, such as for a key that the device has from elsewhere. */
   add(key: string, value: string): void {
     this.#add(key, value);
-  }
-
-  get empty(): boolean {
-    return this.#fields.length === 0;
+    this.#offer();
   }
 
   /** What to change; rows without a key are not meant. Throws for two of the same key. */
@@ -63,8 +90,10 @@ export class Form {
     const twice = keys.find((key, at) => keys.indexOf(key) !== at);
     if (twice !== undefined) throw new Error(`${twice} is there twice`);
     return {
-      set: Object.fromEntries(values),
+      // What was left as it is may be changed by somebody else meanwhile.
+      set: Object.fromEntries(values.filter(([key, value]) => valueOf(this.#before, key) !== value)),
       unset: Object.keys(this.#before).filter((key) => !keys.includes(key)),
+      ...(this.#priority ? { priority: Number(this.#priority.value) } : {}),
     };
   }
 
@@ -77,16 +106,37 @@ export class Form {
     name.addEventListener('change', () => {
       control = controlFor(this.#keyOf(name.value.trim()), control.value());
       place.replaceChildren(...control.parts);
+      this.#offer();
     });
     const remove = button('Remove', () => {
       row.remove();
       this.#fields = this.#fields.filter((field) => field.row !== row);
+      this.#offer();
     });
     remove.className = 'quiet';
     const row = el('tr', {}, el('td', {}, name), place, el('td', {}, remove));
     this.#fields.push({ key: () => name.value, value: () => control.value(), row });
     this.#rows.append(row);
     return row;
+  }
+
+  /** Settings that there may be and that are not here yet, each a press away. */
+  #offer(): void {
+    const here = new Set(this.#fields.map(({ key }) => key().trim()));
+    const offered = Object.entries(this.#schema.properties).filter(([key]) => !here.has(key));
+    const buttons = offered.slice(0, offerLimit).map(([key, { title = key }]) => {
+      const made = button(
+        `+ ${title}`,
+        () => {
+          this.#add(key, '').querySelector<HTMLElement>('td:nth-child(2) :is(input, select)')?.focus();
+          this.#offer();
+        },
+        'quiet',
+      );
+      made.title = key;
+      return made;
+    });
+    this.#offers.replaceChildren(...buttons);
   }
 
   #keyOf(key: string): Key {

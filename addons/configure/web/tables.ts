@@ -1,6 +1,13 @@
-import { originOf, type Revision, type Whole } from '../answers.ts';
 import { button, el, moment } from '#addon/web/dom';
+import { type Given, originOf, type Revision, type Whole } from '../answers.ts';
+import type { Schema } from '../keys.ts';
+import type { Place } from '../layers.ts';
 import { valueOf } from '../values.ts';
+
+const heads = ['Key', 'To have', 'From', 'Reported', ''];
+
+/** Of this add-on, in the pages. */
+const page = '/addons/configure';
 
 /** What a device is to have and why, and what it has; `override`: gives it a value of its own, undefined if one may not now. */
 export function settingsTable(view: Whole, override: ((key: string, value: string) => void) | undefined): HTMLElement {
@@ -17,7 +24,7 @@ export function settingsTable(view: Whole, override: ((key: string, value: strin
     const setting = wanted.get(key);
     const has = valueOf(view.reported, key);
     const differs = drift.get(key);
-    const beaten = setting?.overrides.map(originOf).join(', ');
+    const beaten = (setting?.overrides ?? []).flatMap((place, at) => [at > 0 ? ', ' : '', placeLink(place)]);
     return el(
       'tr',
       { className: differs ? 'differs' : '' },
@@ -26,8 +33,8 @@ export function settingsTable(view: Whole, override: ((key: string, value: strin
       el(
         'td',
         {},
-        setting ? el('span', { className: 'origin' }, originOf(setting.origin)) : '',
-        beaten ? el('small', {}, `wins over ${beaten}`) : undefined,
+        setting && el('span', { className: 'origin' }, placeLink(setting.origin)),
+        beaten.length > 0 && el('small', {}, 'wins over ', ...beaten),
       ),
       el(
         'td',
@@ -44,13 +51,46 @@ export function settingsTable(view: Whole, override: ((key: string, value: strin
       ),
     );
   });
-  const heads = ['Key', 'To have', 'From', 'Reported', ''].map((head) => el('th', {}, head));
-  return el('table', {}, el('thead', {}, el('tr', {}, ...heads)), el('tbody', {}, ...rows));
+  // A narrow screen has no room for columns: there each cell says what it is.
+  for (const row of rows) for (const [at, cell] of [...row.cells].entries()) cell.dataset['head'] = heads[at] ?? '';
+  const head = el('tr', {}, ...heads.map((text) => el('th', {}, text)));
+  return el('table', { className: 'settings' }, el('thead', {}, head), el('tbody', {}, ...rows));
+}
+
+/** Where it is given, and a way there; of a device it is here. */
+const placeLink = (place: Place): Node =>
+  place.kind === 'device'
+    ? new Text('this device')
+    : el(
+        'a',
+        { href: place.kind === 'group' ? `${page}?group=${encodeURIComponent(place.name)}` : page },
+        originOf(place),
+      );
+
+/** What is given for the fleet or for a group. */
+export function givenTable({ values }: Given, schema: Schema): HTMLElement {
+  const keys = Object.keys(values).sort();
+  if (keys.length === 0) return el('p', { className: 'empty' }, 'No settings are given here.');
+  const rows = keys.map((key) => {
+    const title = Object.hasOwn(schema.properties, key) ? schema.properties[key]?.title : undefined;
+    return el(
+      'tr',
+      {},
+      el('td', {}, el('code', {}, key), title !== undefined && el('small', {}, title)),
+      el('td', {}, el('span', { className: 'value' }, valueOf(values, key) ?? '')),
+    );
+  });
+  return el(
+    'table',
+    { className: 'given' },
+    el('thead', {}, el('tr', {}, el('th', {}, 'Key'), el('th', {}, 'Value'))),
+    el('tbody', {}, ...rows),
+  );
 }
 
 /** Who changed what and when; the first is as it is now. */
 export function historyList(revisions: readonly Revision[], revert: (revision: number) => void): HTMLElement {
-  if (revisions.length === 0) return el('p', { className: 'empty' }, 'Nothing was ever set for this device itself.');
+  if (revisions.length === 0) return el('p', { className: 'empty' }, 'Nothing was ever set here.');
   const items = revisions.map(({ revision, ts, by, reverts, changes }, at) =>
     el(
       'li',

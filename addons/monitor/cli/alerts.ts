@@ -26,6 +26,7 @@ Examples:
   patchbay alerts show 3f9a12c4                             with the lines of the log around it
   patchbay alerts ack 3f9a12c4 pump-7/disk_root --note 'on my way'
   patchbay alerts silence --group hall --for 2h --reason 'power is off for maintenance'
+  patchbay alerts list --history --since 2h                 all that came, OK ones too
   patchbay alerts list --history --device pump-7 --since 2d
   patchbay alerts watch --json | jq .                       one object a line, until Ctrl-C
   patchbay alerts routes add ops --slack https://hooks.example/x --level critical
@@ -49,7 +50,7 @@ export function alertCommands(command: Command, host: Host): void {
     .description('List checks that are not OK and that nobody has seen to, the latest first.')
     .addOption(stateOption())
     .option('--all', 'also those that are acknowledged or silenced')
-    .option('--history', 'of one device all alerts that came, OK ones too')
+    .option('--history', 'all alerts that came, OK ones too; of one device by its clock, else by the server’s')
     .option('--since <time>', 'with --history: not before, such as 2h or 2026-11-28', moment)
     .option('--until <time>', 'with --history: not after', moment)
     .option('--limit <n>', 'with --history: no more than these; 50 if not given', count)
@@ -148,19 +149,30 @@ async function list(host: Host, { state, all, since, until, limit, ...options }:
 }
 
 async function history(host: Host, options: ListOptions): Promise<void> {
-  const { device, group, level, check, state, since, until, limit = 50 } = options;
-  if (device === undefined) throw usage('--history is of one device: give --device');
-  if (group ?? state) throw usage('--history is of one device: --group and --state say nothing of it');
-  const { id } = await host.resolveDevice(device);
-  const found: Kept[] = [];
+  const { device, group, level, check, state, since, until, limit = 50, ...rest } = options;
+  if (state ?? rest.all) throw usage('--history is of all that came: --state and --all say nothing of it');
+  const api = new Api(host);
   const bounds = { issued_after: since, issued_before: until };
-  for await (const one of new Api(host).history(id, bounds)) {
-    if (level && !level.includes(one.level)) continue;
-    if (check !== undefined && !isLike(check, one.check ?? one.name)) continue;
-    found.push(one);
-    if (found.length >= limit) break;
+  if (device === undefined) {
+    const found = await some(api.passed(await filterOf(host, options), bounds), limit);
+    const nameOf = await namesOf(
+      host,
+      found.map(({ device_id }) => device_id),
+    );
+    return show.passed(host, found, nameOf);
   }
-  show.history(host, found);
+  if (group !== undefined) throw usage('--device or --group: one of them');
+  const { id } = await host.resolveDevice(device);
+  const isWanted = (one: Kept): boolean =>
+    (!level || level.includes(one.level)) && (check === undefined || isLike(check, one.check ?? one.name));
+  show.history(host, await some(api.history(id, bounds), limit, isWanted));
+}
+
+/** The first so many. */
+async function some<T>(all: AsyncIterable<T>, limit: number, isWanted: (one: T) => boolean = () => true): Promise<T[]> {
+  const found: T[] = [];
+  for await (const one of all) if (isWanted(one) && found.push(one) >= limit) break;
+  return found;
 }
 
 const isLike = (pattern: string, key: string): boolean =>

@@ -10,6 +10,7 @@ import {
   type DeviceChecks,
   type Kept,
   type MonitorSettings,
+  type Passed,
   type Silence,
   type Standing,
 } from '../answers.ts';
@@ -35,6 +36,16 @@ export class Api {
   latest = (id: string): Promise<Kept[]> => this.#all(`${reference}/${id}/alerts/latest`, {});
   /** Alerts of a device, the newest first, page after page. */
   history = (id: string, bounds: Query): AsyncGenerator<Kept> => this.#pages(`${reference}/${id}/alerts`, bounds);
+  /** Alerts of all devices, the last first, page after page. */
+  async *passed({ state: _, ...filter }: Filter, bounds: Query): AsyncGenerator<Passed> {
+    for (let page = 1, full = true; full; page += 1) {
+      const query = { ...filter, ...bounds, page, per_page: perPage };
+      const found = await this.#ask<Passed[]>('GET', `${base}/history`, { query });
+      yield* found;
+      full = found.length === perPage;
+    }
+  }
+
   acknowledge = (id: string, body: { checks?: readonly string[]; note?: string }): Promise<{ checks: string[] }> =>
     this.#ask('POST', `${base}/devices/${id}/acknowledge`, { body });
   unacknowledge = (id: string, body: { checks?: readonly string[] }): Promise<{ checks: string[] }> =>

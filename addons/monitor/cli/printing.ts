@@ -1,6 +1,6 @@
 import type { CliHost, Style } from '#addon/cli';
 import type { Level, LogLine } from '../alert.ts';
-import type { Kept, Silence, Standing } from '../answers.ts';
+import type { Kept, Passed, Silence, Standing } from '../answers.ts';
 import { levelWords, silenceOf } from '../words.ts';
 
 type Host = Pick<CliHost, 'stdout' | 'json' | 'list' | 'paint' | 'plain' | 'note'>;
@@ -48,17 +48,35 @@ export function stateOf({ state, acknowledged, silence }: Standing): string {
   return `${by}${note === '' ? '' : `: ${note}`}`;
 }
 
+const levelColumn = {
+  head: 'LEVEL',
+  of: ({ level }: Kept) => levelWords[level],
+} as const;
+
+/** Of one device, by its clock. */
 export function history(host: Host, found: readonly Kept[]): void {
   host.list(
     found,
     [
       { head: 'ID', of: ({ id }) => short(id), paint: (cell) => host.paint('dim', cell) },
       { head: 'TIME', of: ({ timestamp }) => timestamp },
-      {
-        head: 'LEVEL',
-        of: ({ level }) => levelWords[level],
-        paint: (cell, { level }) => host.paint(styles[level], cell),
-      },
+      { ...levelColumn, paint: (cell, { level }) => host.paint(styles[level], cell) },
+      { head: 'CHECK', of: ({ check = '-' }) => check },
+      { head: 'ALERT', of: ({ name }) => name },
+    ],
+    'no alerts',
+  );
+}
+
+/** Of all devices, by when it came; `json`: each with the name of its device. */
+export function passed(host: Host, found: readonly Passed[], nameOf: NameOf): void {
+  host.list(
+    found.map((one) => ({ ...one, device: nameOf(one.device_id) })),
+    [
+      { head: 'ID', of: ({ id }) => short(id), paint: (cell) => host.paint('dim', cell) },
+      { head: 'CAME', of: ({ received }) => received },
+      { ...levelColumn, paint: (cell, { level }) => host.paint(styles[level], cell) },
+      { head: 'DEVICE', of: ({ device }) => device, paint: (cell) => host.paint('bold', cell) },
       { head: 'CHECK', of: ({ check = '-' }) => check },
       { head: 'ALERT', of: ({ name }) => name },
     ],

@@ -172,7 +172,7 @@ function list(host: Host, channels: readonly Channel[]): void {
     [
       { head: 'NAME', of: ({ name }) => name, paint: (cell) => host.paint('bold', cell) },
       { head: 'KIND', of: ({ kind }) => kind },
-      { head: 'TO', of: ({ to, url = '' }) => to?.join(', ') ?? url },
+      { head: 'TO', of: ({ to, url = '', problem }) => problem ?? to?.join(', ') ?? url },
       { head: 'GROUPS', of: ({ groups }) => allOr(groups) },
       { head: 'LEVELS', of: ({ levels }) => allOr(levels.map((level) => levelWords[level])) },
       { head: 'CHECKS', of: ({ checks }) => allOr(checks) },

@@ -90,7 +90,9 @@ export function channelRoutes(parts: Parts): ServerRoute[] {
         const id = request.params['channel'] ?? '';
         request.note({ object: { type: 'channel', id } });
         const before = await channels.get(id);
-        const after = await channels.update(id, contentOf(before, request.body as Change));
+        const change = request.body as Change;
+        const target = [change.to, change.url, change.secret].some((one) => one !== undefined);
+        const after = await channels.update(id, contentOf(before, change), target);
         noted(request, after);
         return { status: 200, body: shownOf(after) };
       },
@@ -129,7 +131,7 @@ export function channelRoutes(parts: Parts): ServerRoute[] {
         const channel = await channels.get(id);
         noted(request, channel);
         try {
-          await channels.send(channel.kind, channel.target, randomUUID(), testNotice(parts, request.userName));
+          await channels.send(channel, randomUUID(), testNotice(parts, request.userName));
           return { status: 200, body: { sent: true } };
         } catch (error) {
           return { status: 200, body: { sent: false, error: messageOf(error).slice(0, 256) } };

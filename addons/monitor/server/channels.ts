@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { sql } from 'kysely';
-import { CodedError, codeOf } from '#base/errors';
+import { CodedError, codeOf, messageOf } from '#base/errors';
 import type { Host } from './host.ts';
 import type { Level } from '../alert.ts';
 import type { Channel, ChannelKind } from '../answers.ts';
@@ -32,6 +32,8 @@ export interface Content {
 
 export interface Known extends Content {
   readonly id: string;
+  /** What it is sealed with is not at hand, and why: where it goes is not known. */
+  readonly problem?: string;
   readonly created_ts: string;
   readonly updated_ts: string;
 }
@@ -50,7 +52,7 @@ export class Channels {
       .selectAll()
       .orderBy('name')
       .execute();
-    return rows.map(knownOf);
+    return await Promise.all(rows.map((row) => this.#knownOf(row)));
   }
 
   async get(id: string): Promise<Known> {
@@ -61,7 +63,7 @@ export class Channels {
       .where('id', '=', id)
       .executeTakeFirst();
     if (!row) throw new CodedError('not_found', 'channel not found');
-    return knownOf(row);
+    return await this.#knownOf(row);
   }
 
   /** Throws `bad_request` for a target that cannot be, `conflict` for a taken name, `unprocessable` for too many. */
@@ -74,15 +76,18 @@ export class Channels {
       .executeTakeFirstOrThrow();
     if (n >= limit) throw new CodedError('unprocessable', `there are ${limit} channels already`);
     const ts = new Date().toISOString();
-    const row = { id: randomUUID(), ...columnsOf(content), created_ts: ts, updated_ts: ts };
+    const id = randomUUID();
+    const row = { id, ...columnsOf(content), target: await this.#closed(id, content), created_ts: ts, updated_ts: ts };
     await named(content.name, () => db.insertInto('addon_monitor_channels').values(row).execute());
-    return knownOf(row);
+    return await this.#knownOf(row);
   }
 
-  async update(id: string, content: Content): Promise<Known> {
-    this.#check(content);
+  /** `target`: whether it changes as well, else it is left as it is, though it could not be read. */
+  async update(id: string, content: Content, target: boolean): Promise<Known> {
+    if (target) this.#check(content);
     const db = this.#host.tables<Tables>();
-    const change = { ...columnsOf(content), updated_ts: new Date().toISOString() };
+    const closed = target ? { target: await this.#closed(id, content) } : {};
+    const change = { ...columnsOf(content), ...closed, updated_ts: new Date().toISOString() };
     await named(content.name, () =>
       db.updateTable('addon_monitor_channels').set(change).where('id', '=', id).execute(),
     );
@@ -103,9 +108,30 @@ export class Channels {
     });
   }
 
+  /** Seals what an older version left as it was. */
+  async sealAll(): Promise<void> {
+    const db = this.#host.tables<Tables>();
+    const rows = await db.selectFrom('addon_monitor_channels').select(['id', 'kind', 'target']).execute();
+    for (const { id, kind, target } of rows) {
+      if (kind === 'email' || this.#host.seal.isSealed(target)) continue;
+      const sealed = await this.#host.seal.close(target, ownerOf(id));
+      await db
+        .updateTable('addon_monitor_channels')
+        .set({ target: sealed })
+        .where('id', '=', id)
+        .where('target', '=', target)
+        .execute();
+    }
+  }
+
   /** Hands a notice over once. Throws in words. */
-  async send(kind: ChannelKind, target: Target, id: string, notice: Notice): Promise<void> {
+  async send(
+    { kind, target, problem }: Pick<Known, 'kind' | 'target' | 'problem'>,
+    id: string,
+    notice: Notice,
+  ): Promise<void> {
     const { mail, outbound, publicUrl } = this.#host;
+    if (problem !== undefined) throw new CodedError('unavailable', problem);
     if (kind === 'email') {
       if (!mail)
         throw new CodedError('unavailable', 'the server has no mail server: give it --smtp-url and --mail-from');
@@ -121,6 +147,23 @@ export class Channels {
     const headers = { 'Content-Type': 'application/json', 'User-Agent': 'patchbay', ...signed(body, target.secret) };
     const status = await outbound.post(target.url ?? '', headers, body);
     if (status < 200 || status >= 300) throw new Refused(status);
+  }
+
+  /** Whoever has the address of a chat's webhook may write there: only mailboxes are no secrets. */
+  async #closed(id: string, { kind, target }: Content): Promise<string> {
+    const text = JSON.stringify(target);
+    return kind === 'email' ? text : await this.#host.seal.close(text, ownerOf(id));
+  }
+
+  async #knownOf(row: ChannelRow): Promise<Known> {
+    const { seal } = this.#host;
+    try {
+      const text = seal.isSealed(row.target) ? await seal.open(row.target, ownerOf(row.id)) : row.target;
+      return knownOf(row, JSON.parse(text) as Target);
+    } catch (error) {
+      if (codeOf(error) !== 'seal_broken') throw error;
+      return { ...knownOf(row, {}), problem: `where it goes cannot be read: ${messageOf(error)}` };
+    }
   }
 
   #check({ kind, target }: Content): void {
@@ -149,7 +192,7 @@ export class Refused extends CodedError {
 }
 
 /** As it is shown. */
-export function shownOf({ target, ...known }: Known): Channel {
+export function shownOf({ target, problem, ...known }: Known): Channel {
   const { to, url, secret } = target;
   const { id, name, kind, enabled, groups, levels, checks, recoveries, created_ts, updated_ts } = known;
   return {
@@ -160,7 +203,8 @@ export function shownOf({ target, ...known }: Known): Channel {
     ...(to ? { to: [...to] } : {}),
     // Whoever has the address of a chat's webhook may write there.
     ...(url === undefined ? {} : { url: kind === 'webhook' ? url : `${new URL(url).origin}/…` }),
-    ...(kind === 'webhook' ? { has_secret: secret !== undefined } : {}),
+    ...(kind === 'webhook' && problem === undefined ? { has_secret: secret !== undefined } : {}),
+    ...(problem === undefined ? {} : { problem }),
     groups: [...groups],
     levels: [...levels],
     checks: [...checks],
@@ -188,23 +232,25 @@ async function named<T>(name: string, write: () => Promise<T>): Promise<T> {
   }
 }
 
-const columnsOf = ({ name, kind, enabled, target, groups, levels, checks, recoveries }: Content) => ({
+const columnsOf = ({ name, kind, enabled, groups, levels, checks, recoveries }: Content) => ({
   name,
   kind,
   enabled: Number(enabled),
-  target: JSON.stringify(target),
   in_groups: JSON.stringify(groups),
   levels: JSON.stringify(levels),
   checks: JSON.stringify(checks),
   recoveries: Number(recoveries),
 });
 
-const knownOf = (row: ChannelRow): Known => ({
+/** Whom the address of a channel is sealed for. */
+const ownerOf = (id: string): string => `channel ${id}`;
+
+const knownOf = (row: ChannelRow, target: Target): Known => ({
   id: row.id,
   name: row.name,
   kind: row.kind as ChannelKind,
   enabled: row.enabled === 1,
-  target: JSON.parse(row.target) as Target,
+  target,
   groups: JSON.parse(row.in_groups) as string[],
   levels: JSON.parse(row.levels) as Level[],
   checks: JSON.parse(row.checks) as string[],

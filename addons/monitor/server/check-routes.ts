@@ -97,16 +97,18 @@ export function checkRoutes(parts: Parts): ServerRoute[] {
   ];
 }
 
-function routesOf({ path, what, place, ...confinement }: Target, { layers }: Parts): ServerRoute[] {
+function routesOf({ path, what, place, ...confinement }: Target, parts: Parts): ServerRoute[] {
+  const { layers } = parts;
   const missing = { 404: { description: 'no such device or group' } };
   const given = (description: string) => ({ 200: { description, body: CheckLayer as TSchema }, ...missing });
-  const changed = (
+  const changed = async (
     request: ServerRequest,
     { kind, name }: Place,
     { before, after }: { before: Layer; after: Layer },
   ) => {
     const object = { type: kind, id: kind === 'fleet' ? 'fleet' : name };
     request.note({ object, details: { ...differences(before, after), version: after.version } });
+    if (after.version !== before.version) parts.nudges.add(await devicesOf({ kind, name }, parts));
     return { status: 200, body: layerOf(after) };
   };
   return [
@@ -124,7 +126,7 @@ function routesOf({ path, what, place, ...confinement }: Target, { layers }: Par
       path,
       access,
       ...confinement,
-      summary: `Give ${what} these checks in place of those given there before; devices fetch them when they ask next`,
+      summary: `Give ${what} these checks in place of those given there before; devices that are connected fetch them at once`,
       audit: 'set_checks',
       body: Given,
       responses: { ...given('what is given there now'), 400: { description: 'a check that no device could make' } },
@@ -135,7 +137,7 @@ function routesOf({ path, what, place, ...confinement }: Target, { layers }: Par
           throw new CodedError('bad_request', 'only groups have a priority');
         checkChecks(checks);
         const next = { checks, without, ...(priority === undefined ? {} : { priority }) };
-        return changed(request, where, await layers.change(where, request.userName, next));
+        return await changed(request, where, await layers.change(where, request.userName, next));
       },
     },
     {
@@ -171,10 +173,15 @@ function routesOf({ path, what, place, ...confinement }: Target, { layers }: Par
       async handler(request) {
         const where = await place(request);
         const { version } = request.body as { version: number };
-        return changed(request, where, await layers.revert(where, version, request.userName));
+        return await changed(request, where, await layers.revert(where, version, request.userName));
       },
     },
   ];
+}
+
+/** Whom a place concerns. */
+async function devicesOf({ kind, name }: Place, { host }: Parts): Promise<readonly string[]> {
+  return kind === 'device' ? [name] : await host.acceptedDevices(kind === 'group' ? name : undefined);
 }
 
 function changesOf(previous: Parameters<typeof differences>[0], next: Parameters<typeof differences>[1]) {

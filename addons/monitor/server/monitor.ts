@@ -6,10 +6,12 @@ import { Channels } from './channels.ts';
 import { CheckLayers } from './check-layers.ts';
 import { checkRoutes } from './check-routes.ts';
 import { systemClock } from './clock.ts';
+import { History } from './history.ts';
 import type { Host } from './host.ts';
 import { Intake } from './intake.ts';
 import { Messages } from './messages.ts';
 import { Notifier } from './notifier.ts';
+import { Nudges } from './nudges.ts';
 import { Offline } from './offline.ts';
 import { onCallRoutes } from './oncall-routes.ts';
 import type { Parts } from './parts.ts';
@@ -19,7 +21,7 @@ import { Reports } from './reports.ts';
 import { Settings } from './settings.ts';
 import { Silences } from './silences.ts';
 import { Standings } from './standing.ts';
-import { migrations } from './tables.ts';
+import { migrations } from './migrations.ts';
 
 /** How often what is too old is forgotten, ms. */
 const pruneEvery = 3600_000;
@@ -35,7 +37,9 @@ export function monitor(host: Host): ServerHalf {
   const notifier = new Notifier({ host, clock, settings, channels, messages, planner });
   const intake = new Intake(host, clock, () => notifier.wake());
   const standings = new Standings(host, silences, clock);
+  const history = new History(host);
   const layers = new CheckLayers(host);
+  const nudges = new Nudges(host);
   const reports = new Reports(host, clock);
   const offline = new Offline(host, clock, intake, settings);
   const parts: Parts = {
@@ -43,8 +47,10 @@ export function monitor(host: Host): ServerHalf {
     clock,
     intake,
     standings,
+    history,
     silences,
     layers,
+    nudges,
     reports,
     channels,
     messages,
@@ -56,7 +62,7 @@ export function monitor(host: Host): ServerHalf {
     while (!signal.aborted) {
       try {
         const { history_days } = await settings.get();
-        const pruned = await standings.prune(new Date(clock.now() - history_days * 24 * 3600_000).toISOString());
+        const pruned = await history.prune(new Date(clock.now() - history_days * 24 * 3600_000).toISOString());
         if (pruned > 0) host.log.info('old alerts forgotten', { count: pruned });
         await messages.prune();
       } catch (error) {
@@ -81,7 +87,10 @@ export function monitor(host: Host): ServerHalf {
       monitor_notifications: { help: 'Notifications, by how they went', values: notifier.counts },
     },
     async run(signal) {
-      await Promise.all([notifier.run(signal), offline.run(signal), prune(signal)]);
+      await channels.sealAll().catch((error: unknown) => {
+        host.log.error('addresses of channels not sealed', { error: messageOf(error) });
+      });
+      await Promise.all([notifier.run(signal), offline.run(signal), nudges.run(signal), prune(signal)]);
     },
     routes: [
       ...deviceRoutes(parts),

@@ -128,16 +128,16 @@ export class Notifier {
   }
 
   /** False: nobody wants it any more. */
-  async #send({ id, channel, kind, notice, to }: Waiting): Promise<boolean> {
+  async #send({ id, channel, notice, to }: Waiting): Promise<boolean> {
     const { channels, settings } = this.#parts;
     if (channel === usersChannel) {
       if (!(await settings.get()).email) return false;
-      await channels.send('email', { to: to ?? [] }, id, notice);
+      await channels.send({ kind: 'email', target: { to: to ?? [] } }, id, notice);
       return true;
     }
     const known = (await channels.list()).find((one) => one.id === channel);
     if (!known?.enabled) return false;
-    await channels.send(kind, known.target, id, notice);
+    await channels.send(known, id, notice);
     return true;
   }
 

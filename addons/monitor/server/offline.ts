@@ -26,7 +26,7 @@ export class Offline {
   readonly #clock: Clock;
   readonly #intake: Intake;
   readonly #settings: Settings;
-  /** Since when somebody is away whom nobody was told of, ms since the epoch. */
+  /** Since when somebody is away whom nobody was told of, by ticks: a clock that is set calls nobody offline. */
   readonly #away = new Map<string, number>();
   /** Those who came back and may have been called offline. */
   readonly #back = new Set<string>();
@@ -46,7 +46,7 @@ export class Offline {
       this.#back.add(deviceId);
     } else {
       this.#back.delete(deviceId);
-      this.#away.set(deviceId, this.#clock.now());
+      this.#away.set(deviceId, this.#clock.ticks());
     }
   }
 
@@ -56,7 +56,7 @@ export class Offline {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const started = this.#clock.now();
+    const started = this.#clock.ticks();
     while (!signal.aborted) {
       try {
         await this.#look(started);
@@ -70,9 +70,10 @@ export class Offline {
   async #look(started: number): Promise<void> {
     const { offline_seconds: seconds, offline_grace_seconds: grace } = await this.#known();
     await this.#returned();
+    const ticks = this.#clock.ticks();
+    if (seconds === 0 || ticks < started + grace * 1000) return;
     const now = this.#clock.now();
-    if (seconds === 0 || now < started + grace * 1000) return;
-    const due = [...this.#away].filter(([, since]) => now - since >= seconds * 1000).map(([id]) => id);
+    const due = [...this.#away].filter(([, since]) => ticks - since >= seconds * 1000).map(([id]) => id);
     for (let at = 0; at < due.length; at += portion) {
       const ids = due.slice(at, at + portion);
       // Who is not accepted any more, or is back at another server, is not offline.
@@ -122,7 +123,8 @@ export class Offline {
     const away = await this.#host.awayDevices();
     const known = new Set(await this.#offline());
     for (const { deviceId, since } of away)
-      if (!known.has(deviceId) && !this.#away.has(deviceId)) this.#away.set(deviceId, since.getTime());
+      if (!known.has(deviceId) && !this.#away.has(deviceId))
+        this.#away.set(deviceId, this.#clock.ticks() - Math.max(0, this.#clock.now() - since.getTime()));
     const gone = new Set(away.map(({ deviceId }) => deviceId));
     // Nobody is called offline any more, or he came back while the server was not there to see it.
     for (const id of known) if (this.#kept.offline_seconds === 0 || !gone.has(id)) this.#back.add(id);

@@ -3,7 +3,7 @@ import { CodedError } from '#base/errors';
 import type { ServerRequest, ServerRoute } from '#addon/server';
 import { OneOf } from '#proto/http/conventions';
 import { levels } from '../alert.ts';
-import { base, Counts, Silence, Standing } from '../answers.ts';
+import { base, Counts, Passed, Silence, Standing } from '../answers.ts';
 import { pageHeaders, pageOf, PageQuery } from './paging.ts';
 import type { Parts } from './parts.ts';
 import { deviceOf, timeOf } from './reference-routes.ts';
@@ -25,6 +25,8 @@ const FilterQuery = {
   check: Type.Optional(Key),
   device: Type.Optional(DeviceId),
 };
+/** By the server's clock. */
+const Moment = Type.Optional(Type.String({ maxLength: 64 }));
 const states = ['open', 'acknowledged', 'silenced'] as const;
 const ListQuery = Type.Object({
   ...PageQuery,
@@ -48,7 +50,7 @@ const NewSilence = Type.Object(
 
 /** For whoever is on call: what is not OK, who sees to it, and what is not to wake anybody. */
 export function onCallRoutes(parts: Parts): ServerRoute[] {
-  const { standings } = parts;
+  const { standings, history } = parts;
   const missing = { 404: { description: 'no such device' } };
   return [
     {
@@ -77,6 +79,24 @@ export function onCallRoutes(parts: Parts): ServerRoute[] {
       query: Type.Object(FilterQuery),
       responses: { 200: { description: 'counts', body: Counts }, 400: { description: 'bad level' } },
       handler: async (request) => ({ status: 200, body: await standings.counts(filterOf(request), request.reach) }),
+    },
+    {
+      method: 'GET',
+      path: `${base}/history`,
+      access: 'devices:read',
+      confined: 'handler',
+      summary: 'Alerts of all devices in reach, OK ones too, as they came; the last first',
+      query: Type.Object({ ...PageQuery, ...FilterQuery, issued_after: Moment, issued_before: Moment }),
+      responses: {
+        200: { description: 'a page; one that is not full is the last', body: Type.Array(Passed) },
+        400: { description: 'bad page, level or time' },
+      },
+      async handler(request) {
+        const { issued_after, issued_before } = request.query as Record<string, string | undefined>;
+        const bounds = { after: timeOf('issued_after', issued_after), before: timeOf('issued_before', issued_before) };
+        const body = await history.ofAll(filterOf(request), request.reach, bounds, pageOf(request.query));
+        return { status: 200, body };
+      },
     },
     ...(['acknowledge', 'unacknowledge'] as const).map((verb): ServerRoute => {
       const takes = verb === 'acknowledge';

@@ -255,6 +255,7 @@ export class Planner {
       .select(['device_id', 'key'])
       .where('bad', '=', sql.lit(1))
       .where('told', '=', sql.lit(0))
+      .where(host.isAccepted('addon_monitor_states.device_id'))
       .orderBy('seq')
       .limit(round)
       .execute();

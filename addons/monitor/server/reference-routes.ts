@@ -87,7 +87,7 @@ export function deviceRoutes(parts: Parts): ServerRoute[] {
 
 /** What the original's management API answers (add-ons.md §6.6). */
 export function referenceRoutes(parts: Parts): ServerRoute[] {
-  const { standings, reports, settings } = parts;
+  const { standings, history, reports, settings } = parts;
   const missing = { 404: { description: 'no such device' } };
   return [
     {
@@ -111,7 +111,7 @@ export function referenceRoutes(parts: Parts): ServerRoute[] {
           before: timeOf('issued_before', issued_before),
           ascending: truth('sort_ascending', sort_ascending),
         };
-        const { found, total } = await standings.history(id, bounds, page);
+        const { found, total } = await history.ofDevice(id, bounds, page);
         return { status: 200, body: found, headers: pageHeaders(request, page, total) };
       },
     },

@@ -20,13 +20,26 @@ export interface Page {
   readonly offset: number;
 }
 
-export interface Bounds {
-  readonly after?: string | undefined;
-  readonly before?: string | undefined;
-  readonly ascending?: boolean;
+/** What a filter and the reach of somebody say of rows that have `device_id`, `key` and `level`. */
+export async function termsOf(
+  host: Host,
+  { levels, group, check, device }: Omit<Filter, 'state'>,
+  reach: Reach,
+): Promise<Expression<SqlBool>[]> {
+  return [
+    ...(levels ? [host.isOneOf('level', levels)] : []),
+    ...(check === undefined ? [] : [matchesKey(check)]),
+    ...(device === undefined ? [] : [sql<SqlBool>`device_id = ${device}`]),
+    ...(group === undefined ? [] : [await host.ofGroup('device_id', group)]),
+    ...(reach === 'all' ? [] : [host.inGroups('device_id', reach)]),
+  ];
 }
 
-/** What is not OK now, and what was. */
+/** True where all of them are. */
+export const all = (terms: readonly Expression<SqlBool>[]): Expression<SqlBool> =>
+  sql<SqlBool>`(${sql.join(terms.length > 0 ? terms : [sql`1 = 1`], sql` and `)})`;
+
+/** What is not OK now, of accepted devices. */
 export class Standings {
   readonly #host: Host;
   readonly #silences: Silences;
@@ -42,13 +55,13 @@ export class Standings {
     const active = await this.#silences.active();
     const silenced = await this.#silences.where(active);
     const where = await this.#where(filter, reach, silenced);
-    const all = this.#host
+    const rowsOf = this.#host
       .tables<Tables>()
       .selectFrom('addon_monitor_states')
       .where('bad', '=', sql.lit(1))
       .where(where);
-    const { n } = await all.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
-    const rows = await all.selectAll().orderBy('seq', 'desc').limit(limit).offset(offset).execute();
+    const { n } = await rowsOf.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
+    const rows = await rowsOf.selectAll().orderBy('seq', 'desc').limit(limit).offset(offset).execute();
     const silenceOf = this.#silences.finder(active);
     const found = [];
     for (const row of rows) found.push(standingOf(row, await silenceOf(row.device_id, row.key)));
@@ -58,7 +71,7 @@ export class Standings {
   async counts(filter: Omit<Filter, 'state'>, reach: Reach): Promise<Counts> {
     const silenced = await this.#silences.where(await this.#silences.active());
     const where = await this.#where(filter, reach, silenced);
-    const all = this.#host
+    const rowsOf = this.#host
       .tables<Tables>()
       .selectFrom('addon_monitor_states')
       .where('bad', '=', sql.lit(1))
@@ -67,11 +80,11 @@ export class Standings {
       when acked_ts is not null then 'acknowledged' else 'open' end`;
     const rows = await this.#host
       .tables<Tables>()
-      .selectFrom(all.select(['level', kind.as('state')]).as('standing'))
+      .selectFrom(rowsOf.select(['level', kind.as('state')]).as('standing'))
       .select(['level', 'state', (e) => e.fn.countAll<number>().as('n')])
       .groupBy(['level', 'state'])
       .execute();
-    const { devices } = await all
+    const { devices } = await rowsOf
       .select((e) => e.fn.count<number>('device_id').distinct().as('devices'))
       .executeTakeFirstOrThrow();
     const counts = { open: 0, acknowledged: 0, silenced: 0, devices: devices, levels: {} as Counts['levels'] };
@@ -106,32 +119,11 @@ export class Standings {
     return rows.map(({ key }) => key).sort();
   }
 
-  /** The history of a device, by the device's clock; the newest first unless told otherwise. */
-  async history(
-    deviceId: string,
-    { after, before, ascending = false }: Bounds,
-    { limit, offset }: Page,
-  ): Promise<{ found: Kept[]; total: number }> {
-    let all = this.#host.tables<Tables>().selectFrom('addon_monitor_alerts').where('device_id', '=', deviceId);
-    if (after !== undefined) all = all.where('ts', '>=', after);
-    if (before !== undefined) all = all.where('ts', '<=', before);
-    const { n } = await all.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
-    const order = ascending ? 'asc' : 'desc';
-    const rows = await all
-      .select(['id', 'content'])
-      .orderBy('ts', order)
-      .orderBy('seq', order)
-      .limit(limit)
-      .offset(offset)
-      .execute();
-    return { found: rows.map(({ id, content }) => keptOf(deviceId, id, content)), total: n };
-  }
-
   /** The newest alert of each check. */
   async latest(deviceId: string, { limit, offset }: Page): Promise<{ found: Kept[]; total: number }> {
-    const all = this.#host.tables<Tables>().selectFrom('addon_monitor_states').where('device_id', '=', deviceId);
-    const { n } = await all.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
-    const rows = await all
+    const rowsOf = this.#host.tables<Tables>().selectFrom('addon_monitor_states').where('device_id', '=', deviceId);
+    const { n } = await rowsOf.select((e) => e.fn.countAll<number>().as('n')).executeTakeFirstOrThrow();
+    const rows = await rowsOf
       .select(['alert_id', 'content'])
       .orderBy('ts', 'desc')
       .orderBy('key')
@@ -141,61 +133,27 @@ export class Standings {
     return { found: rows.map(({ alert_id, content }) => keptOf(deviceId, alert_id, content)), total: n };
   }
 
-  /** Forgets the history before a time, a portion at a time; how many there were. */
-  async prune(before: string): Promise<number> {
-    const portion = this.#host
-      .tables<Tables>()
-      .selectFrom('addon_monitor_alerts')
-      .select(['device_id', 'id'])
-      .where('received', '<', before)
-      .orderBy('received')
-      .limit(1000);
-    let pruned = 0;
-    for (;;) {
-      const rows = await portion.execute();
-      const byDevice = Map.groupBy(rows, ({ device_id }) => device_id);
-      for (const [device_id, alerts] of byDevice)
-        await this.#host
-          .tables<Tables>()
-          .deleteFrom('addon_monitor_alerts')
-          .where('device_id', '=', device_id)
-          .where(
-            this.#host.isOneOf(
-              'id',
-              alerts.map(({ id }) => id),
-            ),
-          )
-          .execute();
-      pruned += rows.length;
-      if (rows.length < 1000) return pruned;
-    }
-  }
-
   async forget(deviceId: string): Promise<void> {
     const db = this.#host.tables<Tables>();
     for (const table of ['addon_monitor_states', 'addon_monitor_alerts', 'addon_monitor_events'] as const)
       await db.deleteFrom(table).where('device_id', '=', deviceId).execute();
   }
 
-  async #where(
-    { levels, state, group, check, device }: Filter,
-    reach: Reach,
-    silenced: Expression<SqlBool>,
-  ): Promise<Expression<SqlBool>> {
-    const terms: Expression<SqlBool>[] = [];
-    if (levels) terms.push(this.#host.isOneOf('level', levels));
-    if (check !== undefined) terms.push(matchesKey(check));
-    if (device !== undefined) terms.push(sql<SqlBool>`device_id = ${device}`);
-    if (group !== undefined) terms.push(await this.#host.ofGroup('device_id', group));
-    if (reach !== 'all') terms.push(this.#host.inGroups('device_id', reach));
-    if (state === 'silenced') terms.push(silenced);
-    if (state === 'open') terms.push(sql<SqlBool>`acked_ts is null and not ${silenced}`);
-    if (state === 'acknowledged') terms.push(sql<SqlBool>`acked_ts is not null and not ${silenced}`);
-    return sql<SqlBool>`(${sql.join(terms.length > 0 ? terms : [sql`1 = 1`], sql` and `)})`;
+  async #where(filter: Filter, reach: Reach, silenced: Expression<SqlBool>): Promise<Expression<SqlBool>> {
+    const { state } = filter;
+    return all([
+      ...(await termsOf(this.#host, filter, reach)),
+      // Nobody is on call for a device that may not come; accepted again, it is as it was left.
+      this.#host.isAccepted('addon_monitor_states.device_id'),
+      ...(state === 'silenced' ? [silenced] : []),
+      ...(state === 'open' ? [sql<SqlBool>`acked_ts is null and not ${silenced}`] : []),
+      ...(state === 'acknowledged' ? [sql<SqlBool>`acked_ts is not null and not ${silenced}`] : []),
+    ]);
   }
 }
 
-const keptOf = (device_id: string, id: string, content: string): Kept => ({
+/** As it came, with what the server adds. */
+export const keptOf = (device_id: string, id: string, content: string): Kept => ({
   id,
   device_id,
   ...(JSON.parse(content) as Omit<Alert, 'id'>),

@@ -10,7 +10,7 @@ import { writeDurably } from '#base/durable';
 import type { MonitorConfig } from './monitor.ts';
 
 export interface AssignedOptions {
-  readonly device: Pick<Device, 'fetch'>;
+  readonly device: Pick<Device, 'ask'>;
   readonly config: MonitorConfig;
   readonly log: Log;
   /** Seconds: the first wait after a failure, and the longest. */
@@ -98,15 +98,14 @@ export class Assigned {
     if (!config.ServerChecks) return true;
     try {
       const { etag } = this.#kept ?? {};
-      const response = await device.fetch(checksPath, {
+      const answer = await device.ask(checksPath, {
         headers: { Accept: 'application/json', ...(etag === undefined ? {} : { 'If-None-Match': etag }) },
         signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
       });
-      const text = await response.text();
       // A server that has no such thing, as Mender's own.
-      if (response.status === 304 || response.status === 404) return true;
-      if (!response.ok) return secondsToWait(response.headers.get('retry-after')) ?? 0;
-      const kept = take(text, response.headers.get('etag'));
+      if (answer.status === 304 || answer.status === 404) return true;
+      if (!answer.ok) return secondsToWait(answer.headers['retry-after']) ?? 0;
+      const kept = take(answer.text, answer.headers['etag']);
       const before = this.#kept;
       this.#kept = kept;
       if (JSON.stringify(before) === JSON.stringify(kept)) return true;
@@ -127,20 +126,19 @@ export class Assigned {
     const { device, log, report } = this.#options;
     this.#news = false;
     try {
-      const response = await device.fetch(configPath, {
+      const answer = await device.ask(configPath, {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify(report()),
         signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
       });
-      const answer = await response.text().catch(() => '');
-      if (response.ok || response.status === 404) return true;
-      if (response.status === 400) {
-        log.error('the server does not take the list of checks', { answer: answer.slice(0, 500) });
+      if (answer.ok || answer.status === 404) return true;
+      if (answer.status === 400) {
+        log.error('the server does not take the list of checks', { answer: answer.text.slice(0, 500) });
         return true;
       }
       this.#news = true;
-      return secondsToWait(response.headers.get('retry-after')) ?? 0;
+      return secondsToWait(answer.headers['retry-after']) ?? 0;
     } catch (error) {
       this.#news = true;
       if (!signal.aborted) log.debug('list of checks not sent', { error: messageOf(error) });
@@ -163,7 +161,7 @@ export class Assigned {
     const path = join(config.StateFolder, file);
     try {
       const kept = JSON.parse(readFileSync(path, 'utf8')) as Kept;
-      return take(JSON.stringify(kept), kept.etag ?? null);
+      return take(JSON.stringify(kept), kept.etag);
     } catch (error) {
       if (codeOf(error) !== 'ENOENT')
         log.error('kept checks of the server cannot be read', { file: path, error: messageOf(error) });
@@ -173,11 +171,11 @@ export class Assigned {
 }
 
 /** The outer shape; each check is looked at alone, so that one that this device does not know costs only itself. */
-function take(text: string, etag: string | null): Kept {
+function take(text: string, etag: string | undefined): Kept {
   if (text.length > bodyLimit) throw new Error(`the list of checks is longer than ${bodyLimit} bytes`);
   const value = JSON.parse(text) as { version?: unknown; checks?: unknown } | null;
   if (typeof value?.version !== 'string' || value.version.length > 128 || !Array.isArray(value.checks))
     throw new Error('the list of checks has the wrong shape');
   const checks = (value.checks as unknown[]).slice(0, countLimit);
-  return { version: value.version, ...(etag === null ? {} : { etag }), checks };
+  return { version: value.version, ...(etag === undefined ? {} : { etag }), checks };
 }

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { codeOf, messageOf } from '#base/errors';
 import { parser } from '#proto/validate';
-import { levels, type Level } from '../alert.ts';
 import { Check, CheckName } from '../check.ts';
+import { type Wanted, wanted } from '../wanted.ts';
 import { patternProblem } from './pattern.ts';
 import { parseVariables, seconds, type Variables } from './variables.ts';
 
@@ -35,7 +35,7 @@ export type What =
 export interface LogExtras {
   /** Its output is followed in place of a file. */
   readonly command?: string;
-  readonly level?: Level;
+  readonly level?: Wanted;
   readonly name?: string;
   readonly details?: string;
   readonly status?: string;
@@ -132,7 +132,7 @@ function interpret(type: string, name: string, variables: Variables, { file, fol
         name: checkName(name),
         unit: get('SERVICE_NAME') ?? name,
         kind: get('SERVICE_TYPE') ?? 'systemd',
-        level: get('SERVICE_ALERT_LEVEL'),
+        level: levelOf('SERVICE_ALERT_LEVEL', variables),
       });
     case 'log':
     case 'dockerevents':
@@ -144,7 +144,7 @@ function interpret(type: string, name: string, variables: Variables, { file, fol
         pattern: get('DBUS_PATTERN') ?? get('DBUS_WATCH_PATTERN'),
         watch: get('DBUS_WATCH_EXPRESSION'),
         expires: duration(get('DBUS_ALERT_EXPIRATION') ?? get('DBUS_PATTERN_EXPIRATION')),
-        level: get('DBUS_ALERT_LEVEL'),
+        level: levelOf('DBUS_ALERT_LEVEL', variables),
       });
     default:
   }
@@ -177,9 +177,7 @@ function interpret(type: string, name: string, variables: Variables, { file, fol
 function logCheck(name: string, variables: Variables, source: string | undefined): What {
   const get = (key: string): string | undefined => variables.get(key) || undefined;
   const file = get('LOG_FILE') ?? source;
-  const level = get('LOG_ALERT_LEVEL');
-  if (level !== undefined && !(levels as readonly string[]).includes(level))
-    throw new Error(`LOG_ALERT_LEVEL: there is no level ${level}`);
+  const level = levelOf('LOG_ALERT_LEVEL', variables);
   const command = file?.startsWith('@') ? file.slice(1).trim() : undefined;
   if (command === '') throw new Error('LOG_FILE: no command after @');
   const journal = get('LOG_JOURNAL');
@@ -198,8 +196,17 @@ function logCheck(name: string, variables: Variables, source: string | undefined
     status: get('LOG_ALERT_STATUS'),
     type: get('LOG_ALERT_TYPE'),
   };
-  const log = { command, level: level as Level | undefined, ...texts };
+  const log = { command, level, ...texts };
   return { ...what, log: Object.fromEntries(Object.entries(log).filter(([, value]) => value !== undefined)) };
+}
+
+/** What an alert may be asked to be: a check that has found something is not OK, and what goes up and down shows by itself. */
+function levelOf(key: string, variables: Variables): Wanted | undefined {
+  const given = variables.get(key) || undefined;
+  const level = wanted.find((one) => one === given);
+  if (given !== undefined && level === undefined)
+    throw new Error(`${key}: ${wanted.join(' or ')} is wanted, not '${given}'`);
+  return level;
 }
 
 /** Ours: `DISK_PERCENT` is `percent` of a `disk` check, and so on; the schema says what there is. */
@@ -218,7 +225,8 @@ function fromVariables(type: string, name: string, variables: Variables): Record
       const number = property === 'every' || property === 'timeout' ? seconds(value) : Number(value);
       if (number === undefined || !Number.isFinite(number)) throw new Error(`${key}: '${value}' is no number`);
       result[property] = number;
-    } else result[property] = schema.items ? value.split(/\s+/).filter(Boolean) : value;
+    } else if (property === 'level') result[property] = levelOf(key, variables);
+    else result[property] = schema.items ? value.split(/\s+/).filter(Boolean) : value;
   }
   return result;
 }

@@ -1,19 +1,10 @@
-import {
-  closeSync,
-  fdatasyncSync,
-  ftruncateSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
 import { join } from 'node:path';
-import { codeOf, messageOf } from '#base/errors';
-import { makeFolderSync } from '#base/folder';
+import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import type { Alert } from '../alert.ts';
-import { flushFolder, writeDurably } from '#base/durable';
+import { writeDurably } from '#base/durable';
+import { LineFile } from './line-file.ts';
+import { putAside, readOrPutAside } from './put-aside.ts';
 
 export interface LedgerOptions {
   readonly folder: string;
@@ -60,13 +51,11 @@ export class Ledger implements Disposable {
   readonly states = new Map<string, State>();
   /** The states could not be read: what was bad may be well by now, and nobody was told. */
   amnesia = false;
+  readonly #file: LineFile;
   #waiting: Entry[] = [];
   #bytes = 0;
   #seq = 0;
   #sent = 0;
-  #fd: number | undefined;
-  #end = 0;
-  #dirty = false;
   #changed = false;
   #troubled = false;
   #dropped = 0;
@@ -75,6 +64,10 @@ export class Ledger implements Disposable {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#ticks = options.ticks ?? (() => performance.now());
+    this.#file = new LineFile(options.folder, alertsFile, {
+      trouble: (error) => this.#trouble(error),
+      well: () => this.#amends(),
+    });
     this.#load();
   }
 
@@ -133,19 +126,13 @@ export class Ledger implements Disposable {
       this.#bytes -= entry.bytes;
       return false;
     });
-    if (this.#waiting.length === 0 && this.#end > tidyAt) return this.#tidy();
-    this.#append(`${JSON.stringify({ sent: this.#sent })}\n`);
+    if (this.#waiting.length === 0 && this.#file.size > tidyAt) return this.#tidy();
+    this.#file.append(`${JSON.stringify({ sent: this.#sent })}\n`);
   }
 
   /** What was written is on the disk after this. */
   flush(): void {
-    if (!this.#dirty || this.#fd === undefined) return;
-    this.#dirty = false;
-    try {
-      fdatasyncSync(this.#fd);
-    } catch (error) {
-      this.#trouble(error);
-    }
+    this.#file.flush();
   }
 
   /** Brings the states to the disk if they have changed. */
@@ -157,8 +144,7 @@ export class Ledger implements Disposable {
 
   [Symbol.dispose](): void {
     this.save();
-    if (this.#fd !== undefined) closeSync(this.#fd);
-    this.#fd = undefined;
+    this.#file[Symbol.dispose]();
   }
 
   #saveStates(): void {
@@ -181,38 +167,16 @@ export class Ledger implements Disposable {
   #unload(): void {
     for (const entry of this.#waiting) {
       if (entry.text === undefined) continue;
-      const at = this.#end;
-      if (!this.#append(entry.text)) return;
+      const at = this.#file.append(entry.text);
+      if (at === undefined) return;
       entry.at = at;
       delete entry.text;
     }
   }
 
-  #append(text: string): boolean {
-    const bytes = Buffer.from(text);
-    let written = 0;
-    try {
-      this.#fd ??= this.#open();
-      while (written < bytes.length)
-        written += writeSync(this.#fd, bytes, written, bytes.length - written, this.#end + written);
-      this.#end += bytes.length;
-      if (!this.#dirty) setImmediate(() => this.flush());
-      this.#dirty = true;
-      this.#amends();
-      return true;
-    } catch (error) {
-      // Half a line is no line.
-      if (this.#fd !== undefined && written > 0) ftruncateSync(this.#fd, this.#end);
-      this.#trouble(error);
-      return false;
-    }
-  }
-
-  #read(entry: Entry): string {
-    const bytes = Buffer.alloc(entry.bytes);
-    if (this.#fd === undefined || entry.at === undefined) throw new Error('its file is not open');
-    readSync(this.#fd, bytes, 0, entry.bytes, entry.at);
-    return bytes.toString();
+  #read({ at, bytes }: Entry): string {
+    if (at === undefined) throw new Error('it is not in the file');
+    return this.#file.read(at, bytes);
   }
 
   #limit(): void {
@@ -242,7 +206,7 @@ export class Ledger implements Disposable {
       limits: { count, bytes, seconds: age },
     });
     // The file is not to outgrow what it holds.
-    if (this.#end > 2 * bytes + tidyAt) this.#tidy();
+    if (this.#file.size > 2 * bytes + tidyAt) this.#tidy();
   }
 
   /** Writes the file anew with what waits, after the states, which it alone may have had until now. */
@@ -250,42 +214,25 @@ export class Ledger implements Disposable {
     this.#changed = true;
     this.#saveStates();
     if (this.#changed) return;
-    const file = join(this.#options.folder, alertsFile);
     try {
       const head = `${JSON.stringify({ sent: this.#sent })}\n`;
       const texts = this.#waiting.map((entry) => entry.text ?? this.#read(entry));
-      writeDurably(file, head + texts.join(''), 0o600, 0o700);
-      if (this.#fd !== undefined) closeSync(this.#fd);
-      this.#fd = openSync(file, 'r+');
-      this.#end = Buffer.byteLength(head);
+      this.#file.rewrite(head + texts.join(''));
+      let at = Buffer.byteLength(head);
       for (const entry of this.#waiting) {
-        entry.at = this.#end;
+        entry.at = at;
         delete entry.text;
-        this.#end += entry.bytes;
+        at += entry.bytes;
       }
     } catch (error) {
       this.#trouble(error);
     }
   }
 
-  #open(): number {
-    const { folder } = this.#options;
-    makeFolderSync(folder, 0o700);
-    const file = join(folder, alertsFile);
-    try {
-      return openSync(file, 'r+');
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') throw error;
-      const made = openSync(file, 'wx+', 0o600);
-      flushFolder(folder);
-      return made;
-    }
-  }
-
   #load(): void {
     const { folder, log } = this.#options;
     let known = 0;
-    const states = this.#take(statesFile);
+    const states = readOrPutAside(join(folder, statesFile), log);
     if (states !== undefined) {
       try {
         const { seq, checks } = JSON.parse(states) as { seq: number; checks: Record<string, State> };
@@ -296,10 +243,10 @@ export class Ledger implements Disposable {
           if (typeof state === 'object' && state !== null) this.states.set(key, state);
       } catch (error) {
         this.amnesia = true;
-        this.#putAside(statesFile, error);
+        putAside(join(folder, statesFile), error, log);
       }
     }
-    const text = this.#take(alertsFile);
+    const text = readOrPutAside(join(folder, alertsFile), log);
     if (text === undefined) return;
     let broken = 0;
     let at = 0;
@@ -315,8 +262,7 @@ export class Ledger implements Disposable {
     this.#bytes = this.#waiting.reduce((sum, entry) => sum + entry.bytes, 0);
     this.#seq = Math.max(this.#seq, this.#sent);
     try {
-      this.#fd = this.#open();
-      this.#end = Buffer.byteLength(text);
+      this.#file.resume(Buffer.byteLength(text));
       if (broken > 0 || !text.endsWith('\n')) this.#tidy();
       log.info('stored alerts found', { waiting: this.#waiting.length });
     } catch (error) {
@@ -343,29 +289,6 @@ export class Ledger implements Disposable {
       return true;
     } catch {
       return false;
-    }
-  }
-
-  #take(name: string): string | undefined {
-    try {
-      return readFileSync(join(this.#options.folder, name), 'utf8');
-    } catch (error) {
-      if (codeOf(error) !== 'ENOENT') this.#putAside(name, error);
-      return undefined;
-    }
-  }
-
-  #putAside(name: string, why: unknown): void {
-    const file = join(this.#options.folder, name);
-    this.#options.log.error('file cannot be used, it is put aside', {
-      file,
-      as: `${file}.broken`,
-      error: messageOf(why),
-    });
-    try {
-      renameSync(file, `${file}.broken`);
-    } catch (error) {
-      this.#options.log.error('file not put aside', { file, error: messageOf(error) });
     }
   }
 

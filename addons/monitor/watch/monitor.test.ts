@@ -213,6 +213,8 @@ describe('MON-18 what the server is told', () => {
       await stage.check('disk_root', fine);
       await stage.check('log_bad', 'LOG_PATTERN="a(?=b)"\nLOG_FILE=/x\n');
       await stage.check('disk_run', 'rm -rf /\n');
+      await stage.check('disk_high', `${fine}DISK_LEVEL=HIGH\n`);
+      await stage.check('log_level', 'LOG_PATTERN=x\nLOG_FILE=/x\nLOG_ALERT_LEVEL=CRITICAL_FLAPPING\n');
       await stage.check('service_crond', 'SERVICE_NAME=crond\nSERVICE_TYPE=sysV\n');
       stage.run();
       await stage.server.until('a report', () => stage.server.configs.length > 0);
@@ -232,6 +234,13 @@ describe('MON-18 what the server is told', () => {
           service: { name: 'crond', type: 'sysV' },
         },
         {
+          name: 'high.sh',
+          type: 'disk',
+          status: 'refused',
+          origin: 'local',
+          refused: "DISK_LEVEL: WARNING or CRITICAL is wanted, not 'HIGH'",
+        },
+        {
           name: 'run.sh',
           type: 'disk',
           status: 'refused',
@@ -245,11 +254,18 @@ describe('MON-18 what the server is told', () => {
           origin: 'local',
           refused: expect.stringMatching(/looking ahead/),
         },
+        {
+          name: 'level.sh',
+          type: 'log',
+          status: 'refused',
+          origin: 'local',
+          refused: "LOG_ALERT_LEVEL: WARNING or CRITICAL is wanted, not 'CRITICAL_FLAPPING'",
+        },
       ]);
-      expect(stage.lines.filter((line) => line.includes('check not made'))).toHaveLength(2);
+      expect(stage.lines.filter((line) => line.includes('check not made'))).toHaveLength(4);
       await stage.disable('log_bad');
       await stage.server.until('a second', () => stage.server.configs.length > 1);
-      expect(stage.server.configs[1]).toHaveLength(3);
+      expect(stage.server.configs[1]).toHaveLength(5);
     }),
   );
 });

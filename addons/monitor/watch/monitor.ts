@@ -133,12 +133,14 @@ export class Monitor {
       await this.#changing;
       await Promise.all([...this.#running.values()].map((running) => running.stop()));
     });
+    const deaf = device.onNews?.(() => this.#assigned.hurry());
     const offline = device.onLink?.((up) => {
       if (!up) return;
       this.#sender.hurry();
       this.#assigned.hurry();
     });
     if (offline) stack.defer(offline);
+    if (deaf) stack.defer(deaf);
     const spool = stack.use(new Spool(config.StateFolder, this.#log, (alert) => void this.#spooled(alert)));
     await this.apply();
     spool.start();

@@ -2,12 +2,12 @@ import { secondsToWait } from '#base/retry-after';
 import { pause } from '#base/backoff';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import type { Device } from '#addon/device';
+import type { Answer, Device } from '#addon/device';
 import type { Alert } from '../alert.ts';
 import type { Ledger } from './ledger.ts';
 
 export interface SenderOptions {
-  readonly device: Pick<Device, 'fetch'>;
+  readonly device: Pick<Device, 'ask'>;
   readonly ledger: Ledger;
   readonly log: Log;
   readonly path: () => string;
@@ -98,9 +98,9 @@ export class Sender {
 
   async #post(alerts: readonly Alert[], last: number, signal: AbortSignal): Promise<Outcome> {
     const { device, ledger, log, path } = this.#options;
-    let response: Response;
+    let answer: Answer;
     try {
-      response = await device.fetch(path(), {
+      answer = await device.ask(path(), {
         method: 'POST',
         headers: { 'Content-Type': 'application/json' },
         body: JSON.stringify(alerts),
@@ -110,9 +110,8 @@ export class Sender {
       this.#trouble({ error: messageOf(error) });
       return {};
     }
-    const said = await response.text().catch(() => '');
-    const { status } = response;
-    if (response.ok) {
+    const { status } = answer;
+    if (answer.ok) {
       ledger.done(last);
       if (this.#troubled) log.info('alerts are sent again', { waiting: ledger.size });
       this.#troubled = false;
@@ -124,12 +123,12 @@ export class Sender {
         status,
         count: alerts.length,
         alerts: alerts.slice(0, 5).map(({ name, timestamp }) => ({ name, timestamp })),
-        answer: said.slice(0, 500),
+        answer: answer.text.slice(0, 500),
       });
       ledger.done(last);
       return { done: true };
     }
-    const retryAfter = secondsToWait(response.headers.get('retry-after'));
+    const retryAfter = secondsToWait(answer.headers['retry-after']);
     this.#trouble({ status, ...(retryAfter === undefined ? {} : { retryAfter }) });
     return retryAfter === undefined ? {} : { retryAfter };
   }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
+import { type Wanted, wanted } from '../wanted.ts';
 import { parseVariables, seconds, type Variables } from './variables.ts';
 
 /** The global settings (add-ons.md §6.3), by what they do here. Times in seconds. */
@@ -57,9 +58,6 @@ const names = {
  * keeps the changes of a check in a file, here they are in memory and no older than the interval of flapping.
  */
 const without = new Set(['CONFIG_LOG_LEVEL', 'DAEMON_LOG_FILE', 'ALERT_LOG_MAX_AGE']);
-/** What can be asked for; the others are what a check comes to. */
-const wanted = ['WARNING', 'CRITICAL'] as const;
-type Wanted = (typeof wanted)[number];
 
 export const defaultSettings = (folder: string): MonitorSettings => ({
   alertPath: '/api/devices/v1/devicemonitor/alert',

@@ -206,9 +206,11 @@ export class MonitorStage implements AsyncDisposable {
   /** What Connect gives to its add-ons. */
   get device(): Device {
     return {
-      fetch: async (path, init) => {
+      ask: async (path, question) => {
         if (!this.online) throw new Error('the device is not authorized');
-        return await fetch(new URL(path, this.server.url), init);
+        const response = await fetch(new URL(path, this.server.url), question);
+        const { status, ok, headers } = response;
+        return { status, ok, headers: Object.fromEntries(headers), text: await response.text() };
       },
       log: recordingLog(this.lines),
       onLink: (listener) => {

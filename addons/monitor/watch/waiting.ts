@@ -37,6 +37,7 @@ export async function untilNeeded({ device, config, settling = 1000 }: Waiting, 
   const needed = (): boolean => assigned.given.checks.length > 0 || local(settings, config);
   if (needed()) return !signal.aborted;
   const offline = device.onLink?.((up) => up && assigned.hurry());
+  const deaf = device.onNews?.(() => assigned.hurry());
   const asking = assigned.run(ending);
   const stop = (): void => wake();
   signal.addEventListener('abort', stop);
@@ -55,6 +56,7 @@ export async function untilNeeded({ device, config, settling = 1000 }: Waiting, 
   } finally {
     signal.removeEventListener('abort', stop);
     offline?.();
+    deaf?.();
     over.abort();
     await asking;
   }

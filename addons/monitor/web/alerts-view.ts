@@ -141,7 +141,7 @@ export class AlertsView implements View {
     if (this.#groupsAsked) return;
     this.#groupsAsked = true;
     // Whoever may not read groups types their names.
-    const groups = await this.#shared.api.groups().catch(() => []);
+    const groups = (await this.#shared.api.groups().catch(() => [])).map(({ name }) => name);
     this.#groups.replaceChildren(...groups.map((value) => el('option', { value })));
   }
 

@@ -1,9 +1,9 @@
 import type { AnyWebHost } from '#addon/web';
+import { groupsPath } from '#proto/http/groups';
 import {
   base,
   type Channel,
   type CheckLayer,
-  type CheckPlace,
   type CheckVersion,
   type Counts,
   type Delivery,
@@ -75,7 +75,6 @@ export class Api {
   changeSettings = (body: object): Promise<MonitorSettings> => this.#ask('PATCH', `${base}/settings`, { body });
 
   deviceChecks = (id: string): Promise<DeviceChecks> => this.#ask('GET', `${base}/devices/${id}/checks`);
-  places = (): Promise<CheckPlace[]> => this.#ask('GET', `${base}/checks`);
   checks = (place: PlacePath): Promise<CheckLayer> => this.#ask('GET', `${base}/checks/${place}`);
   setChecks = (place: PlacePath, body: Given): Promise<CheckLayer> =>
     this.#ask('PUT', `${base}/checks/${place}`, { body });
@@ -84,7 +83,8 @@ export class Api {
   revertChecks = (place: PlacePath, version: number): Promise<CheckLayer> =>
     this.#ask('POST', `${base}/checks/${place}/revert`, { body: { version } });
 
-  groups = (): Promise<string[]> => this.#ask('GET', '/api/management/v1/inventory/groups');
+  /** All that the person may see, static and dynamic. */
+  groups = (): Promise<{ name: string }[]> => this.#ask('GET', groupsPath);
 
   async #page<T>(path: string, query: Query): Promise<Paged<T>> {
     const answer = await this.#send('GET', path, { query });

@@ -66,7 +66,7 @@ export class NotificationsView implements View {
   }
 
   #channel(channel: Channel): HTMLElement {
-    const { id, name, kind, to, url, enabled, groups, levels, checks, recoveries } = channel;
+    const { id, name, kind, to, url, problem, enabled, groups, levels, checks, recoveries } = channel;
     const only = [
       ...(groups.length > 0 ? [`groups ${groups.join(', ')}`] : []),
       ...(levels.length > 0 ? [levels.map((level) => levelWords[level].toLowerCase()).join(', ')] : []),
@@ -92,7 +92,9 @@ export class NotificationsView implements View {
           el(
             'div',
             { className: 'under' },
-            el('span', {}, seen(to?.join(', ') ?? url ?? '')),
+            problem === undefined
+              ? el('span', {}, seen(to?.join(', ') ?? url ?? ''))
+              : el('span', { className: 'sign bad' }, problem),
             el('span', {}, only.length > 0 ? `only ${seen(only.join('; '))}` : 'of everything'),
             el('span', {}, recoveries ? '' : 'not when it is over'),
           ),

@@ -1,12 +1,11 @@
 import { button, el, moment } from '#addon/web/dom';
-import type { CheckLayer, CheckPlace, CheckVersion } from '../answers.ts';
+import type { CheckLayer, CheckVersion } from '../answers.ts';
 import type { Check } from '../check.ts';
 import { idOf, summaryOf } from '../words.ts';
 import { messageOf, type PlacePath } from './api.ts';
 import { askCheck } from './check-form.ts';
 import { withCheck, without } from './device-checks.ts';
-import { ask } from './dialog.ts';
-import { choice, field, gap, line, seen } from './signs.ts';
+import { choice, gap, line, seen } from './signs.ts';
 import type { Shared, View } from './view.ts';
 
 /** The checks of the fleet and of groups, with their history. */
@@ -25,7 +24,6 @@ export class PlacesView implements View {
       el('span', {}, 'Checks of'),
       el('div', {}, this.#select),
       gap(),
-      button('Another group', () => void this.#askGroup(), 'quiet'),
       button('Add a check', () => void this.#ask(undefined)),
     );
     this.element = el('div', {}, head, el('p'), this.#place);
@@ -39,16 +37,15 @@ export class PlacesView implements View {
   async show(): Promise<void> {
     const { api } = this.#shared;
     try {
-      const [places, layer, history] = await Promise.all([
-        // Whoever may do this for some groups only is not told of the others.
-        api.places().catch((): CheckPlace[] => []),
+      const [groups, layer, history] = await Promise.all([
+        api.groups().catch(() => []),
         api.checks(this.#path),
         api.checkHistory(this.#path),
       ]);
-      const content = JSON.stringify([places, layer, history, this.#path]);
+      const content = JSON.stringify([groups, layer, history, this.#path]);
       if (content === this.#shown) return;
       this.#shown = content;
-      this.#showPlaces(places);
+      this.#showPlaces(groups.map(({ name }) => name));
       this.#place.replaceChildren(this.#checks(layer), ...this.#history(history));
     } catch (error) {
       this.#shown = '';
@@ -56,14 +53,9 @@ export class PlacesView implements View {
     }
   }
 
-  #showPlaces(places: readonly CheckPlace[]): void {
+  #showPlaces(found: readonly string[]): void {
     const here = this.#shared.query['place'] ?? '';
-    const groups = [
-      ...new Set([
-        ...places.filter(({ kind }) => kind === 'group').map(({ name }) => name),
-        ...(here === '' ? [] : [here]),
-      ]),
-    ];
+    const groups = here === '' || found.includes(here) ? found : [...found, here];
     this.#select.replaceChildren(
       el('option', { value: '' }, 'all devices'),
       ...groups.map((name) => el('option', { value: name }, `group ${name}`)),
@@ -77,7 +69,7 @@ export class PlacesView implements View {
         'div',
         { className: 'empty' },
         el('b', {}, 'No checks are given here'),
-        'Devices fetch what is given here by themselves.',
+        'Devices that are connected make what is given here at once, the others when they are back.',
       );
     const rows = [
       ...checks.map((check) => {
@@ -147,25 +139,13 @@ export class PlacesView implements View {
     this.#shared.again();
   }
 
-  async #askGroup(): Promise<void> {
-    const { api, element } = this.#shared;
-    const groups = await api.groups().catch(() => []);
-    const list = el('datalist', { id: 'monitor-places' }, ...groups.map((value) => el('option', { value })));
-    const group = el('input', { required: true, ariaLabel: 'Group', maxLength: 256, spellcheck: false });
-    group.setAttribute('list', list.id);
-    const done = await ask(element, 'Checks of a group', [field('Group', group), list], 'Show', async () => {
-      await api.checks(`groups/${encodeURIComponent(group.value.trim())}`);
-    });
-    if (done) this.#go(group.value.trim());
-  }
-
   async #ask(before: Check | undefined): Promise<void> {
     const { api, host, element, again } = this.#shared;
     const done = await askCheck(element, before, async (check) => {
       await api.setChecks(this.#path, withCheck(await api.checks(this.#path), check));
     });
     if (!done) return;
-    host.notify('Saved; devices fetch their checks by themselves');
+    host.notify('Saved; devices that are connected make it at once');
     again();
   }
 

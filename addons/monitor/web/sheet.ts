@@ -88,5 +88,6 @@ export const sheet = `
   .monitor-addon li .row .what, .monitor-addon li .row .does { grid-column: 1 / -1; }
   .monitor-addon .does { justify-content: flex-start; }
   .monitor-addon .filters .field { width: calc(50% - 5px); }
+  .monitor-addon .scroll > table { min-width: 34em; }
 }
 `;
