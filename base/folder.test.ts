@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeFolder, makeFolderSync } from './folder.ts';
+import { itWhere } from './where.testing.ts';
 
 let folder = '';
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), 'patchbay-folder-'))));
@@ -25,7 +26,11 @@ describe.each([
     await expect(make(join(folder, 'a/b'))).rejects.toMatchObject({ code: 'ENOTDIR' });
   });
 
-  it.skipIf(!existsSync('/proc/self'))('ends where no folder can ever be made', async () => {
-    await expect(make('/proc/nowhere')).rejects.toMatchObject({ code: 'ENOENT' });
-  });
+  itWhere(
+    'ends where no folder can ever be made',
+    existsSync('/proc/self') ? undefined : 'there is no /proc',
+    async () => {
+      await expect(make('/proc/nowhere')).rejects.toMatchObject({ code: 'ENOENT' });
+    },
+  );
 });

@@ -186,7 +186,7 @@ function readSettings(file: string, named: boolean, log: Log): Loose {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new CodedError('config', `${file} is no JSON: ${messageOf(error)}`, { cause: error });
+    throw new CodedError('config', `${file} is no JSON: ${messageOf(error).replaceAll(/\s+/g, ' ')}`, { cause: error });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new CodedError('config', `${file} holds no JSON object`);

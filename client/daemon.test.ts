@@ -3,13 +3,11 @@ import { existsSync } from 'node:fs';
 import { createPublicKey, verify } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { devicePaths } from '#proto/http/device';
-import { runClient, type ClientOptions } from './daemon.ts';
-import { Nudges } from './nudges.ts';
 import { paths } from './places.ts';
 import { makeArtifact, type Recipe } from './rig/artifact.ts';
-import { RigLog } from './rig/log.ts';
-import { RigDevice, type Behaviour } from './rig/device.ts';
-import { ScriptedServer } from './rig/server.ts';
+import type { Behaviour, RigDevice } from './rig/device.ts';
+import { RigRun } from './rig/run.ts';
+import type { ScriptedServer } from './rig/server.ts';
 
 const artifactGroups = ['Install', 'Reboot', 'Commit', 'Rollback', 'RollbackReboot', 'Failure'].flatMap((state) =>
   ['Enter', 'Leave', 'Error'].map((phase) => `Artifact${state}_${phase}`),
@@ -18,30 +16,16 @@ const rootGroups = ['Idle', 'Sync', 'Download'].flatMap((state) =>
   ['Enter', 'Leave', 'Error'].map((phase) => `${state}_${phase}`),
 );
 
+let rig: RigRun;
 let server: ScriptedServer;
 let device: RigDevice;
-let stop: AbortController;
-let client: Promise<void>;
-let log: RigLog;
-
 beforeEach(async () => {
-  process.env['DBUS_SYSTEM_BUS_ADDRESS'] = 'unix:path=/nonexistent/bus';
-  server = await ScriptedServer.open();
-  device = new RigDevice({ ServerURL: server.url });
-  device.installed('release-1');
-  stop = new AbortController();
-  log = new RigLog();
+  rig = await RigRun.open();
+  ({ server, device } = rig);
 });
-afterEach(async () => {
-  stop.abort();
-  await client;
-  server.close();
-  device[Symbol.dispose]();
-});
+afterEach(() => rig[Symbol.asyncDispose]());
 
-function start(options: Partial<ClientOptions> = {}): void {
-  client = runClient({ ...device.options(log), ...options }, stop.signal);
-}
+const start = () => rig.start();
 
 /** Offers a deployment and waits until the device has said how it ended and has become idle again. */
 async function deploy(behaviour: Behaviour, recipe: Recipe = {}, scriptFailures: string[] = []): Promise<string> {
@@ -52,7 +36,7 @@ async function deploy(behaviour: Behaviour, recipe: Recipe = {}, scriptFailures:
   server.deployment = { id: 'd1', artifact: makeArtifact({ scripts, ...recipe }) };
   start();
   await server.ended();
-  await log.until('deployment closed');
+  await rig.log.until('deployment closed');
   return device.record().artifactName ?? '';
 }
 
@@ -129,7 +113,7 @@ describe('a deployment', () => {
     expect(text).toContain('Update Module output (stderr): no space');
   });
 
-  it('UC-45 UC-87 wrong device type: Download_Error, failure, old name, no module call', async () => {
+  it('UC-87 wrong device type: Download_Error, failure, old name, no module call', async () => {
     device.rootScripts(['Download_Error']);
     expect(await deploy({}, { deviceTypes: ['other'] })).toBe('release-1');
     expect(server.reports).toEqual(['downloading', 'failure']);
@@ -165,11 +149,10 @@ describe('authentication', () => {
   });
 
   it('UC-10 401 on a call: one new token, one repeat', async () => {
-    const nudges = new Nudges();
-    start({ nudges });
+    start();
     await server.called((call) => call.path === devicePaths.nextV2);
     server.token = 'token-2';
-    nudges.check();
+    rig.nudges.check();
     await server.called(
       (call) => call.path === devicePaths.nextV2 && call.headers.authorization === 'Bearer token-2',
       true,

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { messageOf } from '#base/errors';
+import { CodedError, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { Access } from './auth/access.ts';
 import { openKey, type KeySource } from './auth/key.ts';
@@ -57,7 +57,7 @@ export function clientParts(options: ClientOptions) {
   });
   const status = new Status(journal, config.problem);
   const holds = new Holds({ journal, limit: config.DeferLimitSeconds, clock, log });
-  const verifyKeys = () => config.verifyKeys.map((file) => readFileSync(file, 'utf8'));
+  const verifyKeys = () => config.verifyKeys.map(readVerifyKey);
   return { config, places, log, clock, transport, access, journal, deviceType, scripts, status, holds, verifyKeys };
 }
 
@@ -111,6 +111,18 @@ export async function runClient(options: ClientOptions, signal: AbortSignal): Pr
     poller.run(signal),
   ]);
   log.info('client stopped');
+}
+
+function readVerifyKey(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const why = messageOf(error);
+    throw new CodedError(
+      'verify_key',
+      `no artifact can be verified, its key ${file} (ArtifactVerifyKeys) is not to be read: ${why}`,
+    );
+  }
 }
 
 function optional(deviceType: () => string): { device_type?: string } {

@@ -7,7 +7,11 @@ export function readDeviceType(file: string): string {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CodedError('device_type', `cannot read device type: ${messageOf(error)}`, { cause: error });
+    throw new CodedError(
+      'device_type',
+      `the device has no type, write device_type=VALUE into ${file}: ${messageOf(error)}`,
+      { cause: error },
+    );
   }
   const lines = text
     .split('\n')

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -84,6 +85,17 @@ describe('the program', () => {
     expect(server.calls.map((call) => call.path)).toEqual([devicePaths.authRequest]);
     expect(await device.command('bootstrap', '-F')).toMatchObject({ code: 0 });
     expect(readFileSync(paths.key(device.places), 'utf8')).not.toBe(key);
+  });
+
+  it('scripts find the places in their environment, were they told by options', async () => {
+    device.write(paths.identity(device.places), `#!/bin/sh\nenv >'${device.root}/env'\necho mac=1\n`, 0o755);
+    const elsewhere = join(device.root, 'elsewhere');
+    device.write(join(elsewhere, 'mender.conf'), JSON.stringify({ ServerURL: server.url }));
+    expect(await device.command('--conf-dir', elsewhere, 'bootstrap')).toMatchObject({ code: 0 });
+    const env = readFileSync(join(device.root, 'env'), 'utf8').split('\n');
+    const { share, store } = device.places;
+    for (const line of [`MENDER_CONF_DIR=${elsewhere}`, `MENDER_DATA_DIR=${share}`, `MENDER_DATASTORE_DIR=${store}`])
+      expect(env).toContain(line);
   });
 
   it('a log line is one JSON object, without the token', { timeout: 60_000 }, async () => {

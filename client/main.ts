@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
-import { CodedError, messageOf } from '#base/errors';
+import { CodedError } from '#base/errors';
 import { createLog, type Log, type LogLevel } from '#base/log';
 import { loadConfig } from './config.ts';
+import { reasonOf } from './disk-full.ts';
 import { defaultPlaces, paths, type Places } from './places.ts';
 import type { ClientOptions } from './daemon.ts';
 import type { StandaloneOptions } from './standalone/commands.ts';
 import { Nudges } from './nudges.ts';
+import { bothLogs, plainLog } from './plain-log.ts';
 import { version } from './version.ts';
 
 const levels: Readonly<Record<string, LogLevel>> = {
@@ -44,7 +46,8 @@ export async function main(args: string[]): Promise<number> {
     return code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
-    process.stderr.write(`Could not fulfill request: ${messageOf(error)}\n`);
+    const { store } = places(program.opts<GlobalOptions>());
+    process.stderr.write(`Could not fulfill request: ${reasonOf(error, store)}\n`);
     return 1;
   }
 }
@@ -65,7 +68,12 @@ function build(end: (code: number) => void): Command {
     .option('--skipverify', 'do not verify TLS certificates')
     .option('--passphrase-file <file>', 'passphrase of the device key; - is standard input')
     .exitOverride()
-    .enablePositionalOptions(false);
+    .enablePositionalOptions(false)
+    // Scripts and update modules look there for the places.
+    .hook('preAction', (command) => {
+      const { conf, share, store } = places(command.opts<GlobalOptions>());
+      Object.assign(process.env, { MENDER_CONF_DIR: conf, MENDER_DATA_DIR: share, MENDER_DATASTORE_DIR: store });
+    });
   const options = (fallbackLevel: LogLevel) => clientOptions(program.opts<GlobalOptions>(), fallbackLevel);
 
   program
@@ -182,7 +190,13 @@ function clientOptions(given: GlobalOptions, fallbackLevel: LogLevel, keepConfig
     ...(given.config === undefined ? {} : { config: given.config }),
     ...(given.fallbackConfig === undefined ? {} : { fallbackConfig: given.fallbackConfig }),
   };
-  const logAt = (level: LogLevel): Log => createLog(level, {}, given.logFile);
+  // What a person has typed is answered in words; a file gets the form that programs read.
+  const typed = !keepConfig;
+  const logAt = (level: LogLevel): Log => {
+    if (!typed) return createLog(level, {}, given.logFile);
+    if (given.logFile === undefined) return plainLog(level);
+    return bothLogs(plainLog('error'), createLog(level, {}, given.logFile));
+  };
   const config = loadConfig(where, files, logAt(named ?? fallbackLevel), keepConfig);
   const configured = fallbackLevel === 'info' ? levels[config.DaemonLogLevel.toLowerCase()] : undefined;
   const cut = Number(env['PATCHBAY_TEST_CUT'] ?? 0);

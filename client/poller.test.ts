@@ -2,37 +2,24 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { devicePaths } from '#proto/http/device';
-import { runClient } from './daemon.ts';
-import { Nudges } from './nudges.ts';
+import type { Nudges } from './nudges.ts';
 import { paths } from './places.ts';
 import { makeArtifact } from './rig/artifact.ts';
-import { RigDevice } from './rig/device.ts';
-import { RigLog } from './rig/log.ts';
+import type { RigDevice } from './rig/device.ts';
+import type { RigLog } from './rig/log.ts';
+import { isPoll, RigRun } from './rig/run.ts';
 import { ScriptedServer, type Call } from './rig/server.ts';
 
+let rig: RigRun;
 let server: ScriptedServer;
 let device: RigDevice;
 let log: RigLog;
 let nudges: Nudges;
-let stop: AbortController;
-let client: Promise<void>;
-
 beforeEach(async () => {
-  process.env['DBUS_SYSTEM_BUS_ADDRESS'] = 'unix:path=/nonexistent/bus';
-  server = await ScriptedServer.open();
-  device = new RigDevice({ ServerURL: server.url });
-  device.installed('release-1', { 'rootfs-image.version': '7' });
-  log = new RigLog();
-  nudges = new Nudges();
-  stop = new AbortController();
-  client = Promise.resolve();
+  rig = await RigRun.open({ 'rootfs-image.version': '7' });
+  ({ server, device, log, nudges } = rig);
 });
-afterEach(async () => {
-  stop.abort();
-  await client;
-  server.close();
-  device[Symbol.dispose]();
-});
+afterEach(() => rig[Symbol.asyncDispose]());
 
 const settings = (value: Readonly<Record<string, unknown>>) =>
   device.write(
@@ -44,15 +31,10 @@ const settings = (value: Readonly<Record<string, unknown>>) =>
       ...value,
     }),
   );
-const start = () => {
-  client = runClient({ ...device.options(log), nudges }, stop.signal);
-};
-const isPoll = (call: Call) => call.path.includes('/deployments/next');
+const start = () => rig.start();
 const isInventory = (call: Call) => call.path === devicePaths.attributes;
-const count = (wanted: (call: Call) => boolean) => server.calls.filter(wanted).length;
-async function until(wanted: (call: Call) => boolean, times: number): Promise<void> {
-  while (count(wanted) < times) await server.called(wanted, true);
-}
+const count = (wanted: (call: Call) => boolean) => rig.count(wanted);
+const until = (wanted: (call: Call) => boolean, times: number) => rig.until(wanted, times);
 
 describe('the poll', () => {
   it('UC-19 carries device type, name and all provides, after the inventory', async () => {
@@ -87,6 +69,18 @@ describe('the poll', () => {
       isPoll(call) && count(isPoll) === 1 ? { status: 429, headers: { 'Retry-After': '1' } } : undefined;
     start();
     await until(isPoll, 2);
+    // A second is 10 ms here; the back-off would have taken 0.6 s.
+    expect(log.lines.find(({ event }) => event === 'poll failed')?.fields['retry_s']).toBe(0);
+  });
+
+  it('UC-17 Retry-After decides when for the inventory too', async () => {
+    settings({ RetryPollIntervalSeconds: 90_000 });
+    server.override = (call) =>
+      isInventory(call) && count(isInventory) === 1 ? { status: 429, headers: { 'Retry-After': '1' } } : undefined;
+    start();
+    await until(isInventory, 2);
+    expect(server.inventories).toHaveLength(1);
+    expect(log.lines.find(({ event }) => event === 'inventory failed')?.fields['retry_s']).toBe(0);
   });
 
   it.each([
@@ -151,10 +145,8 @@ describe('the poll', () => {
     server.deployment = { id: 'd1', artifact: makeArtifact() };
     start();
     await log.until('deployment closed');
-    stop.abort();
-    await client;
+    await rig.stop();
     const [calls, reports, polls] = [device.calls().length, server.reports.length, count(isPoll)];
-    stop = new AbortController();
     start();
     await until(isPoll, polls + 1);
     expect([device.calls().length, server.reports.length]).toEqual([calls, reports]);
@@ -250,6 +242,15 @@ describe('the start', () => {
     start();
     await server.called(isPoll);
     expect(device.record().artifactName).toBe('release-1');
+    expect(existsSync(paths.bootstrap(device.places))).toBe(false);
+  });
+
+  it('UC-30 without a name, and with a defective one: gone as well, name unknown', async () => {
+    device.write(paths.journal(device.places), JSON.stringify({ version: 1, provides: {} }));
+    device.write(paths.bootstrap(device.places), 'no artifact');
+    start();
+    const call = await server.called(isPoll);
+    expect(JSON.parse(call.body)).toMatchObject({ device_provides: { artifact_name: 'unknown' } });
     expect(existsSync(paths.bootstrap(device.places))).toBe(false);
   });
 

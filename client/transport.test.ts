@@ -114,6 +114,13 @@ describe('the transport', () => {
       expect(seen).toEqual([`Basic ${Buffer.from('me:secret').toString('base64')}`]);
       expect(await get(url, trust, { proxies: { https_proxy, no_proxy: 'example.com localhost' } })).toBe('hello');
       expect(seen).toHaveLength(1);
+      // A leading dot stands for all that ends like that.
+      const address = url.replace('localhost', '127.0.0.1');
+      const plain = { SkipVerify: true };
+      expect(await get(address, plain, { proxies: { https_proxy, no_proxy: '.0.0.2' } })).toBe('hello');
+      expect(seen).toHaveLength(2);
+      expect(await get(address, plain, { proxies: { https_proxy, no_proxy: 'x .0.0.1' } })).toBe('hello');
+      expect(seen).toHaveLength(2);
       expect(() => transport({}, { proxies: { https_proxy, HTTPS_PROXY: 'http://other:1' } })).toThrow('keep one');
     } finally {
       proxy.close();

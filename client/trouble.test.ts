@@ -1,36 +1,30 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync } from 'node:fs';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { silentLog } from '#base/log';
 import { devicePaths } from '#proto/http/device';
 import { loadConfig } from './config.ts';
-import { runClient } from './daemon.ts';
-import { Nudges } from './nudges.ts';
 import { paths } from './places.ts';
 import { makeArtifact } from './rig/artifact.ts';
-import { RigDevice } from './rig/device.ts';
-import { RigLog } from './rig/log.ts';
-import { ScriptedServer, type Call, type Scripted } from './rig/server.ts';
+import type { RigDevice } from './rig/device.ts';
+import { RigRun } from './rig/run.ts';
+import type { Call, Scripted, ScriptedServer } from './rig/server.ts';
+import { describeWhere, mountsMissing } from '#base/where.testing';
 import { Transport } from './transport.ts';
 
+let rig: RigRun;
 let server: ScriptedServer;
 let device: RigDevice;
 beforeEach(async () => {
-  process.env['DBUS_SYSTEM_BUS_ADDRESS'] = 'unix:path=/nonexistent/bus';
-  server = await ScriptedServer.open();
-  device = new RigDevice({ ServerURL: server.url });
-  device.installed('release-1');
+  rig = await RigRun.open();
+  ({ server, device } = rig);
 });
-afterEach(() => {
-  server.close();
-  device[Symbol.dispose]();
-});
+afterEach(() => rig[Symbol.asyncDispose]());
 
 const endless = 'x'.repeat(3 * 1024 * 1024);
 const circle = (call: Call): Scripted => ({ status: 302, headers: { Location: `${server.url}${call.path}` } });
@@ -49,9 +43,6 @@ describe('a server that talks nonsense', () => {
   it.each(garbage)(
     '%s: the daemon lives, installs nothing, and goes on when it comes to its senses',
     async (_, answer) => {
-      const stop = new AbortController();
-      const log = new RigLog();
-      const nudges = new Nudges();
       let tries = 0;
       server.override = (call) => {
         tries += 1;
@@ -59,24 +50,19 @@ describe('a server that talks nonsense', () => {
         return answer(call);
       };
       server.deployment = { id: 'd1', artifact: makeArtifact() };
-      const client = runClient({ ...device.options(log), nudges }, stop.signal);
-      try {
-        while (server.override) {
-          nudges.check();
-          await server.called(() => true, true);
-        }
-        expect(device.calls()).toEqual([]);
-        nudges.check();
-        expect(await server.ended()).toBe('success');
-        // It asked where it should ask, whatever it was sent to.
-        const known = Object.values(devicePaths).map((path) => (typeof path === 'string' ? path : path('d1')));
-        expect(
-          server.calls.every((call) => call.path === '/artifact' || known.includes(call.path.split('?')[0]!)),
-        ).toBe(true);
-      } finally {
-        stop.abort();
-        await client;
+      rig.start();
+      while (server.override) {
+        rig.nudges.check();
+        await server.called(() => true, true);
       }
+      expect(device.calls()).toEqual([]);
+      rig.nudges.check();
+      expect(await server.ended()).toBe('success');
+      // It asked where it should ask, whatever it was sent to.
+      const known = Object.values(devicePaths).map((path) => (typeof path === 'string' ? path : path('d1')));
+      expect(server.calls.every((call) => call.path === '/artifact' || known.includes(call.path.split('?')[0]!))).toBe(
+        true,
+      );
     },
   );
 });
@@ -147,7 +133,8 @@ describe('a clock that is wrong', () => {
   });
 });
 
-describe('a data folder that cannot be written', () => {
+// Only root can mount; a mode does not stop root.
+describeWhere('a data folder that cannot be written', mountsMissing(), () => {
   let child: ChildProcess | undefined;
   afterEach(async () => {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
@@ -156,46 +143,27 @@ describe('a data folder that cannot be written', () => {
     await gone;
   });
 
-  // Only root can mount; a mode does not stop root.
-  it.skipIf(userInfo().uid !== 0)(
-    'the daemon says so, is seen by its server, and reports that it cannot update',
-    async () => {
-      spawnSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', paths.key(device.places)]);
-      server.deployment = { id: 'd1', artifact: makeArtifact() };
-      const { store } = device.places;
-      const program =
-        "import('./client/main.ts').then((m) => m.main(process.argv.slice(1))).then((code) => process.exit(code))";
-      const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
-      const args = [
-        '-m',
-        'sh',
-        '-c',
-        mount,
-        store,
-        process.execPath,
-        '--input-type=module',
-        '-e',
-        program,
-        '--',
-        'daemon',
-      ];
-      child = spawn('unshare', args, {
-        stdio: ['ignore', 'ignore', 'pipe'],
-        env: {
-          ...process.env,
-          MENDER_CONF_DIR: device.places.conf,
-          MENDER_DATA_DIR: device.places.share,
-          MENDER_DATASTORE_DIR: store,
-          PATCHBAY_TEST_SECOND_MS: '10',
-        },
-      });
-      const said: string[] = [];
-      createInterface(child.stderr!).on('line', (line) => said.push(line));
-      expect(await server.ended()).toBe('failure');
-      expect(server.inventories.length).toBeGreaterThan(0);
-      expect(said.find((line) => line.includes('store cannot be written'))).toContain('EROFS');
-      expect(device.calls()).not.toContain('ArtifactInstall');
-      expect(child.exitCode).toBeNull();
-    },
-  );
+  it('the daemon says so, is seen by its server, and reports that it cannot update', async () => {
+    spawnSync('openssl', ['genpkey', '-algorithm', 'ed25519', '-out', paths.key(device.places)]);
+    server.deployment = { id: 'd1', artifact: makeArtifact() };
+    const mount = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"';
+    const inside = (command: readonly string[]) => [
+      'unshare',
+      '-m',
+      'sh',
+      '-c',
+      mount,
+      device.places.store,
+      ...command,
+    ];
+    child = device.spawn(['daemon'], { PATCHBAY_TEST_SECOND_MS: '10' }, inside);
+    child.stdout?.resume();
+    const said: string[] = [];
+    createInterface(child.stderr!).on('line', (line) => said.push(line));
+    expect(await server.ended()).toBe('failure');
+    expect(server.inventories.length).toBeGreaterThan(0);
+    expect(said.find((line) => line.includes('store cannot be written'))).toContain('EROFS');
+    expect(device.calls()).not.toContain('ArtifactInstall');
+    expect(child.exitCode).toBeNull();
+  });
 });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { itWhere } from '#base/where.testing';
 import { patchbayArtifact as patchbay } from './artifact-run.ts';
 import { describePeers } from './peers.ts';
 
@@ -74,7 +75,7 @@ await describePeers('modules of mender-client 3.4', ['mender-client'], (client) 
   });
 
   const jq = spawnSync('jq', ['--version']).status === 0;
-  test.skipIf(!jq)('docker pulls and runs the containers that the artifact names', async () => {
+  itWhere('docker pulls and runs the containers that the artifact names', jq ? undefined : 'install jq', async () => {
     await standIn('docker', `echo "$*" >> '${join(folder, 'calls')}'; [ "$1" != ps ] || echo old`);
     const images = [`registry.example/app@sha256:${'a'.repeat(64)}`, `helper@sha256:${'b'.repeat(64)}`];
     const artifact = join(folder, 'docker.mender');

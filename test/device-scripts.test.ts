@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { collectAttributes } from '../client/inventory/attributes.ts';
 import { RigLog } from '../client/rig/log.ts';
-import { describeWhere, mountsMissing } from '../client/rig/where.ts';
+import { describeWhere, mountsMissing } from '#base/where.testing';
 import { describePeers } from './peers.ts';
 
 const share = join(import.meta.dirname, '..', 'client', 'share');

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Browser, Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '#proto/http/devices';
+import { itWhere } from '#base/where.testing';
 import { describePeers } from './peers.ts';
 import { browserPath, logIn, startBrowser } from './stage/browser.ts';
 import { startBus } from './stage/bus.ts';
@@ -16,6 +17,8 @@ import { eventually, type Program } from './stage/program.ts';
 import { Screen } from './stage/screen.ts';
 import { launcher, startServer, type Server } from './stage/server.ts';
 import { Shell } from './stage/shell.ts';
+
+const noBrowser = browserPath() ? undefined : 'chromium is not here: apt-get install chromium';
 
 /** Which update client meets which Connect daemon on one bus; a person must not notice a difference. */
 const pairs = [
@@ -38,7 +41,7 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
     folder = await mkdtemp(join(tmpdir(), 'patchbay-mender-connect-'));
     server = await startServer(folder);
     operator = await Operator.login(server.url, server.user, server.password);
-    if (browserPath()) browser = await startBrowser();
+    if (noBrowser === undefined) browser = await startBrowser();
     await Promise.all(pairs.map(bringUp));
   });
 
@@ -105,8 +108,8 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
     );
 
   // Most of the time goes by in Mender's daemon, which waits for something: the pairs wait side by side.
-  describe.concurrent.each(pairs)('$title', (pair) => {
-    const inTurn = { concurrent: false, timeout: 180_000 };
+  describe.concurrent.each(pairs)('$title', { timeout: 180_000 }, (pair) => {
+    const inTurn = { concurrent: false };
 
     afterEach(async () => {
       const none = async () => (await sessionsWith(pair)).length === 0;
@@ -162,7 +165,7 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
       expect(await screen.exited).toBe(0);
     });
 
-    it.skipIf(!browserPath())('gives a shell to the web page in Chromium, which follows the window', inTurn, () =>
+    itWhere('gives a shell to the web page in Chromium, which follows the window', noBrowser, () =>
       inBrowser(async () => {
         const page = await logIn(browser!, server);
         try {

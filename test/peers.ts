@@ -8,7 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe } from 'vitest';
 import { CodedError } from '#base/errors';
-import { describeWhere } from '../client/rig/where.ts';
+import { describeWhere } from '#base/where.testing';
 import { makeDebianRoot } from './stage/debian-root.ts';
 
 const run = promisify(execFile);

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { findAccount, type Account } from '#base/account';
+import { itWhere, rootMissing } from '#base/where.testing';
 import { Pty } from './pty.ts';
 
 const shells: Pty[] = [];
@@ -11,7 +12,6 @@ afterEach(async () => {
 });
 
 const me = await findAccount(userInfo().username);
-const root = process.getuid?.() === 0;
 
 /** A process and all that it has said. */
 async function start(
@@ -70,7 +70,7 @@ describe('what a shell is started with', () => {
     expect(await at({ ...me, home: '/no/such/folder' })).toBe('/');
   });
 
-  it.runIf(root)('D-41 the user, his group and his supplementary groups only', async () => {
+  itWhere('D-41 the user, his group and his supplementary groups only', rootMissing(), async () => {
     const groups = process.getgroups!();
     process.setgroups!([0, 4, 27]);
     try {
@@ -87,7 +87,7 @@ describe('what a shell is started with', () => {
     }
   });
 
-  it.runIf(root)('D-41 a terminal that is its own, to be opened by name', async () => {
+  itWhere('D-41 a terminal that is its own, to be opened by name', rootMissing(), async () => {
     const account = await findAccount('nobody');
     const { pty, said } = await start(['-c', 'sleep 0.2; echo opened > "$(tty)"'], { account });
     await pty.finished;

@@ -7,13 +7,12 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { silentLog } from '#base/log';
 import { devicePaths, signatureHeader } from '#proto/http/device';
 import { loadConfig } from '../config.ts';
-import { keySource, runClient } from '../daemon.ts';
+import { keySource } from '../daemon.ts';
 import { paths } from '../places.ts';
 import { RigDevice } from '../rig/device.ts';
-import { RigLog } from '../rig/log.ts';
-import { ScriptedServer } from '../rig/server.ts';
+import { RigRun } from '../rig/run.ts';
 import { providerMissing, SoftToken, tokenMissing } from '../rig/token.ts';
-import { describeWhere } from '../rig/where.ts';
+import { describeWhere } from '#base/where.testing';
 import { textOf, Transport } from '../transport.ts';
 import { openKey } from './key.ts';
 
@@ -74,21 +73,17 @@ describeWhere('a device key in a PKCS#11 token', tokenMissing(), () => {
   });
 
   it('UC-14 a device authenticates with it', async () => {
-    process.env['DBUS_SYSTEM_BUS_ADDRESS'] = 'unix:path=/nonexistent/bus';
-    const server = await ScriptedServer.open();
-    const stop = new AbortController();
-    device.write(
-      paths.config(device.places),
-      JSON.stringify({ ServerURL: server.url, Security: { AuthPrivateKey: uri('ec'), SSLEngine: 'pkcs11' } }),
+    await using rig = await RigRun.open();
+    rig.device.write(
+      paths.config(rig.device.places),
+      JSON.stringify({ ServerURL: rig.server.url, Security: { AuthPrivateKey: uri('ec'), SSLEngine: 'pkcs11' } }),
     );
-    const client = runClient(device.options(new RigLog()), stop.signal);
-    const call = await server.called(({ path }) => path === devicePaths.authRequest);
-    stop.abort();
-    await client;
-    server.close();
+    rig.start();
+    const call = await rig.server.called(({ path }) => path === devicePaths.authRequest);
+    await rig.stop();
     const signature = Buffer.from(String(call.headers[signatureHeader.toLowerCase()]), 'base64');
     expect(verify('sha256', Buffer.from(call.body), createPublicKey(readFileSync(at('ec.key'))), signature)).toBe(true);
-    expect(existsSync(paths.key(device.places))).toBe(false);
+    expect(existsSync(paths.key(rig.device.places))).toBe(false);
   });
 
   it('UC-13 UC-14 a server that demands a client certificate gets one whose key is in the token', async () => {

@@ -9,7 +9,7 @@ import { runClient } from '../daemon.ts';
 import { RigDevice } from '../rig/device.ts';
 import { RigLog } from '../rig/log.ts';
 import { ScriptedServer } from '../rig/server.ts';
-import { describeWhere, rootMissing } from '../rig/where.ts';
+import { describeWhere, rootMissing } from '#base/where.testing';
 
 const run = promisify(execFile);
 const policies = join(import.meta.dirname, '..', '..', 'packaging', 'dbus');

@@ -7,7 +7,9 @@ import { RigDevice } from '../rig/device.ts';
 import { RigLog } from '../rig/log.ts';
 import { paths } from '../places.ts';
 import { continueWith } from '../standalone/commands.ts';
+import { resumption } from '../update/table.ts';
 import { readLmdb } from './lmdb.ts';
+import { recordOf } from './takeover.ts';
 
 // Written by the real mender 3.4.0: an artifact installed and committed, and a second one that waits for its commit.
 const fixture = (name: string) => join('client', 'migration', 'fixtures', `mender-3.4-${name}.mdb`);
@@ -64,6 +66,42 @@ describe('a device that ran mender 3.4', () => {
     await start();
     expect(log.text()).toContain('cannot be read');
     expect(device.record().artifactName).toBe('image');
+  });
+});
+
+describe('UC-78 a deployment that another client has under way', () => {
+  const Artifact = { artifact_name: 'two', device_types_compatible: ['rig'], Source: { URI: 'http://x' } };
+  const taken = (entries: Readonly<Record<string, unknown>>) => {
+    const text = Object.entries(entries).map(([key, value]) => [key, Buffer.from(JSON.stringify(value))] as const);
+    return recordOf(new Map(text), log).deployment;
+  };
+  const state = (Version: number, Name: string) => ({ Version, Name, UpdateInfo: { ID: 'd', Artifact } });
+
+  it('is one of a root file system where the client is that old', () => {
+    expect(taken({ state: state(1, 'reboot') })).toMatchObject({
+      Version: 2,
+      Name: 'reboot',
+      UpdateInfo: {
+        ID: 'd',
+        Artifact: { artifact_name: 'two', PayloadTypes: ['rootfs-image'] },
+        RebootRequested: ['reboot-type-custom'],
+        SupportsRollback: 'rollback-supported',
+      },
+    });
+  });
+
+  it('is found beside one of a form that nobody knows', () => {
+    const entries = { state: state(7, 'reboot'), 'state-uncommitted': state(2, 'update-commit') };
+    expect(taken(entries)).toMatchObject({ Version: 2, Name: 'update-commit' });
+    expect(taken({ state: state(7, 'reboot') })).toBeUndefined();
+    expect(log.text()).toContain('is not understood');
+  });
+
+  it('goes back where somebody held it before its reboot, and on where nobody did', () => {
+    const held = taken({ state: state(2, 'reboot'), 'update-control-maps': [{ id: 'm', priority: 1 }] });
+    expect(resumption(held!.Name)).toEqual({ state: 'checkRollback', verdict: 'failed' });
+    const free = taken({ state: state(2, 'reboot'), 'update-control-maps': [] });
+    expect(resumption(free!.Name).state).toBe('verifyReboot');
   });
 });
 

@@ -45,6 +45,11 @@ function fromDatabase(file: string, log: Log): Partial<StoredRecord> {
       log.error('database of the former client cannot be read', { file, error: messageOf(error) });
     return {};
   }
+  return recordOf(entries, log);
+}
+
+/** What the keys of its database say (`update-client.md` §1.8). */
+export function recordOf(entries: ReadonlyMap<string, Uint8Array>, log: Log): Partial<StoredRecord> {
   const text = (key: string): string | undefined => {
     const value = entries.get(key);
     return value && value.length > 0 ? Buffer.from(value).toString('utf8') : undefined;
@@ -57,7 +62,7 @@ function fromDatabase(file: string, log: Log): Partial<StoredRecord> {
   return {
     ...taken,
     ...part(log, 'provides', text('artifact-provides'), (value) => value),
-    ...part(log, 'deployment', text('state'), (value) => value),
+    ...part(log, 'deployment', stateOf(text), (value) => deploymentOf(value, isFilled(text('update-control-maps')))),
     ...part(log, 'standalone', text('standalone-state'), standaloneOf),
   };
 }
@@ -78,6 +83,32 @@ function part(
     return {};
   }
 }
+
+/** Where it is; of a form that we do not know there may be another one beside it, of a client that came between. */
+function stateOf(text: (key: string) => string | undefined): string | undefined {
+  const [state, other] = [text('state'), text('state-uncommitted')];
+  const known = (candidate: string | undefined) => candidate !== undefined && /"Version":\s*[12]\b/.test(candidate);
+  return !known(state) && known(other) ? other : state;
+}
+
+/** Clients of long ago knew root file systems only. `controlled`: the last one let somebody hold the update. */
+function deploymentOf(value: unknown, controlled: boolean): unknown {
+  const { Version, Name, UpdateInfo, ...rest } = value as Record<string, unknown>;
+  // Held before its reboot it was not rebooted for sure: nothing that we know, so it goes back.
+  const name = Name === 'reboot' && controlled ? 'reboot-held' : Name;
+  if (Version !== 1) return { ...rest, Version, Name: name, UpdateInfo };
+  const { Artifact, ...info } = UpdateInfo as Record<string, unknown>;
+  const rootfs = {
+    Artifact: { ...(Artifact as object), PayloadTypes: ['rootfs-image'] },
+    RebootRequested: ['reboot-type-custom'],
+    SupportsRollback: 'rollback-supported',
+  };
+  return { ...rest, Version: 2, Name: name, UpdateInfo: { ...info, ...rootfs } };
+}
+
+/** A list of Go's that has something in it. */
+const isFilled = (list: string | undefined): boolean =>
+  list !== undefined && !['null', '[]', '{}'].includes(list.trim());
 
 /** Version 1 had but one state to wait in. */
 function standaloneOf(value: unknown): unknown {

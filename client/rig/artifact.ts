@@ -13,6 +13,8 @@ export interface Recipe {
   readonly provides?: Readonly<Record<string, string>>;
   readonly clears?: readonly string[];
   readonly depends?: Readonly<Record<string, string>>;
+  /** Names and groups that the device may have now. */
+  readonly from?: { readonly artifact_name?: readonly string[]; readonly artifact_group?: readonly string[] };
   readonly metaData?: Readonly<Record<string, unknown>>;
   /** `true`: gzip. */
   readonly compress?: boolean | 'xz' | 'zstd';
@@ -34,7 +36,7 @@ export function makeArtifact(recipe: Recipe = {}): Buffer {
   const headerInfo = JSON.stringify({
     payloads: [{ type }],
     artifact_provides: { artifact_name: name, ...(group === undefined ? {} : { artifact_group: group }) },
-    artifact_depends: { device_type: deviceTypes },
+    artifact_depends: { ...recipe.from, device_type: deviceTypes },
   });
   const typeInfo = JSON.stringify({
     type,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { messageOf } from '#base/errors';
 import type { Actions } from '#base/machine';
 import type { clientParts } from '../daemon.ts';
+import { reasonOf } from '../disk-full.ts';
 import { paths } from '../places.ts';
 import { rootfsType } from '../rootfs/rootfs-image.ts';
 import { artifactNameOf } from '../update/journal.ts';
@@ -13,7 +13,7 @@ import type { Group } from '../update/scripts.ts';
 import { makeCurrent } from '../update/tree.ts';
 import { storedForm, type Installation } from './installation.ts';
 import { receive, type Source } from './source.ts';
-import type { standalone, Stop } from './table.ts';
+import { storedStates, type standalone, type Stop } from './table.ts';
 
 export type Parts = ReturnType<typeof clientParts>;
 
@@ -48,28 +48,28 @@ export function standaloneActions(parts: Parts, source?: Source): Actions<typeof
         const module = moduleFor(installation);
         installation.rebootWanted = (await rebootWanted(module, signal)) !== 'none';
         if ((await module.ask('SupportsRollback', ['Yes', 'No'], signal)) === 'Yes') return 'rollbackSupported';
-        installation.say("Update Module doesn't support rollback. Committing immediately.");
+        if (!installation.stopBefore.has('ArtifactCommit_Enter'))
+          installation.say("Update Module doesn't support rollback. Committing immediately.");
         return 'rollbackUnsupported';
       } catch (error) {
         return fail(installation, error, 'Installation failed.');
       }
     },
-    beforeCommit: async (installation) => {
+    offerCommit: async (installation) => {
       installation.say('Installed, but not committed.');
       installation.say("Use 'commit' to update, or 'rollback' to roll back the update.");
       return 'stop';
     },
+    beforeCommit: (installation) => pauseAt(installation, 'ArtifactCommit_Enter', 'Installed, but not committed.'),
     commit: (installation, signal) =>
       group(installation, signal, 'Committing failed.', 'ArtifactCommit_Error', async () => {
         save(installation, 'ArtifactCommit_Enter');
         await scripts.run('ArtifactCommit_Enter', log, signal);
         scripts.checkVersion();
         await callModule(installation, 'ArtifactCommit', signal);
+        installation.say(installation.fresh ? 'Installed and committed.' : 'Committed.');
       }),
-    beforeCommitLeave: (installation) => {
-      installation.say(installation.fresh ? 'Installed and committed.' : 'Committed.');
-      return pauseAt(installation, 'ArtifactCommit_Leave');
-    },
+    beforeCommitLeave: (installation) => pauseAt(installation, 'ArtifactCommit_Leave'),
     commitLeave: (installation, signal) =>
       group(installation, signal, 'One or more post-commit steps failed.', undefined, async () => {
         save(installation, 'ArtifactCommit_Leave');
@@ -158,7 +158,7 @@ export function standaloneActions(parts: Parts, source?: Source): Actions<typeof
   }
 
   function fail(installation: Installation, error: unknown, say: string): 'failed' {
-    log.error('update step failed', { error: messageOf(error) });
+    log.error('update step failed', { error: reasonOf(error, parts.places.store) });
     installation.failed = true;
     installation.say(say);
     return 'failed';
@@ -188,7 +188,7 @@ export function standaloneActions(parts: Parts, source?: Source): Actions<typeof
       await act();
       return true;
     } catch (error) {
-      log.error('update step failed, going on', { error: messageOf(error) });
+      log.error('update step failed, going on', { error: reasonOf(error, parts.places.store) });
       return false;
     }
   }
@@ -197,7 +197,7 @@ export function standaloneActions(parts: Parts, source?: Source): Actions<typeof
   async function pauseAt(installation: Installation, stop: Stop, say?: string): Promise<'go' | 'stop'> {
     if (!installation.stopBefore.has(stop)) return 'go';
     if (say !== undefined) installation.say(say);
-    const waits = stop === 'ArtifactInstall_Enter' || stop === 'ArtifactCommit_Leave' ? `Before_${stop}` : stop;
+    const waits = `Before_${stop}` in storedStates ? `Before_${stop}` : stop;
     // This run's exit code tells the failure, so the next one starts clean (§6.4), unless nothing after this place could
     // tell an inconsistent device from a good one.
     const decided = stop === 'ArtifactFailure_Enter' || stop === 'Cleanup';

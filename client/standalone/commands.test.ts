@@ -1,9 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeArtifact, type Recipe } from '../rig/artifact.ts';
+import { paths } from '../places.ts';
 import { RigDevice, type Behaviour } from '../rig/device.ts';
 import { ScriptedServer } from '../rig/server.ts';
+import { makeCurrent } from '../update/tree.ts';
 import { continueWith, install, type StandaloneOptions } from './commands.ts';
 
 let device: RigDevice;
@@ -140,6 +143,124 @@ describe('standalone', () => {
     expect(device.record().artifactName).toBe('release-2');
   });
 
+  const rolledBack = ['ArtifactRollback_Enter', 'ArtifactRollback', 'ArtifactRollback_Leave'];
+  const failed = ['ArtifactFailure_Enter', 'ArtifactFailure', 'ArtifactFailure_Leave', 'Cleanup'];
+  const wayBack = ['SupportsRollback', ...rolledBack, ...failed];
+  const committed = ['ArtifactCommit_Enter', 'ArtifactCommit', 'ArtifactCommit_Leave', 'Cleanup'];
+  const left = ['ArtifactCommit_Leave', 'Cleanup'];
+  const undone = ['SupportsRollback', ...rolledBack, 'Cleanup'];
+  const refused = undefined;
+
+  it.each<[string, ...(readonly string[] | undefined)[]]>([
+    // What is stored, and what resume, commit and rollback call there; a refusal calls nothing and keeps it.
+    [
+      'Before_ArtifactInstall_Enter',
+      ['ArtifactInstall_Enter', 'ArtifactInstall', 'ArtifactInstall_Leave'],
+      refused,
+      undone,
+    ],
+    ['ArtifactInstall_Enter', wayBack, refused, undone],
+    ['Before_ArtifactCommit_Enter', committed, committed, undone],
+    ['ArtifactCommit_Enter', wayBack, wayBack, undone],
+    ['Before_ArtifactCommit_Leave', left, refused, undone],
+    ['ArtifactCommit_Leave', left, refused, refused],
+    ['ArtifactRollback_Enter', [...rolledBack, ...failed], refused, undone],
+    ['ArtifactFailure_Enter', failed, refused, refused],
+    ['Cleanup', ['Cleanup'], refused, refused],
+  ])('UC-98 stopped or cut at %s: resume, commit and rollback', async (InState, ...calls) => {
+    await run({});
+    const waiting = device.record();
+    for (const [index, command] of (['resume', 'commit', 'rollback'] as const).entries()) {
+      device.journal.write(() => ({ ...waiting, standalone: { ...waiting.standalone!, InState } }));
+      device.write(device.callLog, '');
+      const wanted = calls[index];
+      if (wanted) {
+        await go(command);
+        expect(device.calls().slice(0, wanted.length), command).toEqual(wanted);
+      } else {
+        await expect(go(command), command).rejects.toThrow(`cannot ${command} now: the update stopped at ${InState}`);
+        expect(device.calls()).toEqual([]);
+        expect(device.record().standalone?.InState).toBe(InState);
+      }
+      // The tree is gone with Cleanup; the next command finds it as it was.
+      makeCurrent(paths.tree(device.places), { name: 'release-1', group: '', deviceType: 'rig' });
+    }
+  });
+
+  it.each<[string, Behaviour, string[], string]>([
+    ['ArtifactCommit', { fails: ['ArtifactCommit'] }, ['Committing failed.', 'Rolled back.'], 'release-1'],
+    ['Cleanup', { fails: ['Cleanup'] }, ['Committed.', 'Cleanup failed.'], 'release-2_INCONSISTENT'],
+    [
+      'ArtifactRollback',
+      { fails: ['ArtifactCommit', 'ArtifactRollback'] },
+      ['Committing failed.', 'Rollback failed. System may be in an inconsistent state.'],
+      'release-2_INCONSISTENT',
+    ],
+  ])('UC-97 commit whose %s fails: exit 1, and what it comes to', async (_, behaviour, texts, name) => {
+    await run(behaviour);
+    expect(await go('commit')).toBe(1);
+    expect(said).toEqual(texts);
+    expect(device.record().artifactName).toBe(name);
+    expect(device.record().standalone).toBeUndefined();
+  });
+
+  it('UC-97 the Leave script of the commit fails: committed all the same, exit 1, inconsistent', async () => {
+    const script = device.script('ArtifactCommit_Leave', { fails: ['ArtifactCommit_Leave'] });
+    expect(await run({}, { scripts: { ArtifactCommit_Leave_00: script } })).toBe(0);
+    expect(await go('commit')).toBe(1);
+    expect(said).toEqual(['Committed.', 'One or more post-commit steps failed.']);
+    expect(device.calls()).not.toContain('ArtifactRollback');
+    expect(device.record().artifactName).toBe('release-2_INCONSISTENT');
+  });
+
+  it('UC-97 rollback with a module that cannot: refused, and the update still waits', async () => {
+    await run({});
+    device.module({ supportsRollback: 'No' });
+    await expect(go('rollback')).rejects.toThrow('the Update Module does not support rollback; use commit or resume');
+    expect(await go('commit')).toBe(0);
+  });
+
+  it('UC-97 an artifact without payload is committed at once', async () => {
+    expect(await run({}, { type: null, provides: { a: '1' }, scripts: {} })).toBe(0);
+    expect(said).toEqual(['Installing artifact...', 'Artifact with empty payload. Committing immediately.']);
+    expect(device.record()).toMatchObject({ artifactName: 'release-2', provides: { a: '1' } });
+  });
+
+  it.each<['resume' | 'commit' | 'rollback', string, string, string[]]>([
+    [
+      'resume',
+      'ArtifactInstall_Enter',
+      'Before_ArtifactInstall_Enter',
+      ['Streamed to storage, but not installed/enabled.'],
+    ],
+    ['resume', 'ArtifactCommit_Enter', 'Before_ArtifactCommit_Enter', ['Installed, but not committed.']],
+    ['commit', 'ArtifactCommit_Enter', 'Before_ArtifactCommit_Enter', ['Installed, but not committed.']],
+    ['resume', 'ArtifactCommit_Leave', 'Before_ArtifactCommit_Leave', []],
+    ['rollback', 'ArtifactRollback_Enter', 'ArtifactRollback_Enter', []],
+    ['resume', 'ArtifactFailure_Enter', 'ArtifactFailure_Enter', []],
+    ['resume', 'Cleanup', 'Cleanup', []],
+  ])('UC-98 %s --stop-before %s where it has stopped: stops once more', async (command, stop, InState, texts) => {
+    await run({});
+    device.journal.write((record) => ({ ...record, standalone: { ...record.standalone!, InState } }));
+    device.write(device.callLog, '');
+    expect(await go(command, { stopBefore: [stop] })).toBe(0);
+    expect(said).toEqual(texts);
+    expect(device.record().standalone?.InState).toBe(InState);
+    expect(device.calls().filter((call) => call !== 'SupportsRollback')).toEqual([]);
+  });
+
+  it('UC-98 install --stop-before ArtifactCommit_Enter waits for the commit of a module that cannot roll back too', async () => {
+    expect(await run({ supportsRollback: 'No' }, {}, { stopBefore: ['ArtifactCommit_Enter'] })).toBe(0);
+    expect(said).toEqual(['Installing artifact...', 'Installed, but not committed.']);
+    expect(device.calls()).not.toContain('ArtifactCommit');
+    expect(await go('commit')).toBe(0);
+    expect(said).toEqual(['Committed.']);
+  });
+
+  it('UC-98 there is no other place to stop at', async () => {
+    await expect(run({}, {}, { stopBefore: ['ArtifactReboot_Enter'] })).rejects.toThrow('cannot stop before');
+  });
+
   it('UC-100 from an address: 404 and a cut transfer leave the system as it is', async () => {
     const server = await ScriptedServer.open();
     try {
@@ -187,5 +308,12 @@ describe('standalone', () => {
     expect(await device.command('show-artifact')).toMatchObject({ code: 0, stdout: 'release-2\n' });
     expect(await device.command('show-provides')).toMatchObject({ code: 0, stdout: 'artifact_name=release-2\n' });
     expect(await device.command('no-such-command')).toMatchObject({ code: 1 });
+    const missing = await device.command('--log-file', join(device.root, 'log'), 'install', 'nothere.mender');
+    expect(missing).toEqual({
+      code: 1,
+      stdout: 'Installing artifact...\nStreaming failed.\nSystem not modified.\n',
+      stderr: 'update step failed: cannot read nothere.mender: there is no such file\n',
+    });
+    expect(JSON.parse(readFileSync(join(device.root, 'log'), 'utf8'))).toMatchObject({ msg: 'update step failed' });
   }, 180_000);
 });

@@ -56,7 +56,7 @@ export async function continueWith(
     installation.wished = !installation.failed;
     await requireRollback(parts, installation, signal);
   }
-  if (state === 'commit') await moduleOf(parts, installation.artifact?.PayloadTypes[0]).readyToCommit?.(signal);
+  if (state === 'beforeCommit') await moduleOf(parts, installation.artifact?.PayloadTypes[0]).readyToCommit?.(signal);
   return perform(parts, state, installation, options, signal);
 }
 
@@ -70,7 +70,8 @@ async function perform(
 ): Promise<number> {
   await run(standalone, standaloneActions(parts, source), state, installation, signal);
   signal.throwIfAborted();
-  if (state === 'cleanup' && !installation.failed) installation.say('Cleaned up.');
+  const over = parts.journal.read().standalone === undefined;
+  if (state === 'beforeCleanup' && over && !installation.failed) installation.say('Cleaned up.');
   if (installation.rebootWanted && !installation.failed)
     installation.say('At least one payload requested a reboot of the device it updated.');
   if (installation.failed) return exitCodes.failed;

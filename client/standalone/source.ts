@@ -1,5 +1,5 @@
-import { dependsMismatch, fileChunks, openArtifact } from '#artifact';
-import { CodedError, messageOf } from '#base/errors';
+import { ArtifactError, dependsMismatch, fileChunks, openArtifact } from '#artifact';
+import { CodedError, codeOf, messageOf } from '#base/errors';
 import { artifactOf } from '../update/deployment.ts';
 import { artifactNameOf } from '../update/journal.ts';
 import { storedProvides, withArtifact } from '../update/provides.ts';
@@ -18,7 +18,9 @@ async function* bytesOf(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (source === '-') return yield* process.stdin as AsyncIterable<Uint8Array>;
-  if (!/^https?:\/\//.test(source)) return yield* fileChunks(source);
+  if (/^[a-z]+:\/\//.test(source) && !/^https?:/.test(source))
+    throw new CodedError('usage', `${source} is no http(s) address, no file, and not - for standard input`);
+  if (!/^https?:\/\//.test(source)) return yield* bytesOfFile(source);
   const reply = await parts.transport.request(source, { signal });
   try {
     if (reply.status !== 200) throw new CodedError('download', `${source}: server answers ${reply.status}`);
@@ -26,6 +28,16 @@ async function* bytesOf(
     yield* paced(reply.body as AsyncIterable<Uint8Array>, { clock: parts.clock, signal, rate, floor, window });
   } finally {
     reply.body.destroy();
+  }
+}
+
+async function* bytesOfFile(file: string): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* fileChunks(file);
+  } catch (error) {
+    const words = { ENOENT: 'there is no such file', EACCES: 'not allowed', EISDIR: 'it is a folder' };
+    const why = new Map(Object.entries(words)).get(codeOf(error) ?? '') ?? messageOf(error);
+    throw new CodedError('source', `cannot read ${file}: ${why}`, { cause: error });
   }
 }
 
@@ -74,7 +86,9 @@ export async function receive(
     }
     return 'done';
   } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`);
+    // What is wrong with an artifact is told of its parts; this is which artifact.
+    if (error instanceof ArtifactError)
+      throw new CodedError('artifact', `${source}: ${error.message}`, { cause: error });
     throw error;
   } finally {
     await bytes.return();

@@ -5,8 +5,9 @@ export const standalone = machine({
   download: { done: 'beforeInstall', empty: 'end', failed: 'discard' },
   beforeInstall: { go: 'install', stop: 'end' },
   install: { done: 'askModule', failed: 'checkRollback' },
-  askModule: { rollbackSupported: 'beforeCommit', rollbackUnsupported: 'commit', failed: 'checkRollback' },
-  beforeCommit: { stop: 'end' },
+  askModule: { rollbackSupported: 'offerCommit', rollbackUnsupported: 'beforeCommit', failed: 'checkRollback' },
+  offerCommit: { stop: 'end' },
+  beforeCommit: { go: 'commit', stop: 'end' },
   commit: { done: 'beforeCommitLeave', failed: 'checkRollback' },
   beforeCommitLeave: { go: 'commitLeave', stop: 'end' },
   commitLeave: { done: 'beforeCleanup', failed: 'beforeCleanup' },
@@ -42,15 +43,15 @@ interface Commands {
   readonly rollback?: State;
 }
 
-/** `Before_` is stored where the update waits, the bare name once work has begun. */
+/** `Before_` is stored where the update waits, the bare name once work has begun. Each may be stopped at once more. */
 export const storedStates: Readonly<Record<string, Commands>> = {
-  Before_ArtifactInstall_Enter: { resume: 'install', rollback: 'rollback' },
-  ArtifactInstall_Enter: { resume: 'checkRollback', rollback: 'rollback' },
-  Before_ArtifactCommit_Enter: { resume: 'commit', commit: 'commit', rollback: 'rollback' },
-  ArtifactCommit_Enter: { resume: 'checkRollback', commit: 'checkRollback', rollback: 'rollback' },
-  Before_ArtifactCommit_Leave: { resume: 'commitLeave', rollback: 'rollback' },
+  Before_ArtifactInstall_Enter: { resume: 'beforeInstall', rollback: 'beforeRollback' },
+  ArtifactInstall_Enter: { resume: 'checkRollback', rollback: 'beforeRollback' },
+  Before_ArtifactCommit_Enter: { resume: 'beforeCommit', commit: 'beforeCommit', rollback: 'beforeRollback' },
+  ArtifactCommit_Enter: { resume: 'checkRollback', commit: 'checkRollback', rollback: 'beforeRollback' },
+  Before_ArtifactCommit_Leave: { resume: 'beforeCommitLeave', rollback: 'beforeRollback' },
   ArtifactCommit_Leave: { resume: 'commitLeave' },
-  ArtifactRollback_Enter: { resume: 'rollback', rollback: 'rollback' },
-  ArtifactFailure_Enter: { resume: 'failure' },
-  Cleanup: { resume: 'cleanup' },
+  ArtifactRollback_Enter: { resume: 'beforeRollback', rollback: 'beforeRollback' },
+  ArtifactFailure_Enter: { resume: 'beforeFailure' },
+  Cleanup: { resume: 'beforeCleanup' },
 };

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { paths } from '../places.ts';
 import { course, type Course } from '../rig/course.ts';
 import type { Call } from '../rig/server.ts';
 
@@ -252,6 +254,30 @@ describe.concurrent('the server', () => {
     expect(end.name).toBe('release-2');
     expect(end.log).toContain('the server does not know how this deployment ended');
   });
+  it('UC-17 says when to ask again: reports and the log wait that long, however long else', async () => {
+    const asked = new Set<string>();
+    const end = await course({
+      module: { fails: ['ArtifactCommit'] },
+      settings: { RetryPollIntervalSeconds: 90_000 },
+      answer: (call, server) => {
+        // The second `installing` is the one that must be heard.
+        const second = status(call) === 'installing' && server.reports.includes('installing');
+        const what = second
+          ? 'installing'
+          : status(call) === 'failure'
+            ? 'failure'
+            : call.path.endsWith('/log') && 'log';
+        if (!what || asked.has(what)) return undefined;
+        asked.add(what);
+        return { status: 429, headers: { 'Retry-After': '1' } };
+      },
+    });
+    expect([...asked]).toEqual(['installing', 'failure', 'log']);
+    // A second is 10 ms here: the back-off would have taken a minute of these.
+    expect(end.log.match(/report repeated later {"ms":10,/g)).toHaveLength(3);
+    expect(end.reports.slice(0, 3)).toEqual(['downloading', 'installing', 'installing']);
+    expect(end.reports.at(-1)).toBe('failure');
+  });
   it('UC-82 takes no log of that size: not repeated', { timeout: 60_000 }, async () => {
     let logs = 0;
     const end = await course({
@@ -291,7 +317,13 @@ describe.concurrent('the artifact', () => {
   });
 
   it('UC-87 does not fit: refused before the module starts', { timeout: 120_000 }, async () => {
-    for (const recipe of [{ deviceTypes: ['other'] }, { depends: { old: '2' } }, { depends: { missing: '1' } }]) {
+    for (const recipe of [
+      { deviceTypes: ['other'] },
+      { depends: { old: '2' } },
+      { depends: { missing: '1' } },
+      { from: { artifact_name: ['release-0'] } },
+      { from: { artifact_group: ['beta'] } },
+    ]) {
       const end = await course({ recipe });
       expect(end).toMatchObject({
         name: old,
@@ -299,6 +331,34 @@ describe.concurrent('the artifact', () => {
         reports: ['downloading', 'failure'],
       });
     }
+  });
+
+  it('UC-45 holds two payloads: refused before anything runs', async () => {
+    const file = join('test', 'fixtures', 'artifacts', 'malformed', 'two-payloads.mender');
+    const end = await course({
+      prepare: (_, server) => {
+        server.deployment = { id: 'd1', artifact: readFileSync(file) };
+      },
+    });
+    expect(end).toMatchObject({
+      name: old,
+      calls: ['Download_Enter', 'Download_Error'],
+      reports: ['downloading', 'failure'],
+    });
+    expect(end.log).toContain('payload');
+  });
+
+  it('UC-52 brings a system whose state scripts cannot be run: found before the commit, rolled back', async () => {
+    const end = await course({
+      module: { extra: `[ "$1" != ArtifactInstall ] || printf 9 >"$VERSION"` },
+      prepare: (device) => {
+        process.env['VERSION'] = join(paths.rootScripts(device.places), 'version');
+      },
+    });
+    expect(end.name).toBe(old);
+    expect(end.calls).not.toContain('ArtifactCommit');
+    expect(end.calls).toContain('ArtifactRollback');
+    expect(end.log).toContain("version '9'");
   });
 
   it('UC-41 wants a module that is not there', { timeout: 60_000 }, async () => {

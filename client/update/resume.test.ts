@@ -67,6 +67,20 @@ describe('the power went', () => {
       'release-2',
       'success',
     ],
+    [
+      'UC-78 in ArtifactCommit_Leave, under Go 3.x',
+      'update-after-first-commit',
+      ['ArtifactCommit_Leave', 'Cleanup'],
+      'release-2',
+      'success',
+    ],
+    [
+      'UC-78 in the verification of a rollback, under Go 3.x',
+      'verify-rollback-reboot',
+      back.slice(back.indexOf('ArtifactVerifyRollbackReboot')),
+      'release-1',
+      'failure',
+    ],
     ['UC-72 in ArtifactRollback', 'rollback', back, 'release-1', 'failure'],
     [
       'UC-73 in ArtifactRollbackReboot',

@@ -5,6 +5,7 @@ import type { Log } from '#base/log';
 import type { Access } from '../auth/access.ts';
 import type { Config } from '../config.ts';
 import type { Deployments } from '../deployments.ts';
+import { reasonOf } from '../disk-full.ts';
 import type { Places } from '../places.ts';
 import { paths } from '../places.ts';
 import type { Clock } from '../retries.ts';
@@ -68,8 +69,9 @@ export function failing<E>(bench: Bench, errorScripts: Group | undefined, act: A
       return await act(deployment, signal);
     } catch (error) {
       if (signal.aborted || codeOf(error) === 'update_loop') throw error;
-      bench.log.error('update step failed', { error: messageOf(error) });
-      blame(deployment, error);
+      const reason = reasonOf(error, bench.places.store);
+      bench.log.error('update step failed', { error: reason });
+      blame(deployment, reason);
       deployment.outcome.failure();
       if (errorScripts) await bench.scripts.run(errorScripts, bench.log, signal);
       return 'failed';

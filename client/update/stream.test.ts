@@ -166,6 +166,26 @@ fi`,
     await expect.poll(() => stateOf(Number(read('tmp', 'child'))), { timeout: 5000 }).toMatch(/^(gone|Z|X)$/);
   });
 
+  it('UC-39 that hangs in any state fails that state', async () => {
+    await prepared({ extra: 'trap "" TERM; sleep 60' });
+    const hung = module(300);
+    for (const query of ['ProvidePayloadFileSizes', 'NeedsArtifactReboot', 'SupportsRollback'] as const)
+      await expect(hung.ask(query, ['Yes'], signal), query).rejects.toThrow('took too long');
+    for (const state of [
+      'ArtifactInstall',
+      'ArtifactReboot',
+      'ArtifactVerifyReboot',
+      'ArtifactCommit',
+      'ArtifactRollback',
+      'ArtifactRollbackReboot',
+      'ArtifactVerifyRollbackReboot',
+      'ArtifactFailure',
+      'Cleanup',
+    ] as const)
+      await expect(hung.call(state, signal), state).rejects.toThrow('took too long');
+    expect(existsSync(inTree())).toBe(false);
+  });
+
   it('UC-88 a payload with a wrong checksum fails after streaming', async () => {
     device.module({});
     const bytes = makeArtifact({ files: { payload: 'hello\n' } });

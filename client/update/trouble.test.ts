@@ -1,56 +1,28 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { runClient } from '../daemon.ts';
-import { Nudges } from '../nudges.ts';
 import { paths } from '../places.ts';
 import { makeArtifact } from '../rig/artifact.ts';
-import { RigDevice } from '../rig/device.ts';
-import { RigLog } from '../rig/log.ts';
-import { ScriptedServer, type Call } from '../rig/server.ts';
-import { describeWhere, mountsMissing } from '../rig/where.ts';
+import type { RigDevice } from '../rig/device.ts';
+import { isFinal, isPoll, RigRun } from '../rig/run.ts';
+import type { ScriptedServer, Call } from '../rig/server.ts';
+import { describeWhere, mountsMissing } from '#base/where.testing';
 
 // What goes wrong around an update and must neither end the daemon nor keep it busy.
 
+let rig: RigRun;
 let server: ScriptedServer;
 let device: RigDevice;
-let log: RigLog;
-let nudges: Nudges;
-let stop: AbortController;
-let client: Promise<void>;
-const isPoll = (call: Call) => call.path.includes('/deployments/next');
 const isDownload = (call: Call) => call.path === '/artifact';
-const isFinal = (call: Call) => call.path.endsWith('/status') && /success|failure/.test(call.body);
-
 beforeEach(async () => {
-  process.env['DBUS_SYSTEM_BUS_ADDRESS'] = 'unix:path=/nonexistent/bus';
-  server = await ScriptedServer.open();
-  device = new RigDevice({ ServerURL: server.url });
-  device.installed('release-1');
-  log = new RigLog();
-  nudges = new Nudges();
-  stop = new AbortController();
-  client = Promise.resolve();
+  rig = await RigRun.open();
+  ({ server, device } = rig);
 });
-afterEach(async () => {
-  stop.abort();
-  await client;
-  server.close();
-  device[Symbol.dispose]();
-});
-
-const start = () => {
-  client = runClient({ ...device.options(log), nudges }, stop.signal);
-};
+afterEach(() => rig[Symbol.asyncDispose]());
 
 /** A good update after the trouble shows that it is over. */
-async function goesOn(id = 'good'): Promise<void> {
-  server.override = undefined;
-  server.deployment = { id, artifact: makeArtifact() };
-  const ended = server.called((call) => call.path.includes(`/${id}/`) && isFinal(call));
-  nudges.check();
-  await ended;
-  expect(server.reports.at(-1)).toBe('success');
+async function goesOn(): Promise<void> {
+  await rig.updates();
   expect(device.record().artifactName).toBe('release-2');
 }
 
@@ -60,11 +32,11 @@ it.each([
 ])('an artifact that is %s: asked for once, failure, and the next update works', async (_, answer, words) => {
   server.deployment = { id: 'gone', artifact: makeArtifact() };
   server.override = (call) => (isDownload(call) ? answer : undefined);
-  start();
+  rig.start();
   await server.called(isFinal);
   expect(server.calls.filter(isDownload)).toHaveLength(1);
   expect(server.reports).toEqual(['downloading', 'failure']);
-  expect(log.text()).toContain(words);
+  expect(rig.log.text()).toContain(words);
   expect(device.record().artifactName).toBe('release-1');
   await goesOn();
 });
@@ -77,7 +49,7 @@ it.each([
   ['more than it may say', `{"id":"${'x'.repeat(3_000_000)}"}`],
 ])('a server that answers a poll with %s: nothing is installed, and the next update works', async (_, body) => {
   server.override = (call) => (isPoll(call) ? { status: 200, body } : undefined);
-  start();
+  rig.start();
   await server.called(isPoll);
   await goesOn();
   expect(server.calls.filter(isDownload)).toHaveLength(1);
@@ -86,10 +58,10 @@ it.each([
 it('a store damaged in the middle of an update: set aside, the server is told, and the next update works', async () => {
   device.module({ extra: `[ "$1" = ArtifactInstall ] && printf '{"version":' >'${paths.journal(device.places)}'` });
   server.deployment = { id: 'cut', artifact: makeArtifact() };
-  start();
-  await log.until('deployment closed');
+  rig.start();
+  await rig.log.until('deployment closed');
   expect(server.reports.at(-1)).toMatch(/success|failure/);
-  expect(log.text()).toContain('store is damaged: set aside');
+  expect(rig.log.text()).toContain('store is damaged: set aside');
   expect(device.record().deployment).toBeUndefined();
   device.module({});
   await goesOn();
@@ -108,15 +80,15 @@ describeWhere('a data folder that becomes read-only', mountsMissing(), () => {
   const remount = (how: 'ro' | 'rw') => spawnSync('mount', ['-o', `remount,${how}`, device.places.store]);
 
   it('nothing is installed, the server is told, and the next update works once it can be written', async () => {
-    start();
+    rig.start();
     await server.called(isPoll);
     expect(remount('ro').status).toBe(0);
     server.deployment = { id: 'lost', artifact: makeArtifact() };
-    nudges.check();
+    rig.nudges.check();
     await server.called(isFinal);
     expect(server.reports).toEqual(['downloading', 'failure']);
     expect(device.calls()).toEqual([]);
-    expect(log.text()).toContain('EROFS');
+    expect(rig.log.text()).toContain('EROFS');
     expect(device.record().artifactName).toBe('release-1');
     expect(remount('rw').status).toBe(0);
     await goesOn();

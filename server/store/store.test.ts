@@ -157,9 +157,16 @@ describe.each(await availableDatabases())('the store on %s', (name) => {
 });
 
 describe('the data folder', () => {
-  it.skipIf(process.getuid?.() === 0)('names a folder that it may not write', async () => {
-    chmodSync(folder, 0o500);
-    await expect(openStore(join(folder, 'x'))).rejects.toThrow(/cannot write the data folder .*--data/);
+  it('names a folder that it may not write', async () => {
+    const root = process.geteuid?.() === 0;
+    chmodSync(folder, 0o555);
+    // To root no folder is closed.
+    if (root) process.seteuid?.('nobody');
+    try {
+      await expect(openStore(join(folder, 'x'))).rejects.toThrow(/cannot write the data folder .*--data/);
+    } finally {
+      if (root) process.seteuid?.(0);
+    }
   });
 
   it('names a folder that is a file', async () => {

@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
-import { describeWhere } from '../../client/rig/where.ts';
+import { describeWhere } from '#base/where.testing';
 import { debian, peer } from '../peers.ts';
 import { bridge, bridgeProgram } from './bridge.ts';
 import { eventually } from './program.ts';

@@ -11,6 +11,13 @@ export function describeWhere(title: string, why: string | undefined, suite: () 
   else describe.skip(`${title} (${why})`, suite);
 }
 
+/** As `describeWhere`, for one test. */
+export function itWhere(title: string, why: string | undefined, test: () => void | Promise<void>): void {
+  if (why === undefined) it(title, test);
+  else if (process.env['CI'] === 'true') it(title, () => expect.fail(why));
+  else it.skip(`${title} (${why})`, test);
+}
+
 /** Why this machine gives us no file system of our own; nothing if it does. */
 export function mountsMissing(): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'patchbay-probe-'));
