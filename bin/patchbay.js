@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import * as nodeModule from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
 import { become } from './child.js';
 
 const needed = 26;
@@ -68,6 +69,7 @@ async function launch(args) {
     }
     if (word === 'help') return await launch([...rest, '--help']);
     const program = Object.hasOwn(programs, word) ? programs[word] : undefined;
+    if (word === 'connect' || word === 'device') forStreams();
     if (word === 'device') return await device(rest);
     if (program) return await (await load(`${program.room}/main`)).main(program.word ? args : rest);
     const { rows, problems } = word.startsWith('-') ? { rows: {}, problems: [] } : await operatorCommands();
@@ -77,12 +79,22 @@ async function launch(args) {
       const like = suggestion(word, [...Object.keys(programs), ...Object.keys(rows)]);
       return fail(`there is no command '${word}'${like}; patchbay --help lists all`, 2);
     }
+    forStreams();
     keepCompiled();
     return await (await load('cli/main')).main(args);
   } catch (error) {
     if (verbose) console.error(error);
     return fail(error instanceof Error ? error.message : String(error));
   }
+}
+
+/**
+ * What sockets read lies outside V8's heap, and V8 marks the whole heap anew for each 16 MiB of it: half the work of a copy.
+ * A young generation that stays small is emptied before that, and with it go the bytes that it held.
+ */
+function forStreams() {
+  setFlagsFromString('--semi-space-growth-factor=1');
+  setFlagsFromString('--heap-growing-percent=200');
 }
 
 /**

@@ -16,7 +16,7 @@ import { CodedError } from '#base/errors';
  *                device answers `attached { received, within }`, and both repeat what the other has not. Numbered
  *                messages that come before are dropped: they will be repeated. `fresh` stays true until the first
  *                `attached`, so that a link that is lost right at the beginning costs nothing.
- *   ack          `ack { received }` after `ackBytes` or `ackTime`, whichever comes first. What is acknowledged is
+ *   ack          `ack { received }` after `ackTime`, a short while after `ackBytes`, or at once after `ackMost`. What is acknowledged is
  *                forgotten; what is not is bounded (`Outgoing.bytes`), and a sender that reaches the bound waits.
  *   the end      `stop`, control `close` and control `error` with `close` mean what they mean in the reference. A device
  *                that does not know the session, or does not hold what is missing, or is asked by somebody else than the
@@ -29,8 +29,11 @@ import { CodedError } from '#base/errors';
  * A number that skips one is a fault of a program, not of a link: the session ends.
  */
 
-/** Bytes that may have arrived before the sender is told. */
+/** Bytes that may have arrived before the sender is told at once. */
+export const ackMost = 256 * 1024;
+/** After so many it is told soon, ms: of a stream not each message is worth an answer. */
 export const ackBytes = 32 * 1024;
+export const ackSoon = 10;
 /** Time after which it is told of less, ms. */
 export const ackTime = 500;
 
@@ -119,6 +122,7 @@ export class Incoming {
   #taken: number;
   #told: number;
   #owed = 0;
+  #soon = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `acknowledge` sends an `ack`; `received`: where another one was. */
@@ -150,8 +154,12 @@ export class Incoming {
   take(bytes: number): void {
     this.#taken++;
     this.#owed += bytes;
-    if (this.#owed >= ackBytes) this.#tell();
-    else this.#timer ??= setTimeout(() => this.#tell(), ackTime);
+    if (this.#owed >= ackMost) return this.#tell();
+    const soon = this.#owed >= ackBytes;
+    if (this.#timer !== undefined && soon === this.#soon) return;
+    clearTimeout(this.#timer);
+    this.#soon = soon;
+    this.#timer = setTimeout(() => this.#tell(), soon ? ackSoon : ackTime);
   }
 
   /** The other end was told by another message (`attach`, `attached`), or is away: nothing is owed. */

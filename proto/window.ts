@@ -12,6 +12,9 @@ import { Type } from 'typebox';
  *
  *   grant_window, grant_chunk
  *
+ * Bytes that are taken are acknowledged within some 20 ms, however few: a sender has no more under way than the line takes,
+ * and measures it by that (`base/flight.ts`).
+ *
  * The answer's names differ on purpose: a stock device echoes the properties of some requests. Who gets no grant has a
  * stock peer before him and keeps to its rules; who asked for nothing is treated as one. Either end may take less than
  * the other offers. A grant also says that the peer knows the other additions of its protocol (see the protocol's file).

@@ -12,7 +12,7 @@ import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route, scopeOf } from './http/route.ts';
 import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
-import type { Stand } from './relay/relay.ts';
+import type { SessionEvent, Stand } from './relay/relay.ts';
 import { Seal } from './store/seal.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
@@ -36,6 +36,8 @@ export interface AddonOptions {
   readonly ours?: Ours;
   /** Why somebody may not have a session, if he may not (any more): asked when it is opened. */
   refuses?(stand: Omit<Stand, 'end'>): Promise<string | undefined>;
+  /** Takes the beginning and the end of a session into the log; rejects if it cannot: the session does not begin then. */
+  readonly audit?: (event: SessionEvent) => Promise<void>;
   /** Whose fault it is when an add-on throws where nobody can catch it; absent: the process ends. */
   readonly blame?: Blame | undefined;
 }
@@ -196,13 +198,14 @@ function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
       open: (sealed, given) => lent.seal.open(sealed, owner(given)),
       isSealed: (text) => Seal.isSealed(text),
     },
-    async openSession(deviceId, { userId, tokenId, access }) {
+    async openSession(deviceId, asker) {
+      const { userId, tokenId, access } = asker;
       const { protocol } = manifest;
       if (!protocol) throw new CodedError('no_sessions', `the add-on ${manifest.id} has no sessions`);
       // What an add-on was allowed once, such as a page of a device, may have been taken away since.
       const why = await options.refuses?.({ userId, tokenId, deviceId, rights: [access] });
       if (why !== undefined) throw new CodedError('forbidden', why);
-      return openInner({ bus, deviceId, userId, tokenId, rights: [access], protocol });
+      return openInner({ bus, deviceId, asker, kind: manifest.id, protocol, audit: options.audit });
     },
     // The type is the add-on's to say: it made the tables.
     tables: <T>() => db as unknown as Kysely<T>,
@@ -268,7 +271,7 @@ const modulePath = (id: string): string => `/addons/${id}/web.js`;
 
 function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
   return route(served, (context) => {
-    const { req, res, params, query, body, caller, requestId } = context;
+    const { req, res, params, query, body, caller, requestId, address } = context;
     return blamed(() =>
       served.handler({
         req,
@@ -281,6 +284,9 @@ function mounted(served: ServerRoute, blamed: <T>(work: () => T) => T): Route {
         tokenId: caller.kind === 'user' ? caller.tokenId : '',
         deviceId: caller.kind === 'device' ? callerId(context) : '',
         requestId,
+        address,
+        userAgent: req.get('user-agent'),
+        count: served.audit === undefined ? undefined : (figures) => context.count(figures),
         access: served.access,
         reach: served.access === 'device' ? 'all' : scopeOf(context, served.access),
         note: (note) => context.note(note),

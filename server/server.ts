@@ -44,7 +44,7 @@ import { serveMetrics } from './metrics/listener.ts';
 import { Presence } from './presence/presence.ts';
 import { LocalBus } from './relay/bus.ts';
 import { deviceOf, personOf } from './relay/people.ts';
-import { createRelay } from './relay/relay.ts';
+import { createRelay, type SessionEvent } from './relay/relay.ts';
 import { Recordings } from './recordings/recordings.ts';
 import { Seal } from './store/seal.ts';
 import { onPostgres, openStore } from './store/store.ts';
@@ -93,6 +93,10 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
     const rates = new RateLimits(config.rates);
     const recordings = new Recordings(db, config.data, config.recordings, log);
     const bus = new LocalBus();
+    const sessionEvent = async (event: SessionEvent): Promise<void> => {
+      await sessionAudit.write(event);
+      live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
+    };
     const relay = createRelay({
       bus,
       log,
@@ -108,10 +112,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       hostOf: (req) => hostOf(req, config.trust),
       onConnected: (id, connection) => presence.connected(id, connection),
       onDisconnected: (id, connection) => presence.disconnected(id, connection),
-      async audit(event) {
-        await sessionAudit.write(event);
-        live.tell('session', { device: event.session.deviceId, sid: event.session.sid, open: event.type === 'opened' });
-      },
+      audit: sessionEvent,
       joined: (event) => sessionAudit.joined(event),
       recall: (sid) => sessionAudit.recall(sid),
       record: (session) => recordings.begin(session),
@@ -169,6 +170,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
       db,
       log,
       refuses: (stand) => standing.why(stand),
+      audit: sessionEvent,
       changed: (addon, id) => live.tell('addon', { addon, id }),
       nudge: (addon, id) => relay.news(id, addon),
       lent: {

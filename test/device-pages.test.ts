@@ -12,6 +12,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Device } from '#proto/http/devices';
 import type { AuditEntry } from '#proto/http/users';
 import { buildPages, describeBrowser, Person } from './stage/person.ts';
+import { eventually } from './stage/program.ts';
 import { Rig } from './stage/rig.ts';
 
 interface Answer {
@@ -191,6 +192,24 @@ describeBrowser('a web page of a device', (executable) => {
   it('is in the audit log', async () => {
     const entries = await rig.operator.get<AuditEntry[]>('/v1/patchbay/audit?action=page_open');
     expect(entries[0]).toMatchObject({ object: { type: 'device', id: device.id }, details: { port: 1, tls: false } });
+  });
+
+  it('is a session among others: listed, ended by an administrator, and its bytes are in the audit log', async () => {
+    const { origin, cookie } = await enter();
+    expect((await ask(`${origin}/big`, { cookie })).text).toHaveLength(3_000_000);
+    const session = (await rig.operator.sessions()).at(-1)!;
+    expect(session).toMatchObject({ device_id: device.id, user_name: rig.server.user, kind: 'port-forward' });
+    const { id } = session;
+    await rig.operator.request('DELETE', `/v1/patchbay/sessions/${id}`);
+    const closed = await eventually('its end is in the log', async () => {
+      const ends = await rig.operator.get<AuditEntry[]>('/v1/patchbay/audit?action=session_close&per_page=100');
+      return ends.find(({ details }) => details?.['session_id'] === id);
+    });
+    expect(closed.object.id).toBe(device.id);
+    expect(Number(closed.details?.['bytes_from_device'])).toBeGreaterThan(3_000_000);
+    expect(Number(closed.details?.['bytes_to_device'])).toBeGreaterThan(100);
+    // Whoever has a pass goes on, by another session.
+    expect((await ask(`${origin}/new`, { cookie })).status).toBe(200);
   });
 
   it('is closed to who may not forward ports, and at once to whose login has ended', async () => {

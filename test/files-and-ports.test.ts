@@ -306,7 +306,34 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     expect(await refusal('/etc/hosts', '00000000-0000-4000-8000-000000000000')).toEqual([409, 'device disconnected']);
     const log = await rig.operator.get<AuditEntry[]>('/v1/patchbay/audit?per_page=100');
     const logged = log.filter(({ action, result }) => action === 'file_download' && result === 'ok');
-    expect(logged.map(({ details }) => details?.['path'])).toContain(at('content'));
+    const [whole] = logged.filter(({ details }) => Number(details?.['bytes_from_device']) > content.length);
+    expect(whole?.details).toMatchObject({ path: at('content') });
+    // Of its size, as `stat` has it, there is nothing.
+    expect(await (await get('/proc/version')).text()).toMatch(/^Linux /);
+  });
+
+  it('ask-11 a download over HTTP goes on where it was cut, unless the file is another one by then', async () => {
+    const get = (range: string, headers: Record<string, string> = {}, device = ours) =>
+      fetch(
+        `${rig.server.url}/api/management/v1/deviceconnect/devices/${device}/download?path=${encodeURIComponent(at('parts'))}`,
+        { headers: { authorization: `Bearer ${rig.operator.token}`, range, ...headers } },
+      );
+    await writeFile(at('parts'), content);
+    const first = await get('bytes=0-99');
+    const etag = first.headers.get('etag')!;
+    expect([first.status, first.headers.get('content-range')]).toEqual([206, `bytes 0-99/${content.length}`]);
+    const rest = await get('bytes=100-', { 'if-range': etag });
+    expect([rest.status, rest.headers.get('content-length')]).toEqual([206, String(content.length - 100)]);
+    const pieces = [first, rest].map(async (answer) => Buffer.from(await answer.arrayBuffer()));
+    expect(Buffer.concat(await Promise.all(pieces)).equals(content)).toBe(true);
+    expect((await get(`bytes=${content.length}-`)).status).toBe(416);
+    await utimes(at('parts'), new Date(1), new Date(1));
+    const other = await get('bytes=100-', { 'if-range': etag });
+    expect([other.status, (await other.arrayBuffer()).byteLength]).toEqual([200, content.length]);
+    // A stock device begins at the beginning: it gets no promise, and the whole file is the answer.
+    const whole = await get('bytes=100-', {}, stock);
+    expect([whole.status, whole.headers.get('accept-ranges')]).toEqual([200, null]);
+    expect(Buffer.from(await whole.arrayBuffer()).equals(content)).toBe(true);
   });
 
   it('H-74 H-75 uploads over HTTP (server-api.md §2.6)', async () => {

@@ -51,7 +51,7 @@ describeBrowser('the files of a device', (executable) => {
     const [download] = await Promise.all([person.page.waitForEvent('download'), person.presses('big.bin')]);
     expect(download.suggestedFilename()).toBe('big.bin');
     expect((await readFile(await download.path())).equals(content)).toBe(true);
-    await person.sees('big.bin was downloaded, 8.4 MB.');
+    await person.sees('big.bin, 8.4 MB, is among the downloads of your browser.');
   });
 
   it('are uploaded, several at once, and in place only when they are whole', async () => {

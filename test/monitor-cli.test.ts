@@ -239,7 +239,7 @@ it('checks are given by options or a file, where they hold nearest wins, and eac
   expect(listed.out).toMatch(/^CHECK +WHAT +FROM +ON THE DEVICE\n/);
   expect(listed.out).toMatch(/\ndisk_root +path=\/ percent=80 +group kiosks +applied\n/);
   expect(listed.out).toMatch(/\nlog_oom +journal=\* .* +device +refused: no� journal\n/);
-  expect(listed.out).toMatch(/\nsshd\.sh +service +local +enabled\n/);
+  expect(listed.out).toMatch(/\nservice_sshd +service +local +enabled\n/);
   expect(listed.out).not.toContain('service_cron');
   expect(listed.err).toMatch(/^kiosk-1: version .*, it has the newest \(asked .*\), reported /);
   await checks('except', 'service_cron', '--undo', '--device', 'kiosk-1');

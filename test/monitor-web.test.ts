@@ -159,7 +159,7 @@ describeBrowser('alerts in the browser', (executable) => {
     await person.sees('not on this device <b>', section);
     expect(await checkRow('log_oom').innerText()).toMatch(/pattern=Out of memory journal=\*\s+device\s+applied/);
     expect(await checkRow('service_cron').innerText()).toMatch(/fleet\s+not reported yet/);
-    expect(await checkRow('watchdog.sh').innerText()).toMatch(/the device itself\s+enabled/);
+    expect(await checkRow('service_watchdog').innerText()).toMatch(/the device itself\s+enabled/);
     await checkRow('service_cron').getByRole('button', { name: 'Do not make service_cron on this device' }).click();
     await checkRow('service_cron').waitFor({ state: 'detached' });
     await checkRow('log_oom').getByRole('button', { name: 'Remove log_oom' }).click();

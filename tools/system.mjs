@@ -3,9 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** `required`: nothing works without it. The others cost only the tests that meet that program. */
+/** `required`: nothing works without it. The others cost only what meets that program. */
 const programs = [
   { name: 'dbus-daemon', debian: 'dbus-daemon', uses: ['demo', 'test'], required: true },
+  // Settings are reported back to the server with these two.
+  { name: 'dbus-send', debian: 'dbus-bin', uses: ['demo', 'test'], required: false },
+  { name: 'curl', debian: 'curl', uses: ['demo', 'test'], required: false },
   { name: 'openssl', debian: 'openssl', uses: ['test'], required: false },
   { name: 'zstd', debian: 'zstd', uses: ['test'], required: false },
   { name: 'xz', debian: 'xz-utils', uses: ['test'], required: false },
@@ -16,6 +19,11 @@ const programs = [
   { name: 'mmdebstrap', debian: 'mmdebstrap', uses: ['test'], required: false },
   { name: 'softhsm2-util', debian: 'softhsm2', uses: ['test'], required: false },
   { name: 'engines-3/pkcs11.so', debian: 'libengine-pkcs11-openssl', uses: ['test'], required: false },
+  // Examples of what D-Bus is for, and who else speaks it.
+  { name: 'gdbus', debian: 'libglib2.0-bin', uses: ['test'], required: false },
+  { name: 'busctl', debian: 'systemd', uses: ['test'], required: false },
+  { name: 'dist-packages/dbus/__init__.py', debian: 'python3-dbus', uses: ['test'], required: false },
+  { name: 'dist-packages/gi/__init__.py', debian: 'python3-gi', uses: ['test'], required: false },
   // Its headers: a stand-in for a provider of OpenSSL is compiled.
   { name: 'libssl.so', debian: 'libssl-dev', uses: ['test'], required: false },
   { name: 'chromium', debian: 'chromium', uses: ['test'], required: false },
@@ -23,9 +31,9 @@ const programs = [
 
 const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
 
-/** @param {string} program or a library, by its place below a folder of /usr/lib */
+/** @param {string} program or a file of a library, by its place below a folder of /usr/lib */
 export function installed(program) {
-  if (program.endsWith('.so'))
+  if (program.includes('/') || program.endsWith('.so'))
     return readdirSync('/usr/lib').some((folder) => existsSync(join('/usr/lib', folder, program)));
   return folders.some((folder) => {
     try {
@@ -59,7 +67,7 @@ export function provide(use, say) {
   const names = missing.map((program) => program.name).join(', ');
   const how = apt ? `sudo apt-get install ${packages}` : `your system's package manager (on Debian: ${packages})`;
   if (fatal.length > 0) say(`${names} missing; install with: ${how}${reason && `\n${reason}`}`);
-  else say(`${names} missing, so the tests that need them are skipped; to run them too: ${how}`);
+  else say(`${names} missing, so what needs them is left out of the ${use}; to have it too: ${how}`);
   return fatal.length === 0;
 }
 

@@ -33,9 +33,20 @@ export interface ServerRequest {
   /** The device that calls a route with access `device`; else empty. */
   readonly deviceId: string;
   readonly requestId: string;
+  /** The address of the caller, behind trusted proxies the one that they name; and what he says he calls with. */
+  readonly address: string;
+  readonly userAgent: string | undefined;
+  /** Adds figures to what the audit log says of it (routes with `audit`; else undefined). */
+  readonly count: ((figures: Readonly<Record<string, number>>) => void) | undefined;
   /** What the audit log says of it besides who, when and the result (routes with `audit`). */
   note(note: { object: { type: string; id: string }; details?: Readonly<Record<string, unknown>> }): void;
 }
+
+/** In whose name, and by which request, a session is opened. */
+export type Asker = Pick<
+  ServerRequest,
+  'userId' | 'userName' | 'tokenId' | 'access' | 'requestId' | 'address' | 'userAgent' | 'count'
+>;
 
 /** `streamed`: the handler has written the answer itself. A status from 400 on is a refusal for the audit log too. */
 export type ServerReply =
@@ -80,12 +91,10 @@ export interface ServerHost<M extends Manifest = Manifest> {
   /**
    * A session with the device half of this add-on, in the name of the request's user. Throws a CodedError: `conflict`
    * (the device is not connected), `not_offered` (it has this add-on not, or switched off), `timeout`, `device` (its
-   * own words).
+   * own words). Its bytes are counted in the request's entry of the audit log; where that has none (`count` is undefined)
+   * the session has entries of its own, for its beginning and its end.
    */
-  openSession(
-    deviceId: string,
-    request: Pick<ServerRequest, 'userId' | 'tokenId' | 'access'>,
-  ): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
+  openSession(deviceId: string, asker: Asker): Promise<OperatorSession<MessageOf<NonNullable<M['protocol']>>>>;
   /** The database, for the add-on's own tables (`migrations`), SQLite or PostgreSQL. */
   tables<T>(): Kysely<T>;
   /** Whether there is such a device, accepted or not. */

@@ -16,6 +16,11 @@ export interface AnyWebHost {
   onTheme(listener: (theme: Theme) => void): () => void;
   /** A request to the server in the person's name; the path is below the server's root, such as that of a server half. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /**
+   * Has the browser download, as a file of this name, what a path of the server answers to a GET in the person's name. It goes
+   * to the disk and not through the page, and on from where it was cut if the route answers `Range`.
+   */
+  download(path: string, name: string): void;
   /** Whether the person has this right, for some devices at least: what he may not do need not be offered. */
   may(permission: Permission): boolean;
   /** A line that goes away by itself, outside of the element. */

@@ -1,5 +1,6 @@
 import { open, stat } from 'node:fs/promises';
 import { messageOf } from '#base/errors';
+import { Flight } from '#base/flight';
 import { defineDevice } from '#addon/device';
 import { askedTerms, grant, largeChunk, type Terms } from '#proto';
 import { Download } from './download.ts';
@@ -9,7 +10,7 @@ import { Limits } from './limits.ts';
 import manifest from './manifest.ts';
 import { goMode } from './mode.ts';
 import { freshPartial, namedPartial, sumOf } from './partial.ts';
-import { offsetOf, type Message, type PutFile, type Request } from './protocol.ts';
+import { offsetOf, stockWindow, type Message, type PutFile, type Request } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 import { targetOf } from './target.ts';
 import { Upload } from './upload.ts';
@@ -35,6 +36,7 @@ export default defineDevice(manifest, (device, config) => {
 
     async serve(session) {
       let current: Download | Upload | undefined;
+      const flight = new Flight(stockWindow);
       const running = new Set<Promise<void>>();
       try {
         for await (const message of session) await handle(message);
@@ -79,7 +81,10 @@ export default defineDevice(manifest, (device, config) => {
             break;
           case 'get_file':
             claim();
-            begin(request, await Download.open({ path, ...downloadTerms(request), limits, wire: session, over }));
+            begin(
+              request,
+              await Download.open({ path, ...downloadTerms(request), flight, limits, wire: session, over }),
+            );
             break;
           case 'put_file':
             claim();

@@ -1,8 +1,10 @@
 import { constants } from 'node:fs';
 import { open, readlink, realpath, type FileHandle } from 'node:fs/promises';
-import { bodyChunk, largeChunk, type Terms } from '#proto';
+import type { Flight } from '#base/flight';
+import { bodyChunk, type Terms } from '#proto';
 import { goError } from './go-error.ts';
 import type { Limits } from './limits.ts';
+import { piecesOf } from './pieces.ts';
 import { stockWindow, type Message } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 
@@ -17,6 +19,8 @@ export interface DownloadOptions {
   readonly offset: number;
   /** What the peer takes, if it is one of ours. */
   readonly terms: Terms | undefined;
+  /** Of the session: one download at a time uses it. */
+  readonly flight: Flight;
   readonly limits: Limits;
   readonly wire: Wire;
   /** All has arrived: the next transfer may begin, whatever is still to be put away. */
@@ -28,7 +32,6 @@ export class Download {
   readonly #options: DownloadOptions;
   readonly #file: FileHandle;
   readonly #regular: boolean;
-  #acknowledged: number;
   #total: number | undefined;
   #aborted = false;
   #woken: () => void = () => undefined;
@@ -37,7 +40,7 @@ export class Download {
     this.#options = options;
     this.#file = file;
     this.#regular = regular;
-    this.#acknowledged = options.offset;
+    options.flight.again(options.terms?.window ?? stockWindow, options.offset);
   }
 
   /** Checks and opens; throws `Refusal`. What is checked is what was opened, whatever the path leads to by then. */
@@ -64,37 +67,43 @@ export class Download {
 
   /** Sends all of it and waits until it has arrived, or the transfer is aborted. Throws `Refusal`. */
   async run(): Promise<void> {
-    const { offset, terms, limits, wire } = this.#options;
-    const chunk = terms?.chunk ?? bodyChunk;
-    const window = terms?.window ?? stockWindow;
-    const buffer = Buffer.allocUnsafe(largeChunk);
+    const { offset, wire, flight } = this.#options;
     let at = offset;
     try {
-      for (let size = await this.#read(buffer, at); size > 0 && !this.#aborted; size = await this.#read(buffer, at)) {
-        for (let from = 0; from < size; from += chunk) {
-          const body = buffer.subarray(from, Math.min(size, from + chunk));
-          while (at + body.length - this.#acknowledged > window && !this.#aborted) await this.#news();
-          if (this.#aborted) return;
-          limits.sending(body.length);
-          const room = wire.send({ typ: 'file_chunk', props: { offset: at }, body });
-          at += body.length;
-          if (!room) await wire.drained();
-        }
+      for await (const bytes of this.#bytes()) {
+        await this.#send(bytes, at);
+        if (this.#aborted) return;
+        at += bytes.length;
       }
-      if (this.#aborted) return;
       this.#total = at;
       this.acknowledge(offset);
       wire.send({ typ: 'file_chunk', props: { offset: at }, body: new Uint8Array() });
-      while (this.#acknowledged < at && !this.#aborted) await this.#news();
+      while (flight.acknowledged < at && !this.#aborted) await this.#news();
     } finally {
       await this.#file.close();
     }
   }
 
+  /** Bytes whose place in the file is `at`, as far as the transfer is not aborted meanwhile. */
+  async #send(bytes: Uint8Array, at: number): Promise<void> {
+    const { terms, limits, wire, flight } = this.#options;
+    for (let from = 0; from < bytes.length;) {
+      const body = bytes.subarray(from, from + Math.min(terms?.chunk ?? bodyChunk, flight.piece));
+      while (!flight.takes(body.length) && !this.#aborted) await this.#news();
+      if (this.#aborted) return;
+      limits.sending(body.length);
+      const room = wire.send({ typ: 'file_chunk', props: { offset: at + from }, body });
+      flight.send(body.length);
+      from += body.length;
+      if (!room) await wire.drained();
+    }
+  }
+
   /** The peer has received so many bytes. */
   acknowledge(offset: number): void {
-    this.#acknowledged = Math.max(this.#acknowledged, offset);
-    if (this.#total !== undefined && this.#acknowledged >= this.#total) this.#options.over();
+    const { flight, over } = this.#options;
+    flight.acknowledge(offset);
+    if (this.#total !== undefined && flight.acknowledged >= this.#total) over();
     this.#woken();
   }
 
@@ -103,9 +112,9 @@ export class Download {
     this.#woken();
   }
 
-  async #read(buffer: Buffer, at: number): Promise<number> {
+  async *#bytes(): AsyncGenerator<Uint8Array> {
     try {
-      return (await this.#file.read(buffer, 0, buffer.length, this.#regular ? at : null)).bytesRead;
+      yield* piecesOf(this.#file, this.#regular ? this.#options.offset : undefined);
     } catch (error) {
       throw new Refusal(`failed to copy file chunk to session: ${goError('read', this.#options.path, error)}`);
     }

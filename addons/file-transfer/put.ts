@@ -6,11 +6,9 @@ import { CodedError } from '#base/errors';
 import type { Connection } from './connection.ts';
 import { sumOfFile, type CopyOptions } from './get.ts';
 import { isFolderMode } from './mode.ts';
+import { piecesOf } from './pieces.ts';
 import type { Progress } from './progress.ts';
 import { Refusal } from './refusal.ts';
-
-/** Bytes that are read at a time. */
-const readSize = 256 * 1024;
 
 /** Copies a file or a folder of this machine to a path on the device. */
 export async function put(
@@ -105,40 +103,16 @@ async function putFile(
       request,
       (offset) => {
         progress.file(from, stats.size, offset);
-        return counted(piecesOf(from, offset), progress);
+        return counted(bytesOf(from, offset), progress);
       },
       async ({ offset, sha256 }) => offset <= stats.size && sha256 === (await sumOfFile(from, offset)),
     ),
   );
 }
 
-/**
- * A file's bytes from an offset on, each piece only until the next is asked for: two buffers take turns, one is filled
- * while the other is sent. New ones for each piece would keep the garbage collector as busy as the copying.
- */
-async function* piecesOf(path: string, offset: number): AsyncGenerator<Uint8Array> {
+async function* bytesOf(path: string, offset: number): AsyncGenerator<Uint8Array> {
   await using file = await open(path);
-  let [now, next] = [Buffer.allocUnsafe(readSize), Buffer.allocUnsafe(readSize)];
-  const read = (buffer: Buffer) => {
-    const result = file.read(buffer, 0, readSize, offset);
-    // It may fail while the last piece is still on its way, with nobody waiting for it yet.
-    result.catch(() => undefined);
-    return result;
-  };
-  let reading = read(now);
-  try {
-    for (;;) {
-      const { bytesRead } = await reading;
-      if (bytesRead === 0) return;
-      offset += bytesRead;
-      reading = read(next);
-      yield now.subarray(0, bytesRead);
-      [now, next] = [next, now];
-    }
-  } finally {
-    // It must not be closed under a read.
-    await reading.catch(() => undefined);
-  }
+  yield* piecesOf(file, offset);
 }
 
 async function* counted(source: AsyncIterable<Uint8Array>, progress: Progress): AsyncGenerator<Uint8Array> {

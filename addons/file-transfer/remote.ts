@@ -1,4 +1,6 @@
 import { CodedError, messageOf } from '#base/errors';
+import { Flight } from '#base/flight';
+import { Receipts } from '#base/receipts';
 import { ask, grantedTerms, largeChunk, bodyChunk, type Terms } from '#proto';
 import { stockWindow, offsetOf, type Entry, type Message, type PutFile } from './protocol.ts';
 import { Refusal } from './refusal.ts';
@@ -22,6 +24,7 @@ export class Remote {
   readonly #messages: AsyncIterator<Message>;
   readonly #timeout: number | undefined;
   #terms: Terms | undefined;
+  readonly #flight = new Flight(stockWindow);
 
   /** `timeout`: ms that the device may take for each step; undefined: as long as the session lives. */
   constructor(session: Conversation, timeout?: number) {
@@ -61,32 +64,30 @@ export class Remote {
   async *read(path: string, offset = 0): AsyncGenerator<Uint8Array> {
     this.#session.send({ typ: 'get_file', props: ask(ours), body: { path, ...(offset > 0 ? { offset } : {}) } });
     let size = offset;
-    let told = offset;
     let done = false;
     // A stock device stops after twenty chunks: every ten it is told, as its own server does.
     const step = this.extended ? ours.window / 8 : stockWindow / 2;
-    const tell = (): void => {
-      told = size;
-      this.#session.send({ typ: 'ack', props: { offset: size } });
-    };
+    const tell = (taken: number) => void this.#session.send({ typ: 'ack', props: { offset: taken } });
+    const receipts = new Receipts(step, tell, offset);
     try {
       for (;;) {
         const { props, body } = await this.#expect('file_chunk');
         if (offsetOf(props) !== size)
           throw new CodedError('wrong_offset', 'wrong offset received: file transfer failed');
         if (body.length === 0) {
-          if (told < size) tell();
+          receipts.tell();
           done = true;
           return;
         }
         size += body.length;
         yield body;
-        if (size - told >= step) tell();
+        receipts.take(body.length);
       }
     } catch (error) {
       done = error instanceof Refusal;
       throw error;
     } finally {
+      receipts.end();
       if (!done) this.#abort('no more is taken');
     }
   }
@@ -104,7 +105,9 @@ export class Remote {
     const terms = grantedTerms(ready.props);
     const remains = { offset: offsetOf(ready.props) ?? 0, sha256: ready.props.sha256 };
     const from = remains.offset > 0 && terms && (await matches(remains)) ? remains.offset : 0;
-    const flow = new Acks(from);
+    const flight = this.#flight;
+    flight.again(terms?.window ?? stockWindow, from);
+    const flow = new Acks(flight);
     const acks = this.#acks(flow);
     // Whoever waits for it sees its failure; nobody may wait yet.
     acks.catch(() => undefined);
@@ -112,11 +115,11 @@ export class Remote {
       let at = from;
       for await (const bytes of source(from)) {
         for (let start = 0; start < bytes.length;) {
-          const chunk = bytes.subarray(start, start + (terms?.chunk ?? bodyChunk));
-          while (at + chunk.length - flow.acknowledged > (terms?.window ?? stockWindow) && !flow.failed)
-            await Promise.race([flow.moved(), acks]);
+          const chunk = bytes.subarray(start, start + Math.min(terms?.chunk ?? bodyChunk, flight.piece));
+          while (!flight.takes(chunk.length) && !flow.failed) await flow.moved();
           if (flow.failed) await acks;
           const room = this.#session.send({ typ: 'file_chunk', props: { offset: at }, body: chunk });
+          flow.sent(at, chunk.length);
           at += chunk.length;
           start += chunk.length;
           if (!room) await this.#session.drained();
@@ -141,7 +144,7 @@ export class Remote {
         if (flow.total !== undefined && offset >= flow.total) return;
       }
     } catch (error) {
-      flow.failed = true;
+      flow.fail();
       throw error;
     }
   }
@@ -184,21 +187,41 @@ export class Remote {
 
 /** How far the device is with an upload. */
 class Acks {
-  acknowledged: number;
+  readonly #flight: Flight;
+  /** What is under way: where each chunk begins and ends. */
+  readonly #chunks: { readonly offset: number; readonly end: number }[] = [];
   total: number | undefined;
   failed = false;
   #moved = Promise.withResolvers<void>();
 
-  constructor(from: number) {
-    this.acknowledged = from;
+  constructor(flight: Flight) {
+    this.#flight = flight;
   }
 
+  sent(offset: number, size: number): void {
+    this.#chunks.push({ offset, end: offset + size });
+    this.#flight.send(size);
+  }
+
+  /** There is something new to see. */
   moved(): Promise<void> {
     return this.#moved.promise;
   }
 
+  /** The chunk that begins there is written. */
   acknowledge(offset: number): void {
-    this.acknowledged = Math.max(this.acknowledged, offset);
+    const next = this.#chunks.findIndex((chunk) => chunk.offset > offset);
+    const [last] = this.#chunks.splice(0, next < 0 ? this.#chunks.length : next).slice(-1);
+    if (last) this.#flight.acknowledge(last.end);
+    this.#move();
+  }
+
+  fail(): void {
+    this.failed = true;
+    this.#move();
+  }
+
+  #move(): void {
     this.#moved.resolve();
     this.#moved = Promise.withResolvers();
   }

@@ -1,10 +1,9 @@
 import { basename } from 'node:path';
-import { once } from 'node:events';
 import { Type } from 'typebox';
 import { codeOf, messageOf } from '#base/errors';
 import { defineServer, type ServerReply, type ServerRequest } from '#addon/server';
+import { sendAttachment } from './attachment.ts';
 import manifest from './manifest.ts';
-import { isRegularMode } from './mode.ts';
 import { readForm } from './form.ts';
 import { Refusal } from './refusal.ts';
 import { Remote } from './remote.ts';
@@ -39,7 +38,7 @@ export default defineServer(manifest, (host) => {
   async function download(request: ServerRequest): Promise<ServerReply> {
     const { path } = request.query as { path?: string };
     if (!path?.startsWith('/')) return failure(request, 400, 'path: must be absolute.');
-    return await withFiles(request, path, (remote) => send(request, remote, path), 500);
+    return await withFiles(request, path, (remote) => sendAttachment(request, remote, path), 500);
   }
 
   return {
@@ -52,7 +51,11 @@ export default defineServer(manifest, (host) => {
         summary: 'Download a file from a device',
         audit: 'file_download',
         query: Type.Object({ path: Type.Optional(Type.String({ maxLength: 4096 })) }),
-        responses: { 200: { description: 'the file' } },
+        responses: {
+          200: { description: 'the file' },
+          206: { description: 'the part that `Range` asks for' },
+          416: { description: 'the file is not so long' },
+        },
         handler: download,
       },
       {
@@ -87,47 +90,6 @@ export default defineServer(manifest, (host) => {
     ],
   };
 });
-
-/** The file as the answer. Its head waits for the first bytes, so that a refusal still has its status. */
-async function send({ req, res, requestId }: ServerRequest, remote: Remote, path: string): Promise<ServerReply> {
-  const info = await remote.stat(path).catch((error: unknown) => {
-    if (!(error instanceof Refusal)) throw error;
-    throw new Refusal(
-      `failed to retrieve file info: error received from device: ${error.message}`,
-      error.status ?? 400,
-    );
-  });
-  if (!isRegularMode(info.mode ?? 0)) throw new Refusal('path is not a regular file', 400);
-  const head = (): void => {
-    res.writeHead(200, {
-      'Content-Type': 'application/octet-stream',
-      'Content-Disposition': `attachment; filename="${asciiName(path)}"; filename*=UTF-8''${encodeURIComponent(basename(path))}`,
-      'X-MEN-File-Path': encodeURI(info.path ?? path),
-      'X-MEN-File-UID': String(info.uid ?? 0),
-      'X-MEN-File-GID': String(info.gid ?? 0),
-      'X-MEN-File-Mode': (info.mode ?? 0).toString(8),
-      'X-MEN-File-Size': String(info.size ?? 0),
-      'X-MEN-RequestID': requestId,
-    });
-  };
-  if (req.method === 'HEAD') {
-    head();
-    res.end();
-    return 'streamed';
-  }
-  const gone = new Promise<void>((resolve) => res.once('close', resolve));
-  for await (const bytes of remote.read(path)) {
-    if (!res.headersSent) head();
-    if (res.closed) return 'streamed';
-    if (!res.write(bytes)) await Promise.race([once(res, 'drain'), gone]);
-  }
-  if (!res.headersSent) head();
-  res.end();
-  return 'streamed';
-}
-
-/** For the part of the header that old clients read. */
-const asciiName = (path: string): string => basename(path).replaceAll(/[^ -~]|["\\]/g, '_');
 
 function statusOf(error: unknown, otherwise: number): [number, string] {
   if (error instanceof Refusal) return [allowed(error.status) ?? otherwise, error.message];

@@ -7,8 +7,6 @@ import { Refusal } from './refusal.ts';
 import { Remote } from './remote.ts';
 import { duration, size } from './words.ts';
 
-/** Bytes after which what has arrived is handed to the browser's own store: a large file does not lie in the page's memory. */
-const handOver = 16 * 1024 * 1024;
 /** Between two looks at the progress, ms. */
 const interval = 150;
 
@@ -86,8 +84,8 @@ export default defineWeb(manifest, {
 
     const open = (wanted: string): Promise<void> =>
       use(async (remote) => {
-        const { mode } = await remote.stat(wanted);
-        if (!isFolderMode(mode ?? 0)) return await download(remote, wanted);
+        const { mode, size: length } = await remote.stat(wanted);
+        if (!isFolderMode(mode ?? 0)) return await download(remote, wanted, length ?? 0);
         if (!remote.extended) {
           stand(wanted);
           rows.replaceChildren();
@@ -127,29 +125,12 @@ export default defineWeb(manifest, {
       );
     }
 
-    async function download(remote: Remote, from: string): Promise<void> {
-      const { size: total = 0 } = await remote.stat(from);
-      const show = follow(nameOf(from), total ?? 0);
-      const blobs: Blob[] = [];
-      let pieces: Uint8Array<ArrayBuffer>[] = [];
-      let held = 0;
-      let stopped = false;
-      stop = () => (stopped = true);
-      for await (const piece of remote.read(from)) {
-        if (stopped || gone) break;
-        pieces.push(new Uint8Array(piece));
-        held += piece.length;
-        show(piece.length);
-        if (held < handOver) continue;
-        blobs.push(new Blob(pieces));
-        pieces = [];
-        held = 0;
-      }
-      if (stopped || gone) return say('Stopped.', false);
-      const link = element('a', { download: nameOf(from), href: URL.createObjectURL(new Blob([...blobs, ...pieces])) });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-      say(`${nameOf(from)} was downloaded, ${size(total ?? 0)}.`, false);
+    /** The browser takes it from the server. Whether the device gives it is found out here, where it can be said. */
+    async function download(remote: Remote, from: string, length: number): Promise<void> {
+      for await (const _ of remote.read(from, remote.extended ? Math.max(0, length - 1) : 0)) break;
+      const route = `/api/management/v1/deviceconnect/devices/${encodeURIComponent(host.device.id)}/download`;
+      host.download(`${route}?path=${encodeURIComponent(from)}`, nameOf(from));
+      say(`${nameOf(from)}, ${size(length)}, is among the downloads of your browser.`, false);
     }
 
     async function putAll(files: readonly File[]): Promise<void> {

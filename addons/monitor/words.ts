@@ -1,5 +1,6 @@
 import type { Level } from './alert.ts';
-import type { Check } from './check.ts';
+import type { DeviceChecks } from './answers.ts';
+import type { Check, ReportedCheck } from './check.ts';
 
 /** How bad, in words. */
 export const levelWords: Readonly<Record<Level, string>> = {
@@ -25,6 +26,20 @@ export const originOf = ({
 
 /** What names a check in its place: `disk_root`. */
 export const idOf = ({ type, name }: Pick<Check, 'type' | 'name'>): string => `${type}_${name}`;
+
+/** The same of one that a device reports, as its alerts name it: `crond.sh` of type `service` is `service_crond`. */
+export function reportedId({ type, name }: Pick<ReportedCheck, 'type' | 'name'>): string {
+  const plain = name.replace(/\.sh$/, '');
+  return plain === type ? type : `${type}_${plain}`;
+}
+
+/** What a device watches that nobody at the server asked it to. */
+export function localOf({ checks, reported }: Pick<DeviceChecks, 'checks' | 'reported'>): readonly ReportedCheck[] {
+  const asked = new Set(checks.flatMap(({ id, check }) => [id, check.name]));
+  return reported.filter(
+    ({ name, origin }) => origin === 'local' || (origin === undefined && !asked.has(name.replace(/\.sh$/, ''))),
+  );
+}
 
 /** What a check is to look at: `path=/ percent=80`. */
 export function summaryOf(check: Check): string {

@@ -126,6 +126,7 @@ export function dialUdp(options: DialOptions): Connection {
     if (over) return;
     over = true;
     clearTimeout(quiet);
+    channel.end();
     socket?.close();
     tell?.();
   }

@@ -1,3 +1,4 @@
+import { Receipts } from '#base/receipts';
 import type { Terms } from '#proto';
 import type { Wire } from './outflow.ts';
 
@@ -9,9 +10,9 @@ export class Inflow {
   readonly #id: string;
   readonly #wire: Wire;
   #granted: Terms | undefined;
+  #receipts: Receipts | undefined;
   #arrived = 0;
   #taken = 0;
-  #told = 0;
 
   constructor(id: string, wire: Wire) {
     this.#id = id;
@@ -21,6 +22,9 @@ export class Inflow {
   /** The peer is one of ours, and may have this much under way. */
   extend(granted: Terms): void {
     this.#granted = granted;
+    const tell = (received: number): void =>
+      void this.#wire.send({ typ: 'ack', props: { connection_id: this.#id, received } });
+    this.#receipts = new Receipts(granted.window / 4, tell, this.#taken);
   }
 
   /** False: it is more than was agreed on. */
@@ -29,12 +33,15 @@ export class Inflow {
     return this.#arrived - this.#taken <= (this.#granted?.window ?? 0) + tolerated;
   }
 
-  /** One message is where it should go. A stock peer is told of each (F-57), one of ours when a quarter is used up. */
+  /** One message is where it should go. A stock peer is told of each (F-57). */
   take(size: number): void {
     this.#taken += size;
-    if (!this.#granted) return void this.#wire.send({ typ: 'ack', props: { connection_id: this.#id } });
-    if (this.#taken - this.#told < this.#granted.window / 4) return;
-    this.#told = this.#taken;
-    this.#wire.send({ typ: 'ack', props: { connection_id: this.#id, received: this.#taken } });
+    if (this.#receipts) this.#receipts.take(size);
+    else this.#wire.send({ typ: 'ack', props: { connection_id: this.#id } });
+  }
+
+  /** The connection is over: nothing is owed any more. */
+  end(): void {
+    this.#receipts?.end();
   }
 }

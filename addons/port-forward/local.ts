@@ -139,6 +139,7 @@ async function listenUdp(spec: Spec, host: string, link: () => Link | undefined,
       });
       const end = (): void => {
         clearTimeout(quiet);
+        channel.end();
         flows.delete(sender);
       };
       const quiet = setTimeout(() => {

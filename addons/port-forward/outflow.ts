@@ -1,3 +1,4 @@
+import { Flight } from '#base/flight';
 import { bodyChunk, type Terms } from '#proto';
 import type { Message } from './protocol.ts';
 
@@ -9,7 +10,7 @@ export interface Wire {
 
 /**
  * One direction of a connection, out of this end: what was read here and waits for the peer. A stock peer has one
- * message under way at a time (F-57), one of ours as many bytes as it granted.
+ * message under way at a time (F-57), one of ours up to as many bytes as it granted.
  */
 export class Outflow {
   readonly #id: string;
@@ -18,9 +19,9 @@ export class Outflow {
   readonly #changed: () => void;
   readonly #pieces: Uint8Array[] = [];
   #terms: Terms | undefined;
+  #flight: Flight | undefined;
   #waiting = 0;
   #sent = 0;
-  #acknowledged = 0;
   #unanswered = 0;
   #wireFull = false;
 
@@ -49,6 +50,8 @@ export class Outflow {
   /** The peer is one of ours. */
   extend(terms: Terms): void {
     this.#terms = terms;
+    // What went before the peer had answered says nothing of the line.
+    this.#flight = new Flight(terms.window, this.#sent);
     this.#pump();
   }
 
@@ -61,24 +64,26 @@ export class Outflow {
   /** An `ack`, with what it says of the whole. One that nobody waits for changes nothing (F-58). */
   acknowledge(received: number | undefined): void {
     if (received === undefined) this.#unanswered = Math.max(0, this.#unanswered - 1);
-    else this.#acknowledged = Math.min(this.#sent, Math.max(this.#acknowledged, received));
+    else this.#flight?.acknowledge(received);
     this.#pump();
     this.#changed();
   }
 
-  get #room(): number {
-    if (this.#terms) return this.#terms.window - (this.#sent - this.#acknowledged);
-    return this.#unanswered === 0 ? bodyChunk : 0;
+  #takes(bytes: number): boolean {
+    return this.#flight ? this.#flight.takes(bytes) : this.#unanswered === 0;
   }
 
   #pump(): void {
     const before = this.#waiting;
-    for (let piece = this.#pieces[0]; piece && this.#room > 0 && !this.#wireFull; piece = this.#pieces[0]) {
-      const body = this.#whole ? piece : piece.subarray(0, Math.min(this.largest, this.#room));
+    const largest = Math.min(this.largest, this.#flight?.piece ?? bodyChunk);
+    for (let piece = this.#pieces[0]; piece && !this.#wireFull; piece = this.#pieces[0]) {
+      const body = this.#whole ? piece : piece.subarray(0, largest);
+      if (!this.#takes(body.length)) break;
       if (body.length === piece.length) this.#pieces.shift();
       else this.#pieces[0] = piece.subarray(body.length);
       this.#waiting -= body.length;
       this.#sent += body.length;
+      this.#flight?.send(body.length);
       this.#unanswered++;
       if (!this.#wire.send({ typ: 'forward', props: { connection_id: this.#id }, body })) this.#wait();
     }

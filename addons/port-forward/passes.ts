@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Asker } from '#addon/server';
 
 /** A port of a device whose page a person has opened. */
 export interface Target {
@@ -8,10 +9,11 @@ export interface Target {
   readonly tls: boolean;
 }
 
-/** Who may see it, by which login. */
-export interface Pass extends Target {
-  readonly userId: string;
-  readonly tokenId: string;
+/** Who asked for it, by which login and request. */
+export type Asked = Omit<Asker, 'access' | 'count'>;
+
+/** Who may see it. */
+export interface Pass extends Target, Asked {
   /** Aborts when it is good no more. */
   readonly signal: AbortSignal;
 }
@@ -44,8 +46,9 @@ export class Passes {
   readonly #passes = new Map<string, Kept>();
 
   /** A word by which the browser, once, gets the pass. */
-  ticket(target: Target, user: { readonly userId: string; readonly tokenId: string }): string {
-    return this.#keep(this.#tickets, target, user, ticketTime);
+  ticket(target: Target, { userId, userName, tokenId, requestId, address, userAgent }: Asked): string {
+    const asked = { userId, userName, tokenId, requestId, address, userAgent };
+    return this.#keep(this.#tickets, { ...target, ...asked }, ticketTime);
   }
 
   /** The secret of a pass, for a ticket that is good for this label; undefined: it is not, or was used. */
@@ -53,8 +56,8 @@ export class Passes {
     const kept = this.#tickets.get(ticket);
     if (!kept || labelOf(kept.pass) !== label) return undefined;
     this.#drop(this.#tickets, ticket);
-    const { userId, tokenId, ...target } = kept.pass;
-    return this.#keep(this.#passes, target, { userId, tokenId }, passTime);
+    const { signal: _, ...granted } = kept.pass;
+    return this.#keep(this.#passes, granted, passTime);
   }
 
   of(secret: string, label: string): Pass | undefined {
@@ -69,14 +72,12 @@ export class Passes {
         if (pass.userId === userId && (tokenId === undefined || pass.tokenId === tokenId)) this.#drop(all, key);
   }
 
-  #keep(all: Map<string, Kept>, target: Target, user: Pick<Pass, 'userId' | 'tokenId'>, time: number): string {
+  #keep(all: Map<string, Kept>, granted: Omit<Pass, 'signal'>, time: number): string {
     const key = randomBytes(32).toString('base64url');
     const end = new AbortController();
     const timer = setTimeout(() => this.#drop(all, key), time);
     timer.unref();
-    const { deviceId, port, tls } = target;
-    const { userId, tokenId } = user;
-    all.set(key, { pass: { deviceId, port, tls, userId, tokenId, signal: end.signal }, end, timer });
+    all.set(key, { pass: { ...granted, signal: end.signal }, end, timer });
     const [oldest] = all.keys();
     if (all.size > limit && oldest !== undefined) this.#drop(all, oldest);
     return key;

@@ -24,7 +24,7 @@ export default defineServer(manifest, (host) => {
   function tunnelOf(pass: Pass): Tunnel {
     let tunnel = tunnels.get(pass);
     if (!tunnel) {
-      const made = (tunnel = new Tunnel(() => host.openSession(pass.deviceId, { ...pass, access })));
+      const made = (tunnel = new Tunnel(() => host.openSession(pass.deviceId, { ...pass, access, count: undefined })));
       tunnels.set(pass, made);
       pass.signal.addEventListener('abort', () => made.close());
     }

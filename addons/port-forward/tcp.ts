@@ -92,7 +92,7 @@ export class TcpChannel {
 
   /** The peer closes: what it sent still goes out, what comes from here counts no more. Resolves when that is done. */
   async stop(): Promise<void> {
-    this.#over = true;
+    this.#end();
     const { socket } = this.#options;
     socket.removeAllListeners('data');
     socket.resume();
@@ -107,8 +107,13 @@ export class TcpChannel {
 
   /** At once, whatever is under way. */
   destroy(): void {
-    this.#over = true;
+    this.#end();
     this.#options.socket.destroy();
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#in.end();
   }
 
   /** Something moved: goes on reading, or tells the end once all that was read is with the peer. */
@@ -126,7 +131,7 @@ export class TcpChannel {
       localEnd();
     }
     if (!this.#closed || this.#over) return;
-    this.#over = true;
+    this.#end();
     closed(this.#error);
   }
 }

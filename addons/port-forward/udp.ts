@@ -40,6 +40,10 @@ export class UdpChannel {
     this.#out.acknowledge(received);
   }
 
+  end(): void {
+    this.#in.end();
+  }
+
   /** A datagram that arrived on this side; cut to what the peer's messages hold. */
   arrived(datagram: Uint8Array): void {
     if (this.#out.waiting < queueLimit) this.#out.push(datagram.subarray(0, this.#out.largest));

@@ -1,62 +1,16 @@
 import { PassThrough } from 'node:stream';
 import { Command } from 'commander';
 import { expect, it } from 'vitest';
-import type { CliHost, OperatorSession } from '#addon/cli';
+import type { CliHost } from '#addon/cli';
 import type { MessageOf } from '#proto';
 import half from './cli.ts';
+import { Line } from './line.testing.ts';
 import manifest from './manifest.ts';
 import type { shell } from './protocol.ts';
 
 type Message = MessageOf<typeof shell>;
 const bytes = (text: string): Uint8Array => Buffer.from(text);
-const started: Message = { typ: 'new', props: { status: 1 }, body: bytes('Shell started') };
-
-/** A session whose device is the test. */
-class Line implements OperatorSession<Message> {
-  readonly sid = 's';
-  readonly userId = '';
-  readonly sent: Message[] = [];
-  closed = false;
-  readonly #ending = new AbortController();
-  readonly #queue: Message[] = [];
-  #wake: () => void = () => {};
-  #change: () => void = () => {};
-  readonly signal = this.#ending.signal;
-  say(...messages: Message[]): void {
-    this.#queue.push(...messages);
-    this.#wake();
-  }
-  lose(why: string): void {
-    this.#ending.abort(new Error(why));
-    this.#wake();
-  }
-  async heard(what: (message: Message) => boolean): Promise<Message> {
-    for (;;) {
-      const found = this.sent.find(what);
-      if (found) return found;
-      await new Promise<void>((resolve) => (this.#change = resolve));
-    }
-  }
-  send(message: Message): boolean {
-    if (this.closed) return false;
-    this.sent.push(message);
-    this.#change();
-    return true;
-  }
-  drained = (): Promise<void> => Promise.resolve();
-  close(): void {
-    this.closed = true;
-  }
-  onLink = (): (() => void) => () => {};
-  async *[Symbol.asyncIterator](): AsyncGenerator<Message> {
-    for (;;) {
-      const next = this.#queue.shift();
-      if (next) yield next;
-      else if (this.signal.aborted) return;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-}
+const started: Message = { typ: 'new', props: { status: 1, patchbay: true }, body: bytes('Shell started') };
 
 function start(screen: { columns?: number; rows?: number } = { columns: 90, rows: 25 }) {
   const line = new Line();

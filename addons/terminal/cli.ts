@@ -4,6 +4,7 @@ import { CodedError } from '#base/errors';
 import { defineCli, type CliHost, type NamedDevice, type Screen } from '#addon/cli';
 import type { MessageOf } from '#proto';
 import manifest from './manifest.ts';
+import { FirstWord } from './first-word.ts';
 import { ShellStatus, type shell as protocol } from './protocol.ts';
 
 type Message = MessageOf<typeof protocol>;
@@ -68,7 +69,14 @@ async function findTerminal(host: Host, device: NamedDevice, prefix: string): Pr
 /** From the opening of the shell to its end, with the keyboard and the screen given back whatever happens. */
 async function converse(host: Host, device: NamedDevice, { join, share }: Options): Promise<Outcome> {
   const { stdin, stdout, stderr } = host;
-  const session = await host.openSession(device.id, join);
+  const opened = await host.openSession(device.id, join);
+  const another = (opening: boolean): void => {
+    const line = 'the shell says nothing, as some of mender-connect do: opening another';
+    if (!opening) return;
+    if (stdin.isTTY) notice.say(line);
+    else stderr.write(`${device.name}: ${line}\n`);
+  };
+  const session = join === undefined ? new FirstWord(opened, another) : opened;
   const screen = new Modes(stdout);
   const watch = new Health(() => left.resolve({ code: 1, say: 'the device does not answer any more' }));
   const left = Promise.withResolvers<Outcome>();

@@ -79,7 +79,7 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
         }
       }
 
-      async function open(size: Partial<Size>): Promise<void> {
+      async function open({ ask_patchbay, ...size }: Asked): Promise<void> {
         const why = refusal();
         if (why) return fail('new', why);
         shells.set(session, undefined);
@@ -101,7 +101,8 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
         watch.start();
         unlink = session.onLink((up) => watch.linked(up));
         device.log.info('shell started', { sid: session.sid, user: session.userId, pid: pty.pid });
-        session.send({ typ: 'new', props: { status: ShellStatus.Normal }, body: utf8.encode('Shell started') });
+        const props = { status: ShellStatus.Normal, ...(ask_patchbay ? { patchbay: true } : {}) };
+        session.send({ typ: 'new', props, body: utf8.encode('Shell started') });
         void pty.finished.then((code) => {
           device.log.info('shell ended', { sid: session.sid, code });
           finish(`shell exited with code ${code}`, code);
@@ -171,6 +172,8 @@ export function terminal(device: Device, config: Config, times?: Partial<WatchTi
     },
   };
 }
+
+type Asked = Extract<Message, { typ: 'new' }>['props'];
 
 interface Size {
   readonly terminal_width: number;

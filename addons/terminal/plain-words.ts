@@ -7,6 +7,10 @@ const meanings: readonly (readonly [said: RegExp, means: string])[] = [
   ],
   [/^too many shells spawned/i, 'The device has as many shells open as it allows: wait until somebody closes one.'],
   [/^unknown message protocol and type: 1\//i, 'The terminal is switched off in the configuration of this device.'],
+  [
+    /^the Connect daemon of the device opens shells that say nothing/i,
+    'This device opens shells that say nothing: restart mender-connect on it.',
+  ],
   [/^session not found/i, 'The device no longer knows this session: it may have restarted.'],
   [/^ended by an administrator/i, 'An administrator has ended this session.'],
   [/^user disconnected/i, 'The session has ended.'],

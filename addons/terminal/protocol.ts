@@ -11,12 +11,18 @@ const Stop = Type.Object({ status: Type.Optional(Int64()), exit_code: Type.Optio
 
 /** Mender's shell protocol (`connect-protocol.md` §3.3). Property names are spelt as they travel. */
 export const shell = defineProtocol(ProtoType.Shell, {
-  /** Asks for a shell, with the size of the screen if it is known; the answer has a status and says it in its body. */
+  /**
+   * Asks for a shell, with the size of the screen if it is known; the answer has a status and says it in its body.
+   * `ask_patchbay`, ours, asks whether the device is one of ours, and `patchbay` in the answer says so: then every word
+   * of its shell is read. A stock device takes no notice.
+   */
   new: {
     props: Type.Object({
       terminal_width: Type.Optional(Side),
       terminal_height: Type.Optional(Side),
       status: Type.Optional(Int64()),
+      ask_patchbay: Type.Optional(Type.Boolean()),
+      patchbay: Type.Optional(Type.Boolean()),
     }),
     body: Bytes,
   },

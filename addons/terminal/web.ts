@@ -4,22 +4,24 @@ import { FitAddon } from '@xterm/addon-fit';
 import { SerializeAddon } from '@xterm/addon-serialize';
 import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal } from '@xterm/xterm';
-import type { MessageOf, Participant } from '#proto';
+import type { MessageOf } from '#proto';
 import { codeOf, messageOf } from '#base/errors';
 import { defineWeb, type OperatorSession, type Theme } from '#addon/web';
 import manifest from './manifest.ts';
 import { ShellStatus, type shell } from './protocol.ts';
 import { palettes } from './palette.ts';
 import { plainWords } from './plain-words.ts';
+import { FirstWord } from './first-word.ts';
+import { clearModes, Drawing } from './web/drawing.ts';
+import { build } from './web/frame.ts';
+import { copyByKey, typist } from './web/keys.ts';
+import { Shelf } from './web/shelf.ts';
 
 type ShellSession = OperatorSession<MessageOf<typeof shell>>;
 
-/** Output that xterm has not drawn yet before the next message waits, bytes. */
-const drawAhead = 512 * 1024;
-/** A paste travels in pieces, so that it can be stopped by a full socket, bytes. */
-const piece = 4096;
 const utf8 = new TextEncoder();
 const text = new TextDecoder();
+const muteShell = 'The shell says nothing, as some of mender-connect do. Opening another…';
 
 /** A terminal that fills the element it is given: one shell at a time, another one after the end. */
 export default defineWeb(manifest, {
@@ -105,9 +107,11 @@ export default defineWeb(manifest, {
       let reason: string;
       try {
         if (kept) drawing.restore(kept.screen, kept.undrawn);
-        session = await host.openSession({ frozen: kept?.frozen, join });
-        if (gone) return leave(session);
+        const line = await host.openSession({ frozen: kept?.frozen, join });
         const opened = () => screen.open(join !== undefined);
+        const another = (opening: boolean) => (opening ? screen.busy(muteShell) : opened());
+        session = join === undefined ? new FirstWord(line, another) : line;
+        if (gone) return leave(session);
         if (kept) opened();
         const links = session.onLink((up) => (up ? opened() : screen.away(host.device.name)));
         session.onPeople?.((people, self) => screen.people(people, self, (typing) => void share(session?.sid, typing)));
@@ -157,68 +161,6 @@ export default defineWeb(manifest, {
   },
 });
 
-/** Puts output on the screen, and knows what is not on it yet. */
-class Drawing {
-  readonly #terminal: Terminal;
-  readonly #waiting = new Set<Uint8Array>();
-  #ahead = 0;
-  constructor(terminal: Terminal) {
-    this.#terminal = terminal;
-  }
-  /** Resolves when there is room for more. */
-  async write(body: Uint8Array): Promise<void> {
-    this.#ahead += body.length;
-    this.#waiting.add(body);
-    const drawn = new Promise<void>((resolve) =>
-      this.#terminal.write(body, () => {
-        this.#ahead -= body.length;
-        this.#waiting.delete(body);
-        resolve();
-      }),
-    );
-    if (this.#ahead > drawAhead) await drawn;
-  }
-  get undrawn(): string {
-    return [...this.#waiting].map((body) => Array.from(body, (byte) => String.fromCharCode(byte)).join('')).join('');
-  }
-  restore(screen: string, undrawn: string): void {
-    this.#terminal.reset();
-    this.#terminal.write(screen);
-    this.#terminal.write(Uint8Array.from(undrawn, (char) => char.charCodeAt(0)));
-  }
-}
-
-interface Kept {
-  readonly frozen: string;
-  readonly screen: string;
-  /** Output that had arrived and was not drawn, a character a byte. */
-  readonly undrawn: string;
-}
-
-/** Where a page leaves a terminal for the page that the same tab loads next. */
-class Shelf {
-  readonly #key: string;
-  constructor(device: string) {
-    this.#key = `patchbay-terminal-${device}`;
-  }
-  put(kept: Kept): void {
-    try {
-      sessionStorage.setItem(this.#key, JSON.stringify(kept));
-    } catch {
-      // No room, or not allowed: the shell ends when nobody comes back to it.
-    }
-  }
-  take(): Kept | undefined {
-    try {
-      const text = sessionStorage.getItem(this.#key);
-      sessionStorage.removeItem(this.#key);
-      return text === null ? undefined : (JSON.parse(text) as Kept);
-    } catch {
-      return undefined;
-    }
-  }
-}
-
 /** Draws what the shell says until it ends; resolves to why, for a person. `fit`: the size is the owner's. */
 async function follow(
   session: ShellSession,
@@ -251,112 +193,8 @@ async function follow(
   return messageOf(session.signal.reason);
 }
 
-/** What a program left switched on (another screen, mouse reports, pasting in brackets) must not outlive its shell. */
-function clearModes(terminal: Terminal): void {
-  if (terminal.buffer.active.type === 'alternate') terminal.write('\x1b[?1049l');
-  terminal.write('\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b[?25h\x1b[0m');
-  terminal.write('\r\n');
-}
-
 function leave(session: ShellSession | undefined): void {
   if (!session || session.signal.aborted) return;
   session.send({ typ: 'stop', props: {}, body: new Uint8Array() });
   session.close();
-}
-
-/** Sends keys at once, and a paste no faster than the link takes it. */
-function typist(current: () => ShellSession | undefined): (bytes: Uint8Array) => void {
-  let queue: Promise<void> | undefined;
-  const give = async (bytes: Uint8Array): Promise<void> => {
-    const session = current();
-    if (!session) return;
-    for (let at = 0; at < bytes.length && !session.signal.aborted; at += piece)
-      if (!session.send({ typ: 'shell', props: {}, body: bytes.subarray(at, at + piece) })) await session.drained();
-  };
-  return (bytes) => {
-    if (!queue && bytes.length <= piece) {
-      current()?.send({ typ: 'shell', props: {}, body: bytes });
-      return;
-    }
-    const mine = (queue ?? Promise.resolve())
-      .then(() => give(bytes))
-      .finally(() => {
-        if (queue === mine) queue = undefined;
-      });
-    queue = mine;
-  };
-}
-
-/**
- * Ctrl+Shift+C copies what is selected and Ctrl+Shift+V pastes: Ctrl+C alone belongs to the shell. The browser's own
- * copy and paste do the work, so that neither needs a permission and the menu of the right button does the same.
- */
-function copyByKey(terminal: Terminal): void {
-  terminal.attachCustomKeyEventHandler((event) => {
-    if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return true;
-    if (event.code === 'KeyC') {
-      event.preventDefault();
-      if (event.type === 'keydown' && terminal.hasSelection()) document.execCommand('copy');
-      return false;
-    }
-    // Not kept from the browser: it answers with a paste event, which xterm takes.
-    return event.code !== 'KeyV';
-  });
-}
-
-/** The parts of the page: the pane, and a line under it that says how things stand. */
-function build(element: HTMLElement, name: string) {
-  const root = document.createElement('section');
-  root.className = 'terminal-addon';
-  root.setAttribute('aria-label', `Terminal of ${name}`);
-  const pane = document.createElement('div');
-  pane.className = 'terminal-pane';
-  const foot = document.createElement('div');
-  foot.className = 'terminal-foot';
-  const state = document.createElement('span');
-  state.setAttribute('role', 'status');
-  const size = document.createElement('span');
-  size.className = 'terminal-size';
-  const button = document.createElement('button');
-  button.type = 'button';
-  button.textContent = 'Reconnect';
-  button.hidden = true;
-  const crowd = document.createElement('span');
-  crowd.className = 'terminal-people';
-  const sharing = document.createElement('button');
-  let toggle = (): void => undefined;
-  sharing.addEventListener('click', () => toggle());
-  sharing.type = 'button';
-  sharing.hidden = true;
-  foot.append(state, crowd, sharing, button, size);
-  root.append(pane, foot);
-  element.replaceChildren(root);
-  const become = (now: string, message: string) => {
-    root.dataset['state'] = now;
-    state.textContent = message;
-    button.hidden = now !== 'ended';
-  };
-  return {
-    root,
-    pane,
-    button,
-    busy: (message: string) => become('busy', message),
-    open: (guest: boolean) =>
-      become('open', `${guest ? 'Watching' : 'Connected'}. Copy with Ctrl+Shift+C, paste with Ctrl+Shift+V.`),
-    away: (device: string) => become('away', `Reconnecting to ${device}… What you type now is sent when it is back.`),
-    /** Who else is here; the owner lets them type, or only watch. */
-    people(all: readonly Participant[], self: number, share: (typing: boolean) => void) {
-      const others = all.filter((_, index) => index !== self);
-      const words = { owner: 'has this terminal', types: 'types too', watches: 'watches' } as const;
-      crowd.textContent = others.map(({ name, role }) => `${name} ${words[role]}`).join(', ');
-      const typing = others.some(({ role }) => role === 'types');
-      sharing.hidden = self !== 0 || others.length === 0;
-      sharing.textContent = typing ? 'Let them only watch' : 'Let them type';
-      toggle = () => share(!typing);
-    },
-    ended: (reason: string) => become('ended', `${reason} Press Enter to reconnect.`),
-    size: (cols: number, rows: number) => {
-      size.textContent = `${cols}×${rows}`;
-    },
-  };
 }

@@ -1,4 +1,4 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import dbus, { type MessageBus } from 'dbus-next';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { itWhere } from '#base/where.testing';
 import { authentication } from '#proto/dbus';
 import { update1, update1Xml } from '#proto/update1';
 import { loadConfig } from '../config.ts';
@@ -20,6 +21,12 @@ import { ScriptedServer } from '../rig/server.ts';
 
 const run = promisify(execFile);
 const packaging = join(import.meta.dirname, '..', '..', 'packaging');
+
+const python = '/usr/bin/python3';
+const noPython =
+  spawnSync(python, ['-c', 'import dbus, gi']).status === 0 ? undefined : 'install python3-dbus and python3-gi';
+const missing = (program: string, package_: string): string | undefined =>
+  spawnSync('sh', ['-c', `command -v ${program}`]).status === 0 ? undefined : `install ${package_}`;
 
 let server: ScriptedServer;
 let device: RigDevice;
@@ -360,7 +367,7 @@ describe('what ships beside it', () => {
     expect(readFileSync(join(packaging, 'dbus', 'io.patchbay.Update1.xml'), 'utf8')).toBe(update1Xml());
   });
 
-  it('dbus-send, gdbus and busctl, where they are, read and defer', async () => {
+  it('dbus-send reads and defers', async () => {
     await start();
     const address = bus.address;
     const send = ['--print-reply', `--bus=${address}`, `--dest=${update1.name}`, update1.path];
@@ -373,38 +380,40 @@ describe('what ships beside it', () => {
     expect(got.stdout).toContain('string "idle"');
     await run('dbus-send', [...send, `${update1.interface}.Defer`, 'uint32:60']);
     expect(device.record().deferral?.seconds).toBe(60);
-    await optional('gdbus', async () => {
-      const at = ['call', '--address', address, '--dest', update1.name, '--object-path', update1.path];
-      const { stdout } = await run('gdbus', [...at, '--method', `${update1.interface}.Defer`, '90']);
-      expect(stdout).toMatch(/^\(uint32 \d+,\)/);
-      const shown = await run('gdbus', [
-        'introspect',
-        '--address',
-        address,
-        '--dest',
-        update1.name,
-        '--object-path',
-        update1.path,
-      ]);
-      for (const member of [...Object.keys(update1.methods), ...Object.keys(update1.properties), 'StateChanged'])
-        expect(shown.stdout).toContain(member);
-    });
-    await optional('busctl', async () => {
-      const script = join(packaging, 'examples', 'update-window.sh');
-      const env = { ...process.env, BUSCTL_OPTIONS: `--address=${address}` };
-      expect((await run(script, ['12'], { env })).stdout).toMatch(
-        /^state idle, progress 0 %\ndeferred until \d\d:\d\d\n$/,
-      );
-      expect(device.record().deferral?.seconds).toBe(1200);
-      await run(script, ['23'], { env });
-      expect(device.record().deferral).toBeUndefined();
-    });
   });
 
-  it('the example in Python asks before the install and before the restart', async (context) => {
-    const python = '/usr/bin/python3';
-    const probe = await run(python, ['-c', 'import dbus, gi']).catch(() => undefined);
-    if (!probe) return context.skip('needs python3-dbus and python3-gi');
+  itWhere('gdbus defers, and shows all that there is', missing('gdbus', 'libglib2.0-bin'), async () => {
+    await start();
+    const address = bus.address;
+    const at = ['call', '--address', address, '--dest', update1.name, '--object-path', update1.path];
+    const { stdout } = await run('gdbus', [...at, '--method', `${update1.interface}.Defer`, '90']);
+    expect(stdout).toMatch(/^\(uint32 \d+,\)/);
+    const shown = await run('gdbus', [
+      'introspect',
+      '--address',
+      address,
+      '--dest',
+      update1.name,
+      '--object-path',
+      update1.path,
+    ]);
+    for (const member of [...Object.keys(update1.methods), ...Object.keys(update1.properties), 'StateChanged'])
+      expect(shown.stdout).toContain(member);
+  });
+
+  itWhere('the example in shell defers by day, and proceeds at night', missing('busctl', 'systemd'), async () => {
+    await start();
+    const script = join(packaging, 'examples', 'update-window.sh');
+    const env = { ...process.env, BUSCTL_OPTIONS: `--address=${bus.address}` };
+    expect((await run(script, ['12'], { env })).stdout).toMatch(
+      /^state idle, progress 0 %\ndeferred until \d\d:\d\d\n$/,
+    );
+    expect(device.record().deferral?.seconds).toBe(1200);
+    await run(script, ['23'], { env });
+    expect(device.record().deferral).toBeUndefined();
+  });
+
+  itWhere('the example in Python asks before the install and before the restart', noPython, async () => {
     await start();
     const env = { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: bus.address };
     const child = spawn(python, [join(packaging, 'examples', 'ask-before-update.py')], { env });
@@ -430,9 +439,3 @@ describe('what ships beside it', () => {
     await says('release-2: success');
   });
 });
-
-/** Runs the part if the program is here. */
-async function optional(program: string, part: () => Promise<void>): Promise<void> {
-  const there = await run('sh', ['-c', `command -v ${program}`]).catch(() => undefined);
-  if (there) await part();
-}

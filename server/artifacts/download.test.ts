@@ -5,7 +5,7 @@ import { deploymentsV1 } from '#proto/http/paths';
 import { artifactFor, type Harness, locationId, openHarness } from '../deployments/harness.testing.ts';
 import { attachment } from './download.ts';
 import { artifactDownloadPath, linkLife, signLink } from './link.ts';
-import { rangeOf } from './range.ts';
+import { rangeOf } from '#base/range';
 
 let server: Harness;
 let id = '';

@@ -6,7 +6,7 @@ import { badRequest, notFound } from '../errors.ts';
 import { type Context, type Reply, type Route, route } from '../http/route.ts';
 import type { ArtifactDeps } from './deps.ts';
 import { artifactDownloadPath, checkLink } from './link.ts';
-import { type Range, rangeOf } from './range.ts';
+import { type Range, rangeOf } from '#base/range';
 import { findArtifact } from './store.ts';
 
 export const artifactType = 'application/vnd.mender-artifact';

@@ -6,7 +6,7 @@ import { Text } from '#proto/http/conventions';
 import type { NextDeployment } from '#proto/http/device';
 import { artifactType, sendFile } from '../artifacts/download.ts';
 import { checkLink, linkLife, signLink } from '../artifacts/link.ts';
-import type { Range } from '../artifacts/range.ts';
+import type { Range } from '#base/range';
 import { notFound } from '../errors.ts';
 import { type Reply, type Route, route } from '../http/route.ts';
 import type { Deployments } from '../store/tables/deployments.ts';

@@ -153,6 +153,7 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
   return async (req, res, next) => {
     const params = req.params as Record<string, string>;
     let note: AuditNote = { object: objectOf(spec.path, params) };
+    const figures: Record<string, number> = {};
     let caller: Caller = { kind: 'anyone' };
     const noted = res.locals as Noted;
     noted.spec = spec;
@@ -160,7 +161,9 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
     const address = req.ip ?? '';
     const audit = async (result: AuditRecord['result']): Promise<void> => {
       const userAgent = req.get('user-agent');
-      if (spec.audit) await frame.audit({ caller, action: spec.audit, note, result, requestId, address, userAgent });
+      if (!spec.audit) return;
+      if (Object.keys(figures).length > 0) note = { ...note, details: { ...note.details, ...figures } };
+      await frame.audit({ caller, action: spec.audit, note, result, requestId, address, userAgent });
     };
     try {
       noted.caller = caller = await identify(spec, req, frame.verify);
@@ -181,6 +184,9 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
         requestId,
         address,
         note: (given: AuditNote) => void (note = given),
+        count(given: Readonly<Record<string, number>>) {
+          for (const [name, figure] of Object.entries(given)) figures[name] = (figures[name] ?? 0) + figure;
+        },
       } as Context;
       const reply = await route.handler(context);
       await audit(resultOf(reply));

@@ -79,6 +79,8 @@ export interface Context<Q extends TObject = TObject, B extends TSchema = TSchem
   readonly address: string;
   /** Names the object of this request in the audit log (routes with `audit`). */
   readonly note: (note: AuditNote) => void;
+  /** Adds figures to the details of that entry, whatever the note says. */
+  readonly count: (figures: Readonly<Record<string, number>>) => void;
 }
 
 /** What a handler answers. `streamed`: it has written the answer itself. */

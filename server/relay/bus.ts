@@ -1,4 +1,5 @@
 import type { ProtoMsg } from '#proto';
+import type { SessionFacts } from './session-facts.ts';
 
 /** A device's socket, as sessions see it. On another node it is a stand-in with the same duties. */
 export interface DeviceEnd {
@@ -32,6 +33,8 @@ export interface SessionEnd {
   readonly tokenId: string;
   /** Names of the rights on its device that it stands on: it ends with any of them. */
   readonly rights: readonly string[];
+  /** What lists say of it. */
+  readonly facts: SessionFacts;
   /** A frame of the device, decoded and as it came. Never blocks the device: who falls too far behind is ended. */
   deliver(message: ProtoMsg, frame: Uint8Array): void;
   /** The device asks for a pause of this session's input, or for more. */

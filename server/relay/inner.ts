@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { CodedError, messageOf } from '#base/errors';
 import { Inbox } from '#base/inbox';
+import type { Asker } from '#addon/server';
 import type { OperatorSession } from '#addon/session';
 import { control, controlVersion, encode, narrow, ProtoType, toFrame, unpack } from '#proto';
 import type { LooseMessage, Protocol, ProtoMsg } from '#proto';
 import { messageParser, parser } from '#proto/validate';
 import { conflict } from '../errors.ts';
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
+import type { SessionEvent } from './relay.ts';
+import type { SessionFacts } from './session-facts.ts';
 
 const acceptBody = parser(control.messages.accept.body);
 const errorBody = parser(control.messages.error.body);
@@ -17,15 +20,17 @@ const handshakeTime = 60_000;
 export interface InnerOptions {
   readonly bus: RelayBus;
   readonly deviceId: string;
-  readonly userId: string;
-  readonly tokenId: string;
-  readonly rights: readonly string[];
+  readonly asker: Asker;
+  /** The add-on's id. */
+  readonly kind: string;
   readonly protocol: Protocol;
+  /** Writes the log of a session whose request has no entry of its own there. */
+  readonly audit?: ((event: SessionEvent) => Promise<void>) | undefined;
 }
 
 /**
  * A session with a device that the server itself has, in a user's name. Throws a CodedError: `conflict` (offline),
- * `not_offered`, `timeout`, or `device` with the device's words.
+ * `not_offered`, `timeout`, or `device` with the device's words. One that cannot be logged does not begin.
  */
 export async function openInner(options: InnerOptions): Promise<InnerSession> {
   const device = options.bus.device(options.deviceId);
@@ -33,6 +38,7 @@ export async function openInner(options: InnerOptions): Promise<InnerSession> {
   const session = new InnerSession(device, options);
   try {
     await session.handshake();
+    await session.log();
     return session;
   } catch (error) {
     session.close();
@@ -46,9 +52,16 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
   readonly userId: string;
   readonly tokenId: string;
   readonly rights: readonly string[];
+  readonly #options: InnerOptions;
   readonly #device: DeviceEnd;
   readonly #bus: RelayBus;
   readonly #protocol: Protocol;
+  readonly #openedAt = new Date();
+  #activeAt = new Date();
+  #fromDevice = 0;
+  #toDevice = 0;
+  /** Its beginning is in the log, so its end has to be. */
+  #logged = false;
   readonly #parse: (frame: ProtoMsg) => LooseMessage;
   readonly #ending = new AbortController();
   readonly #inbox: Inbox<LooseMessage>;
@@ -56,11 +69,13 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
   #paused = Promise.withResolvers<void>();
   #isPaused = false;
 
-  constructor(device: DeviceEnd, { bus, deviceId, userId, tokenId, rights, protocol }: InnerOptions) {
+  constructor(device: DeviceEnd, options: InnerOptions) {
+    const { bus, deviceId, asker, protocol } = options;
     this.deviceId = deviceId;
-    this.userId = userId;
-    this.tokenId = tokenId;
-    this.rights = rights;
+    this.userId = asker.userId;
+    this.tokenId = asker.tokenId;
+    this.rights = [asker.access];
+    this.#options = options;
     this.#device = device;
     this.#bus = bus;
     this.#protocol = protocol;
@@ -80,6 +95,44 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
     return this.#ending.signal;
   }
 
+  get facts(): SessionFacts {
+    const { asker, kind } = this.#options;
+    return {
+      sid: this.sid,
+      deviceId: this.deviceId,
+      userId: this.userId,
+      userName: asker.userName,
+      kind,
+      openedAt: this.#openedAt,
+      activeAt: this.#activeAt,
+      bytesFromDevice: this.#fromDevice,
+      bytesToDevice: this.#toDevice,
+      resumes: false,
+      waitsFor: undefined,
+      interruptions: [],
+      recorded: false,
+      size: undefined,
+      guests: [],
+      shared: false,
+      uses: [],
+    };
+  }
+
+  /** Takes it into the audit log, unless its request is there. */
+  async log(): Promise<void> {
+    if (this.#options.asker.count) return;
+    await this.#write('opened');
+    this.#logged = true;
+    if (!this.signal.aborted) return;
+    await this.#write('closed');
+    throw this.signal.reason;
+  }
+
+  async #write(type: 'opened' | 'closed'): Promise<void> {
+    const { requestId: id, address, userAgent } = this.#options.asker;
+    await this.#options.audit?.({ type, session: this.facts, request: { id, address, userAgent } });
+  }
+
   async handshake(): Promise<void> {
     this.#tell({ typ: 'open', body: { versions: [controlVersion] } });
     const late = setTimeout(
@@ -94,7 +147,8 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
   send(message: LooseMessage): boolean {
     if (this.signal.aborted) return false;
     const props = { ...message.props, user_id: this.userId };
-    const room = this.#device.deliver(encode(toFrame(this.#protocol, { ...message, props }, this.sid)));
+    this.#activeAt = new Date();
+    const room = this.#give(encode(toFrame(this.#protocol, { ...message, props }, this.sid)));
     return room && !this.#isPaused;
   }
 
@@ -116,8 +170,9 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
     this.#end(new CodedError('closed', 'closed'));
   }
 
-  deliver(message: ProtoMsg): void {
+  deliver(message: ProtoMsg, frame: Uint8Array): void {
     const { proto } = message.hdr;
+    this.#fromDevice += frame.length;
     try {
       if (proto === ProtoType.Control) this.#control(message);
       else if (proto === this.#protocol.number)
@@ -157,7 +212,12 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
   }
 
   #tell(message: LooseMessage): void {
-    this.#device.deliver(encode(toFrame(control, message, this.sid)));
+    this.#give(encode(toFrame(control, message, this.sid)));
+  }
+
+  #give(frame: Uint8Array): boolean {
+    this.#toDevice += frame.length;
+    return this.#device.deliver(frame);
   }
 
   #end(reason: Error): void {
@@ -168,5 +228,8 @@ export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
     this.#bus.leaveSession(this);
     this.#inbox.finish();
     this.pause(false);
+    this.#options.asker.count?.({ bytes_from_device: this.#fromDevice, bytes_to_device: this.#toDevice });
+    // What cannot be written now is closed by the next start of the server.
+    if (this.#logged) this.#write('closed').catch(() => undefined);
   }
 }

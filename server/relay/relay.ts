@@ -324,8 +324,7 @@ export function createRelay(options: RelayOptions) {
 
     isConnected: (deviceId: string): boolean => bus.device(deviceId) !== undefined,
 
-    sessions: (): SessionFacts[] =>
-      [...bus.sessions()].flatMap((session) => (session instanceof UserSession ? [session.facts] : [])),
+    sessions: (): SessionFacts[] => [...bus.sessions()].map(({ facts }) => facts),
 
     /** Lets guests type at a terminal, or only watch. False: it is not this user's, or is none. */
     share(sid: string, userId: string, typing: boolean): boolean {

@@ -110,8 +110,8 @@ export class FarAway implements AsyncDisposable {
     return new FarAway(folder, { near, far }, line, server, operator, stack.move());
   }
 
-  /** One way, ms; lost packets of a million. */
-  async line(how: { delay?: number; loss?: number; silent?: boolean }): Promise<void> {
+  /** One way, ms; lost packets of a million; bytes a second, 0 for any. */
+  async line(how: { delay?: number; loss?: number; silent?: boolean; rate?: number }): Promise<void> {
     const words = Object.entries(how).map(
       ([name, value]) => `${name} ${name === 'delay' ? Number(value) * 1000 : Number(value)}`,
     );

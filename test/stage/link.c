@@ -2,7 +2,8 @@
 // for a while never. Linux' own means for this (netem) is not in every kernel.
 //
 // usage: link NAMESPACE-A NAMESPACE-B (files such as /proc/PID/ns/net); A is 10.99.0.1, B is 10.99.0.2.
-// It says "ready", then reads lines: "delay MICROSECONDS" (one way), "loss PER-MILLION", "silent 0|1".
+// It says "ready", then reads lines: "delay MICROSECONDS" (one way), "loss PER-MILLION", "silent 0|1", and "rate BYTES", a
+// second and direction, 0 for any: what is faster waits in a queue that holds a second of it, as that of many a modem.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,6 +34,8 @@ struct way {
   int from, to;
   struct packet *first, *last;
   long waiting;
+  // With a rate: when all that came is on its way.
+  long long busy;
 };
 
 static void fail(const char *what) {
@@ -91,7 +94,7 @@ static int end(const char *space, const char *own, const char *other) {
 }
 
 static long long delay;
-static long loss;
+static long loss, rate;
 static int silent;
 
 static void take(struct way *way) {
@@ -106,7 +109,17 @@ static void take(struct way *way) {
       free(packet);
       continue;
     }
-    packet->due = now() + delay;
+    packet->due = now();
+    if (rate) {
+      if (way->busy < packet->due) way->busy = packet->due;
+      if (way->busy > packet->due + 1000000000LL) {
+        free(packet);
+        continue;
+      }
+      way->busy += packet->size * 1000000000LL / rate;
+      packet->due = way->busy;
+    }
+    packet->due += delay;
     packet->next = NULL;
     if (way->last) way->last->next = packet;
     else way->first = packet;
@@ -138,6 +151,7 @@ static void obey(void) {
     if (sscanf(word, "delay %ld", &value) == 1) delay = value * 1000LL;
     else if (sscanf(word, "loss %ld", &value) == 1) loss = value;
     else if (sscanf(word, "silent %ld", &value) == 1) silent = value;
+    else if (sscanf(word, "rate %ld", &value) == 1) rate = value;
     else continue;
     printf("%s\n", word);
     fflush(stdout);

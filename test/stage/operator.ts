@@ -2,6 +2,7 @@
 import { openAsBlob } from 'node:fs';
 import { basename } from 'node:path';
 import type { Device } from '#proto/http/devices';
+import type { SessionInfo } from '#proto/http/sessions';
 import { eventually } from './program.ts';
 
 export interface Part {
@@ -78,7 +79,7 @@ export class Operator {
   }
 
   /** Sessions that are open on the server now. */
-  async sessions(): Promise<{ id: string; device_id: string }[]> {
+  async sessions(): Promise<SessionInfo[]> {
     return await this.get('/v1/patchbay/sessions');
   }
 

@@ -21,6 +21,21 @@ export function dropToken(): void {
  * just long enough to be sent with the handshake that follows (`connect-protocol.md` §1.1).
  */
 export function lendTokenCookie(): void {
+  setTokenCookie('/', 5);
+}
+
+/**
+ * Has the browser download what a path of this server answers: past the page, to the disk, and after a cut from where it
+ * was. For that the token stays with it for half a day, for this path and nothing else; with the login its use ends.
+ */
+export function downloadAsUser(path: string, name: string): void {
+  const url = new URL(path, location.origin);
+  if (url.origin !== location.origin) throw new Error(`${path} is not on this server`);
+  setTokenCookie(url.pathname, 12 * 3600);
+  Object.assign(document.createElement('a'), { href: url.href, download: name }).click();
+}
+
+function setTokenCookie(path: string, seconds: number): void {
   const secure = location.protocol === 'https:' ? '; secure' : '';
-  document.cookie = `${tokenCookie}=${readToken() ?? ''}; path=/; samesite=strict; max-age=5${secure}`;
+  document.cookie = `${tokenCookie}=${readToken() ?? ''}; path=${path}; samesite=strict; max-age=${seconds}${secure}`;
 }

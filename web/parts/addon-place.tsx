@@ -6,6 +6,7 @@ import type { AnyWebHost, Theme, WebHalf } from '#addon/web';
 import { holds, type Me } from '#proto/http/users';
 import type { WebAddon } from '../addons.ts';
 import { fetchAsUser } from '../api/http.ts';
+import { downloadAsUser } from '../api/token.ts';
 import { userKeys } from '../api/users.ts';
 import { complain, Problem, tell } from './problem.tsx';
 
@@ -46,6 +47,7 @@ export function AddonPlace({ addon, mount, className }: AddonPlaceProps) {
         return () => themed.current.listeners.delete(listener);
       },
       fetch: fetchAsUser,
+      download: downloadAsUser,
       may: (permission) => holds(new Set(client.getQueryData<Me>(userKeys.me)?.permissions), permission),
       notify: (message, kind) => (kind === 'error' ? complain(addon.title, new Error(message)) : tell(message)),
     };

@@ -5,7 +5,7 @@ import type { Host } from './host.ts';
 import type { CheckLayer, CheckVersion, DeviceChecks } from '../answers.ts';
 import type { Check } from '../check.ts';
 import { checkTypes } from '../check-fields.ts';
-import { idOf, originOf, summaryOf } from '../words.ts';
+import { idOf, localOf, originOf, reportedId, summaryOf } from '../words.ts';
 import { Api } from './api.ts';
 import { allFlags, checkFrom, checksFrom } from './check-options.ts';
 import { count, usage } from './filter.ts';
@@ -215,13 +215,10 @@ function rowsOf({ checks, reported }: DeviceChecks): Row[] {
       applied === 'unknown' ? 'not reported yet' : applied === 'refused' ? `refused: ${refused ?? ''}` : applied;
     return { id, what: summaryOf(check), from: originOf(origin) + beaten, state, bad: applied === 'refused' };
   });
-  const names = new Set(checks.flatMap(({ id, check }) => [id, check.name]));
-  const own = reported
-    .filter(({ name, origin }) => origin === 'local' || (origin === undefined && !names.has(name.replace(/\.sh$/, ''))))
-    .map(({ name, type, status, refused }): Row => {
-      const what = refused === undefined ? status : `${status}: ${refused}`;
-      return { id: name, what: type, from: 'local', state: what, bad: refused !== undefined };
-    });
+  const own = localOf({ checks, reported }).map(({ name, type, status, refused }): Row => {
+    const what = refused === undefined ? status : `${status}: ${refused}`;
+    return { id: reportedId({ type, name }), what: type, from: 'local', state: what, bad: refused !== undefined };
+  });
   return [...asked, ...own];
 }
 

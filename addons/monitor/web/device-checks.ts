@@ -1,8 +1,8 @@
 import { button, el, moment } from '#addon/web/dom';
 import type { AnyWebHost } from '#addon/web';
 import type { CheckLayer, DeviceChecks } from '../answers.ts';
-import type { Check } from '../check.ts';
-import { idOf, originOf, summaryOf } from '../words.ts';
+import type { Check, ReportedCheck } from '../check.ts';
+import { idOf, localOf, originOf, reportedId, summaryOf } from '../words.ts';
 import { type Api, messageOf, type PlacePath } from './api.ts';
 import { askCheck } from './check-form.ts';
 import { gap, line, seen } from './signs.ts';
@@ -138,19 +138,11 @@ const except = ({ checks, without }: CheckLayer, id: string) => ({
   without: [...without.filter((one) => one !== id), id],
 });
 
-/** What a device watches that nobody here asked it to. */
-function localOf({ checks, reported }: DeviceChecks): DeviceChecks['reported'] {
-  const asked = new Set(checks.flatMap(({ id, check }) => [id, check.name]));
-  return reported.filter(
-    ({ name, origin }) => origin === 'local' || (origin === undefined && !asked.has(name.replace(/\.sh$/, ''))),
-  );
-}
-
-const local = ({ name, type, status, refused }: DeviceChecks['reported'][number]): HTMLElement =>
+const local = ({ name, type, status, refused }: ReportedCheck): HTMLElement =>
   el(
     'tr',
     {},
-    el('td', {}, el('code', {}, seen(name))),
+    el('td', {}, el('code', {}, seen(reportedId({ type, name })))),
     el('td', {}, seen(type)),
     el('td', {}, 'the device itself'),
     el(
