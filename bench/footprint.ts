@@ -43,7 +43,7 @@ type Contestant = (stage: Stage, programs: AsyncDisposableStack, own: string, ma
 const contestants: Readonly<Record<string, Contestant>> = {
   'client and connect': async (stage, programs, own, mac) => {
     const bus = programs.use(await startBus(own));
-    await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl });
+    await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl, every: 2 });
     const client = programs.use(await startBuilt('client', stage, own, bus.address));
     const device = await stage.operator.welcome(mac);
     const connect = programs.use(await startBuilt('connect', stage, own, bus.address));
@@ -52,14 +52,14 @@ const contestants: Readonly<Record<string, Contestant>> = {
   },
   'device daemon': async (stage, programs, own, mac) => {
     const bus = programs.use(await startBus(own));
-    await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl });
+    await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl, every: 2 });
     const both = programs.use(await startBuilt('device', stage, own, bus.address));
     await stage.operator.connected((await stage.operator.welcome(mac)).id);
     return [both];
   },
   'device daemon, ten checks': async (stage, programs, own, mac) => {
     const bus = programs.use(await startBus(own));
-    await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl });
+    await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl, every: 2 });
     await layTenChecks(own);
     const both = programs.use(await startBuilt('device', stage, own, bus.address));
     await stage.operator.connected((await stage.operator.welcome(mac)).id);
@@ -67,7 +67,7 @@ const contestants: Readonly<Record<string, Contestant>> = {
   },
   mender: async (stage, programs, own, mac) => {
     const bus = programs.use(await startBus(own));
-    await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl });
+    await layDevice({ folder: own, mac, type: 'bench', serverUrl: stage.serverUrl, every: 2 });
     const client = programs.use(await startMender(own, bus.address));
     const device = await stage.operator.welcome(mac);
     const connect = programs.use(await startMenderConnect(own, bus.address));

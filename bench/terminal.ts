@@ -141,7 +141,7 @@ async function device(
 ): Promise<string> {
   const own = await mkdtemp(join(folder, 'device-'));
   const bus = programs.use(await startBus(own));
-  await layDevice({ folder: own, mac, type: 'bench', serverUrl: server.url });
+  await layDevice({ folder: own, mac, type: 'bench', serverUrl: server.url, every: 2 });
   programs.use(startClient(own, bus.address));
   const { id } = await operator.welcome(mac);
   programs.use(await connect(own, bus.address));

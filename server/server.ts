@@ -283,6 +283,8 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         figures?.close();
         // New connections are refused from here on; what is under way may end.
         const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
+        // One that is kept alive after an answer in these last moments would be waited for until its time is over.
+        const idle = setInterval(() => server.closeIdleConnections(), 100);
         const cut = setTimeout(() => server.closeAllConnections(), config.grace);
         relay.close();
         await live.close();
@@ -292,6 +294,7 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         mail?.close();
         await working;
         clearTimeout(cut);
+        clearInterval(idle);
         figures?.closeAllConnections();
         await retention.stop();
         presence.stop();

@@ -36,7 +36,8 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
   beforeAll(async () => {
     rig = await Rig.start('files');
     env = { ...process.env, ...(await peerEnvironment('mender-cli')), HOME: rig.folder };
-    [ours, stock] = [(await rig.device('patchbay')).id, (await rig.device('mender')).id];
+    const devices = await Promise.all([rig.device('patchbay'), rig.device('mender')]);
+    [ours, stock] = [devices[0].id, devices[1].id];
     await writeFile(at('content'), content, { mode: 0o640 });
     await chmod(at('content'), 0o640);
     echo = createServer({ allowHalfOpen: true }, (socket) => {

@@ -12,7 +12,7 @@ describeBrowser('the files of a device', (executable) => {
   let rig: Rig;
   let device: Device;
   let person: Person;
-  const content = randomBytes(24 * 1024 * 1024);
+  const content = randomBytes(8 * 1024 * 1024);
   const at = (...names: string[]): string => join(rig.folder, 'files', ...names);
 
   beforeAll(async () => {
@@ -40,7 +40,7 @@ describeBrowser('the files of a device', (executable) => {
   it('are shown folder by folder, names as they are', async () => {
     await goTo(at());
     await person.sees('1 folders, 1 files');
-    await person.sees('25.2 MB');
+    await person.sees('8.4 MB');
     await person.presses('logs/');
     await person.sees('<i>today & more.txt');
     await person.presses('Up');
@@ -51,12 +51,12 @@ describeBrowser('the files of a device', (executable) => {
     const [download] = await Promise.all([person.page.waitForEvent('download'), person.presses('big.bin')]);
     expect(download.suggestedFilename()).toBe('big.bin');
     expect((await readFile(await download.path())).equals(content)).toBe(true);
-    await person.sees('big.bin, 25.2 MB, is among the downloads of your browser.');
+    await person.sees('big.bin, 8.4 MB, is among the downloads of your browser.');
   });
 
   it('are uploaded, several at once, and in place only when they are whole', async () => {
     const files = [
-      { name: 'one.bin', mimeType: '', buffer: content.subarray(0, 9_000_000) },
+      { name: 'one.bin', mimeType: '', buffer: content.subarray(0, 3_000_000) },
       { name: 'two.txt', mimeType: '', buffer: Buffer.from('two') },
     ];
     await person.page.getByLabel('Files to upload').setInputFiles(files);

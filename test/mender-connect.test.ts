@@ -3,7 +3,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Locator } from 'playwright-core';
+import type { Browser, Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { Device } from '#proto/http/devices';
 import { itWhere } from '#base/where.testing';
@@ -32,6 +32,7 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
   let folder: string;
   let server: Server;
   let operator: Operator;
+  let browser: Browser | undefined;
   const programs: Program[] = [];
   const devices = new Map<Pair, Device>();
   const deviceOf = (pair: Pair) => devices.get(pair)!;
@@ -40,19 +41,19 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
     folder = await mkdtemp(join(tmpdir(), 'patchbay-mender-connect-'));
     server = await startServer(folder);
     operator = await Operator.login(server.url, server.user, server.password);
+    if (noBrowser === undefined) browser = await startBrowser();
     await Promise.all(pairs.map(bringUp));
   });
 
-  afterEach(async () => {
-    const none = async () => (await operator.sessions()).length === 0;
-    await eventually('no session is left on the server', none, 90_000);
-  });
-
   afterAll(async () => {
+    await browser?.close();
     for (const program of programs.toReversed()) await program.stop();
     await server?.stop();
     await rm(folder, { recursive: true, force: true });
   });
+
+  const sessionsWith = async (pair: Pair) =>
+    (await operator.sessions()).filter(({ device_id }) => device_id === deviceOf(pair).id);
 
   async function bringUp(pair: Pair): Promise<void> {
     const own = join(folder, pair.mac.replaceAll(':', ''));
@@ -68,6 +69,14 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
     await operator.connected(device.id);
   }
 
+  /** Pages one after the other: side by side they would only make each other late. */
+  let last: Promise<unknown> = Promise.resolve();
+  const inBrowser = (work: () => Promise<void>): Promise<void> => {
+    const mine = last.then(work, work);
+    last = mine;
+    return mine;
+  };
+
   /**
    * Opens a shell by `open` until it has shown a prompt. About one in thirty shells of mender-connect 2.1 reads what is
    * typed and never says a word (its reader looks at a flag before it is set, `connect-protocol.md` §3.3); the next one
@@ -81,7 +90,7 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
     for (let tries = pair.connect === 'theirs' ? 4 : 1; ; tries -= 1) {
       const shell = await open();
       try {
-        await shell.shows(/[#$] /, 8000);
+        await shell.shows(/[#$] /, pair.connect === 'theirs' ? 8000 : 30_000);
         return shell;
       } catch (error) {
         if (tries === 1) throw error;
@@ -98,8 +107,16 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
       async (silent) => await silent.stop(),
     );
 
-  describe.each(pairs)('$title', (pair) => {
-    it('gives a shell of the size that was asked for, which follows a resize and ends', async () => {
+  // Most of the time goes by in Mender's daemon, which waits for something: the pairs wait side by side.
+  describe.concurrent.each(pairs)('$title', { timeout: 180_000 }, (pair) => {
+    const inTurn = { concurrent: false };
+
+    afterEach(async () => {
+      const none = async () => (await sessionsWith(pair)).length === 0;
+      await eventually('no session is left on the server', none, 90_000);
+    });
+
+    it('gives a shell of the size that was asked for, which follows a resize and ends', inTurn, async () => {
       using shell = await openShell(pair);
       const reply = await shell.message('the answer to new', ({ hdr }) => hdr.typ === 'new');
       expect(Number(reply.hdr.props?.['status'])).toBe(1);
@@ -108,11 +125,11 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
       shell.send('resize', { terminal_width: 120, terminal_height: 33 });
       shell.type('until stty size | grep -q "33 120"; do sleep 0.1; done; echo "now $((7 * 6))"\n');
       await shell.shows(/now 42/);
-      expect(await operator.sessions()).toHaveLength(1);
+      expect(await sessionsWith(pair)).toHaveLength(1);
       await shell.stop();
     });
 
-    it('lets the next one in when a person has just gone away without a word', async () => {
+    it('lets the next one in when a person has just gone away without a word', inTurn, async () => {
       const gone = await Shell.open(operator, deviceOf(pair).id);
       await gone.message('the answer to new', ({ hdr }) => hdr.typ === 'new');
       gone[Symbol.dispose]();
@@ -124,7 +141,7 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
       });
     });
 
-    it('gives a shell to our command line, which follows a resize and ends with it', async () => {
+    it('gives a shell to our command line, which follows a resize and ends with it', inTurn, async () => {
       const env = { ...process.env, PATCHBAY_SERVER: server.url, PATCHBAY_TOKEN: operator.token };
       const args = [launcher, 'terminal', deviceOf(pair).id];
       using screen = await speaking(
@@ -148,41 +165,44 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
       expect(await screen.exited).toBe(0);
     });
 
-    itWhere('gives a shell to the web page in Chromium, which follows the window', noBrowser, async () => {
-      const browser = await startBrowser();
-      try {
-        const page = await logIn(browser, server);
-        const screen = page.locator('.xterm-rows');
-        const type = async (line: string) => {
-          await page.locator('.xterm').click();
-          await page.keyboard.type(line);
-          await page.keyboard.press('Enter');
-        };
-        await speaking(
-          pair,
-          async () => {
-            await page.goto(`${server.url}/devices/${deviceOf(pair).id}?tab=terminal`);
-            const shows = (hasText: RegExp, timeout: number) => screen.filter({ hasText }).waitFor({ timeout });
-            return { shows, [Symbol.dispose]() {} };
-          },
-          async () => await page.goto('about:blank'),
-        );
-        await type('echo "width $(stty size | cut -d" " -f2) end"');
-        const wide = await shownNumber(screen, /width (\d+) end/);
-        await page.setViewportSize({ width: 800, height: 600 });
-        await type(
-          `until [ "$(stty size | cut -d" " -f2)" -lt ${wide} ]; do sleep 0.1; done; echo "so $((6 * 7)) end"`,
-        );
-        expect(await shownNumber(screen, /so (\d+) end/)).toBe(42);
-        expect(page.faults).toEqual([]);
-        // Else our connect keeps the shell for a while, since a page that goes may come back. Theirs counts a shell that
-        // ended by itself among those of its user for ever.
-        if (pair.connect === 'ours') await type('exit');
-        await page.close();
-      } finally {
-        await browser.close();
-      }
-    });
+    itWhere('gives a shell to the web page in Chromium, which follows the window', noBrowser, () =>
+      inBrowser(async () => {
+        const page = await logIn(browser!, server);
+        try {
+          const screen = page.locator('.xterm-rows');
+          const type = async (line: string) => {
+            await page.locator('.xterm').click();
+            await page.keyboard.type(line);
+            await page.keyboard.press('Enter');
+          };
+          await speaking(
+            pair,
+            async () => {
+              await page.goto(`${server.url}/devices/${deviceOf(pair).id}?tab=terminal`);
+              const shows = (hasText: RegExp, timeout: number) => screen.filter({ hasText }).waitFor({ timeout });
+              return { shows, [Symbol.dispose]() {} };
+            },
+            async () => await page.goto('about:blank'),
+          );
+          await type('echo "width $(stty size | cut -d" " -f2) end"');
+          const wide = await shownNumber(screen, /width (\d+) end/);
+          await page.setViewportSize({ width: 800, height: 600 });
+          await type(
+            `until [ "$(stty size | cut -d" " -f2)" -lt ${wide} ]; do sleep 0.1; done; echo "so $((6 * 7)) end"`,
+          );
+          expect(await shownNumber(screen, /so (\d+) end/)).toBe(42);
+          expect(page.faults).toEqual([]);
+          // Else our connect keeps the shell for a while, since a page that goes may come back. Theirs counts a shell that
+          // ended by itself among those of its user for ever.
+          if (pair.connect === 'ours') {
+            await type('exit');
+            await page.getByText('The shell has ended').waitFor();
+          }
+        } finally {
+          await page.close();
+        }
+      }),
+    );
   });
 
   it('each of them comes back by itself when the server was away', async () => {

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { afterAll, describe, expect, it } from 'vitest';
 import { makeArtifact } from '../client/rig/artifact.ts';
+import { bundledClient } from '../client/rig/bundle.ts';
 import { RigDevice } from '../client/rig/device.ts';
 import { ScriptedServer } from '../client/rig/server.ts';
 import { describePeers } from './peers.ts';
@@ -32,6 +33,7 @@ interface Ending {
   readonly cut: boolean;
 }
 
+const client = bundledClient();
 let cuts = 0;
 afterAll(() => console.log(`power cuts survived: ${cuts}`));
 
@@ -41,6 +43,7 @@ async function update(script: string, cut: Cut): Promise<Ending> {
   const server = await ScriptedServer.open();
   const { a, b } = machine.devices;
   using device = new RigDevice({ ServerURL: server.url, RootfsPartA: a, RootfsPartB: b });
+  device.program = client();
   device.installed('release-1');
   const image = await readFile(await machine.image('release-2'));
   const scripts = { ArtifactCommit_Enter_00: `#!/bin/sh\n${script}\n` };

@@ -21,8 +21,7 @@ await describePeers('commands on devices', ['mender-connect'], () => {
 
   beforeAll(async () => {
     rig = await Rig.start('run');
-    ours = await rig.device('patchbay');
-    stock = await rig.device('mender');
+    [ours, stock] = await Promise.all([rig.device('patchbay'), rig.device('mender')]);
   }, 120_000);
   afterAll(() => rig?.[Symbol.asyncDispose]());
 

@@ -53,7 +53,7 @@ it(`${sessions} sessions and more, used and cut at random for ${seconds} s, leav
   const near = await Cut.before(server.port);
   const device = await TestDevice.start('one', far.url, {
     addons: ['terminal', 'port-forward'],
-    settings: { ShellCommand: '/bin/sh', ShellArguments: [], Sessions: { ResumeWithin: 60 } },
+    settings: { ShellCommand: '/bin/sh', ShellArguments: [], Sessions: { ResumeWithin: 30 } },
     times: fast,
   });
   await server.until('the device is connected', () => server.relay.isConnected('one'));

@@ -11,24 +11,34 @@ const external = ['node-pty', 'bufferutil', 'utf-8-validate', 'usocket', 'x11', 
  * @param {string} out where client.cjs, connect.cjs and device.cjs go
  */
 export async function bundleDevice(root, out) {
-  const { rolldown } = await import('rolldown');
-  for (const [program, lines] of Object.entries(beginnings(root))) {
-    const bundle = await rolldown({
-      input: `\0${program}`,
-      cwd: root,
-      platform: 'node',
-      external,
-      resolve: { alias: { xml2js: join(root, 'tools', 'small-xml.cjs') } },
-      plugins: [beginning(`\0${program}`, lines)],
-      logLevel: 'warn',
-    });
-    const file = join(out, `${program}.cjs`);
-    await bundle.write({ file, format: 'cjs', codeSplitting: false, minify: true });
-    await bundle.close();
-    escapeNonAscii(file);
-  }
+  for (const program of Object.keys(beginnings(root))) await bundleProgram(root, out, program);
   shipPty(root, join(out, 'node_modules', 'node-pty'));
   await shipAlone(root, 're2js', ['RE2JS'], join(out, 'node_modules', 're2js'));
+}
+
+/**
+ * One of these programs, without what it loads only at times.
+ * @param {string} root the checkout
+ * @param {string} out the folder
+ * @param {string} program
+ * @returns {Promise<string>} the file
+ */
+export async function bundleProgram(root, out, program) {
+  const { rolldown } = await import('rolldown');
+  const bundle = await rolldown({
+    input: `\0${program}`,
+    cwd: root,
+    platform: 'node',
+    external,
+    resolve: { alias: { xml2js: join(root, 'tools', 'small-xml.cjs') } },
+    plugins: [beginning(`\0${program}`, beginnings(root)[program] ?? [])],
+    logLevel: 'warn',
+  });
+  const file = join(out, `${program}.cjs`);
+  await bundle.write({ file, format: 'cjs', codeSplitting: false, minify: true });
+  await bundle.close();
+  escapeNonAscii(file);
+  return file;
 }
 
 /**

@@ -29,6 +29,7 @@ export async function setup(use) {
     fail(`needs Node 20 or newer to start; this is ${process.version}`);
   await oneAtATime(() => {
     installPackages();
+    flattenPackages();
     if (!provide(use, say)) process.exit(1);
     buildWeb();
   });
@@ -97,6 +98,13 @@ function installPackages() {
     fail('npm ci installed no Node 26: allow the install script of the package "node" and try again');
   writeFileSync(stamp, wanted);
   say(`packages installed in ${seconds(start)}`);
+}
+
+/** See `flat.mjs`; a second time it finds nothing to do. */
+function flattenPackages() {
+  if (lstatSync(modules).isSymbolicLink()) return;
+  const flat = spawnSync(node, [join(root, 'tools', 'flat.mjs'), modules], { encoding: 'utf8' });
+  if (flat.status !== 0) fail(`packages cannot be made flat:\n${`${flat.stdout}${flat.stderr}`.trim()}`);
 }
 
 /** The pages are built when any source that they are made of is newer than the last build's beginning. */

@@ -111,6 +111,9 @@ exit 0
     return { config: loadConfig(this.places, {}, log), places: this.places, log, clock: { second } };
   }
 
+  /** The client in one file as it ships, in place of the sources: it starts in half the time. */
+  program: string | undefined;
+
   /** The real program in its own process; `inside` is a command that starts it, as one of another root would be. */
   spawn(
     args: readonly string[],
@@ -119,7 +122,8 @@ exit 0
   ): ChildProcess {
     const source =
       "import('./client/main.ts').then((m) => m.main(process.argv.slice(1))).then((code) => process.exit(code))";
-    const [program = '', ...rest] = inside([process.execPath, '--input-type=module', '-e', source, '--', ...args]);
+    const client = this.program === undefined ? ['--input-type=module', '-e', source, '--'] : [this.program];
+    const [program = '', ...rest] = inside([process.execPath, ...client, ...args]);
     return spawn(program, rest, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
@@ -128,7 +132,6 @@ exit 0
         MENDER_DATA_DIR: this.places.share,
         MENDER_DATASTORE_DIR: this.places.store,
         DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${this.root}/no-bus`,
-        NODE_COMPILE_CACHE: join(tmpdir(), 'patchbay-rig-cache'),
         ...env,
       },
     });

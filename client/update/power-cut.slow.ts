@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeArtifact } from '../rig/artifact.ts';
+import { bundledClient } from '../rig/bundle.ts';
 import { RigDevice, type Behaviour } from '../rig/device.ts';
 import { ScriptedServer } from '../rig/server.ts';
 
@@ -21,6 +22,7 @@ interface Ending {
   readonly cut: boolean;
 }
 
+const client = bundledClient();
 let cuts = 0;
 afterAll(() => console.log(`power cuts survived: ${cuts}`));
 
@@ -28,6 +30,7 @@ afterAll(() => console.log(`power cuts survived: ${cuts}`));
 async function deployment(behaviour: Behaviour, env: Readonly<Record<string, string>> = {}): Promise<Ending> {
   const server = await ScriptedServer.open();
   using device = new RigDevice({ ServerURL: server.url });
+  device.program = client();
   device.installed('release-1');
   device.module(behaviour);
   const scripts = Object.fromEntries(groups.map((group) => [`${group}_01`, device.script(group, behaviour)]));

@@ -79,7 +79,7 @@ it(
         deploy(url, token, round, life.signal),
         ...devices.map((one) => act(url, one, life.signal)),
       ];
-      await pause(50 + Math.random() * 1500);
+      await pause(50 + Math.random() * 1000);
       await kill();
       life.abort();
       await Promise.all(work);

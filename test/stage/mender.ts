@@ -10,10 +10,12 @@ export interface DeviceFiles {
   readonly mac: string;
   readonly type: string;
   readonly serverUrl: string;
+  /** Seconds between two polls; 1 if it is not said. */
+  readonly every?: number;
 }
 
 /** Lays out what a device has on its disk before its first boot, in the places below `folder` that a root would have. */
-export async function layDevice({ folder, mac, type, serverUrl }: DeviceFiles): Promise<void> {
+export async function layDevice({ folder, mac, type, serverUrl, every = 1 }: DeviceFiles): Promise<void> {
   const share = join(folder, 'usr', 'share', 'mender');
   for (const path of [join(share, 'identity'), join(share, 'inventory'), join(folder, 'etc', 'mender'), data(folder)]) {
     await mkdir(path, { recursive: true });
@@ -29,9 +31,9 @@ export async function layDevice({ folder, mac, type, serverUrl }: DeviceFiles): 
     join(folder, 'etc', 'mender', 'mender.conf'),
     JSON.stringify({
       ServerURL: serverUrl,
-      UpdatePollIntervalSeconds: 2,
+      UpdatePollIntervalSeconds: every,
       InventoryPollIntervalSeconds: 5,
-      RetryPollIntervalSeconds: 2,
+      RetryPollIntervalSeconds: every,
     }),
   );
 }

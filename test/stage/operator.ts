@@ -48,7 +48,7 @@ export class Operator {
   }
 
   /** The device with this identity, once it is in this status. */
-  async device(mac: string, status: string, timeout = 30_000): Promise<Device> {
+  async device(mac: string, status: string, timeout = 90_000): Promise<Device> {
     return await eventually(
       `device ${mac} is ${status}`,
       async () => {

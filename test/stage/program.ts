@@ -74,14 +74,14 @@ export class Program implements AsyncDisposable {
   }
 }
 
-/** Asks again until there is an answer; the last error or the words say what was waited for. */
+/** Asks again, soon and then less often, until there is an answer; the last error or the words say what was waited for. */
 export async function eventually<T>(
   what: string,
   ask: () => Promise<T | undefined | false>,
   timeout = 30_000,
 ): Promise<T> {
   const end = Date.now() + timeout;
-  for (let last: unknown; ;) {
+  for (let last: unknown, wait = 10; ; wait = Math.min(150, wait * 2)) {
     try {
       const answer = await ask();
       if (answer !== undefined && answer !== false) return answer;
@@ -90,6 +90,6 @@ export async function eventually<T>(
       last = error;
     }
     if (Date.now() > end) throw new Error(`not within ${timeout / 1000} s: ${what}`, { cause: last });
-    await pause(150);
+    await pause(wait);
   }
 }

@@ -49,10 +49,11 @@ export class Rig implements AsyncDisposable {
     connect: 'patchbay' | 'mender',
     options: { settings?: Readonly<Record<string, unknown>>; prepare?: (folder: string) => Promise<void> } = {},
   ): Promise<Device> {
-    const folder = join(this.folder, `device-${++this.#count}`);
+    const number = ++this.#count;
+    const folder = join(this.folder, `device-${number}`);
     await mkdir(folder);
     await options.prepare?.(folder);
-    const mac = `02:00:00:00:77:0${this.#count}`;
+    const mac = `02:00:00:00:77:0${number}`;
     const bus = await startBus(folder);
     this.#programs.push(bus);
     await layDevice({ folder, mac, type: 'bench', serverUrl: this.server.url });

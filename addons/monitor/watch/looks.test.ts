@@ -175,6 +175,7 @@ it('script: exit codes, what it prints, one that hangs and one that prints megab
   expect(await run('code', { arguments: ['0'] })).toBe('OK 0: was 0 and /root-');
   expect(await run('code', { arguments: ['1'] })).toMatch(/^WARNING 1/);
   expect(await run('code', { arguments: ['7'] })).toMatch(/^CRITICAL 7: was 7/);
+  delete process.env['PATCHBAY_TEST'];
   const flood = await run('floods');
   expect([flood.slice(0, 20), flood.length < 2000]).toEqual(['CRITICAL 3: xxxxxxxx', true]);
   expect(await run('hangs', { timeout: 1 })).toBe(
