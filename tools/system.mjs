@@ -3,9 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** `required`: nothing works without it. The others cost only the tests that meet that program. */
+/** `required`: nothing works without it. The others cost only what meets that program. */
 const programs = [
   { name: 'dbus-daemon', debian: 'dbus-daemon', uses: ['demo', 'test'], required: true },
+  // Settings are reported back to the server with these two.
+  { name: 'dbus-send', debian: 'dbus-bin', uses: ['demo', 'test'], required: false },
+  { name: 'curl', debian: 'curl', uses: ['demo', 'test'], required: false },
   { name: 'openssl', debian: 'openssl', uses: ['test'], required: false },
   { name: 'zstd', debian: 'zstd', uses: ['test'], required: false },
   { name: 'xz', debian: 'xz-utils', uses: ['test'], required: false },
@@ -64,7 +67,7 @@ export function provide(use, say) {
   const names = missing.map((program) => program.name).join(', ');
   const how = apt ? `sudo apt-get install ${packages}` : `your system's package manager (on Debian: ${packages})`;
   if (fatal.length > 0) say(`${names} missing; install with: ${how}${reason && `\n${reason}`}`);
-  else say(`${names} missing, so the tests that need them are skipped; to run them too: ${how}`);
+  else say(`${names} missing, so what needs them is left out of the ${use}; to have it too: ${how}`);
   return fatal.length === 0;
 }
 
