@@ -274,7 +274,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
         if (close !== true && msgproto !== this.#options.protocol.number) return;
         const why = typeof err === 'string' && err ? err.slice(0, 500) : 'the session was refused';
         // What the reference says where an add-on is switched off or not there (§3.2): nothing that a person could read.
-        if (/^no handler registered/.test(why))
+        if (why.startsWith('no handler registered'))
           return this.#end(
             new CodedError('not_offered', this.#say('its Connect daemon has this switched off, or not at all')),
           );
