@@ -12,7 +12,7 @@ import type { Permission } from '#proto/http/users';
 import { callerId, json, route, type Route, scopeOf } from './http/route.ts';
 import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
-import type { SessionEvent, Stand } from './relay/relay.ts';
+import type { SessionEvent, Stand } from './relay/events.ts';
 import { Seal } from './store/seal.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { messageOf } from '#base/errors';
-import type { SessionEvent } from '../server/relay/relay.ts';
+import type { SessionEvent } from '../server/relay/events.ts';
 import { Cut } from './stage/cut.ts';
 import { TestDevice, type DeviceOptions } from './stage/device.ts';
 import { Reader, startRelay } from './stage/relay-path.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { SessionEvent } from '../relay/relay.ts';
+import type { SessionEvent } from '../relay/events.ts';
 import { openStore, type Db } from '../store/store.ts';
 import { AuditLog } from './audit.ts';
 import { SessionAudit } from './session.ts';

@@ -1,4 +1,4 @@
-import type { JoinEvent, SessionEvent } from '../relay/relay.ts';
+import type { JoinEvent, SessionEvent } from '../relay/events.ts';
 import type { Recalled } from '../relay/session-facts.ts';
 import type { Db } from '../store/store.ts';
 import type { AuditLog, NewEntry } from './audit.ts';

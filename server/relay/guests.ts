@@ -3,7 +3,7 @@ import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { control, decode, encode, ProtoType, toFrame, type LooseMessage, type Participant } from '#proto';
 import { closeSoon } from './closing.ts';
-import type { Person, Stand } from './relay.ts';
+import type { Person, Stand } from './events.ts';
 import { Tail } from './tail.ts';
 
 /** What may wait for a guest: he is sent away before he holds anybody up, bytes. */

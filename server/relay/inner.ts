@@ -8,7 +8,7 @@ import type { LooseMessage, Protocol, ProtoMsg } from '#proto';
 import { messageParser, parser } from '#proto/validate';
 import { conflict } from '../errors.ts';
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
-import type { SessionEvent } from './relay.ts';
+import type { SessionEvent } from './events.ts';
 import type { SessionFacts } from './session-facts.ts';
 
 const acceptBody = parser(control.messages.accept.body);

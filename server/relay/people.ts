@@ -5,7 +5,7 @@ import { HttpError, notFound, unauthorized } from '../errors.ts';
 import { bearerOf, enrolFirst, type TokenVerifier } from '../http/guard.ts';
 import type { Db } from '../store/store.ts';
 import { groupsOf } from '../inventory/membership.ts';
-import type { Person } from './relay.ts';
+import type { Person } from './events.ts';
 
 /** With one of these, or a right that an add-on brought, a person may open sessions at all. */
 const opens = (permission: Permission): boolean =>

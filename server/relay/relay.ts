@@ -23,51 +23,12 @@ import { DeviceSocket } from './device.ts';
 import { checkOrigin } from './origin.ts';
 import { Heartbeat, type HeartbeatTimes } from './heartbeat.ts';
 import { refuse, refusalOf } from './refusal.ts';
+import type { JoinEvent, Person, SessionEvent, Stand } from './events.ts';
 import type { Recorder } from './recorder.ts';
-import type { SessionUse, Speaker } from './uses.ts';
 import type { Recalled, SessionFacts } from './session-facts.ts';
+import { match, pathOf, type Target } from './target.ts';
+import type { SessionUse, Speaker } from './uses.ts';
 import { UserSession } from './user-session.ts';
-
-export const deviceSocketPath = '/api/devices/v1/deviceconnect/connect';
-const userSocketPath = /^\/api\/management\/v1\/deviceconnect\/devices\/([^/]{1,128})\/connect$/;
-
-/** What the relay tells the audit log. `request` is that of the upgrade. */
-export interface SessionEvent {
-  readonly type: 'opened' | 'used' | 'closed';
-  readonly session: SessionFacts;
-  /** What it was used for just now (`used`). */
-  readonly use?: SessionUse;
-  readonly request: { readonly id: string; readonly address: string; readonly userAgent?: string | undefined };
-}
-
-/** What stands on somebody's login, and on rights of his on a device: it ends with them. */
-export interface Stand {
-  readonly userId: string;
-  readonly tokenId: string;
-  readonly deviceId: string;
-  readonly rights: readonly string[];
-  end(reason: string): void;
-}
-
-/** A guest at a terminal. */
-export interface JoinEvent {
-  readonly session: SessionFacts;
-  readonly person: Person;
-  readonly request: SessionEvent['request'];
-}
-
-/** Who opened a management socket. */
-export interface Person {
-  readonly userId: string;
-  /** What people call him. */
-  readonly name: string;
-  /** The login that he came with: his session ends with it. */
-  readonly tokenId: string;
-  /** Names of the rights on this device that he has: the session ends when one of them is taken away. */
-  readonly rights: readonly string[];
-  /** Why he may not use this protocol with the device; undefined: he may. */
-  refuses(proto: number): string | undefined;
-}
 
 export interface RelayOptions {
   readonly bus: RelayBus;
@@ -387,36 +348,6 @@ export function createRelay(options: RelayOptions) {
     },
   };
 }
-
-/** Whose socket is asked for: a device's, or a person's with a device. */
-interface Target {
-  readonly deviceId: string;
-  /** A session of his own that is to go on. */
-  readonly session?: string;
-  /** A session of somebody else. */
-  readonly join?: string;
-  /** As the header of this name: a browser cannot send one. */
-  readonly extensions?: string;
-}
-
-function match(req: IncomingMessage): Target | { readonly device: true } | undefined {
-  const path = pathOf(req);
-  if (path === deviceSocketPath) return { device: true };
-  const id = userSocketPath.exec(path)?.[1];
-  if (id === undefined) return undefined;
-  try {
-    const query = new URLSearchParams((req.url ?? '').slice(path.length));
-    const given = (['session', 'join', 'extensions'] as const).flatMap((key) => {
-      const value = query.get(key);
-      return value === null ? [] : [[key, value] as const];
-    });
-    return { deviceId: decodeURIComponent(id), ...Object.fromEntries(given) };
-  } catch {
-    return undefined;
-  }
-}
-
-const pathOf = (req: IncomingMessage): string => (req.url ?? '').split('?', 1)[0] ?? '';
 
 const requestId = (req: IncomingMessage & { requestId?: string }): string => (req.requestId ??= randomUUID());
 

@@ -6,7 +6,8 @@ import { callerId, empty, json, route, scopeOf, type Route } from '../http/route
 import type { Scope } from '../http/rights.ts';
 import type { Db } from '../store/store.ts';
 import { reaches } from '../users/reach.ts';
-import { deviceSocketPath, type Relay } from './relay.ts';
+import type { Relay } from './relay.ts';
+import { deviceSocketPath } from './target.ts';
 import type { SessionFacts } from './session-facts.ts';
 
 /** The sockets' paths for those who ask without an upgrade, and ours: who is on which device, and the end of it. */

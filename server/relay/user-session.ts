@@ -3,7 +3,6 @@ import type { WebSocket } from 'ws';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import {
-  bodyChunk,
   control,
   decode,
   encode,
@@ -21,9 +20,10 @@ import { Absence } from './absence.ts';
 import { Audience } from './audience.ts';
 import { Guests } from './guests.ts';
 import { PortAcks } from './port-acks.ts';
-import type { Person, Stand } from './relay.ts';
+import type { Person, Stand } from './events.ts';
 import type { Recorder } from './recorder.ts';
 import type { Recalled, SessionFacts } from './session-facts.ts';
+import { ToDevice } from './to-device.ts';
 import { Uses, type SessionUse, type Speaker } from './uses.ts';
 
 /** Bytes of output that wait for a person's connection: above the first the device is to pause, below the second to go on. */
@@ -72,9 +72,9 @@ export class UserSession implements SessionEnd {
   readonly #openedAt: Date;
   readonly #absence = new Absence(() => this.end('nobody came back in time'));
   readonly #audience: Audience;
+  readonly #toDevice: ToDevice;
   #person: Person;
   #socket: WebSocket | undefined;
-  #device: DeviceEnd | undefined;
   readonly #resumes: boolean;
   /** The two ends have found each other over the sockets that are there now. */
   #attached = false;
@@ -82,7 +82,6 @@ export class UserSession implements SessionEnd {
   #kind: string | undefined;
   readonly #uses: Uses;
   #fromDevice = 0;
-  #toDevice = 0;
   /** A shell was asked for and not yet stopped: whoever goes first, the other is told by a `stop`. */
   #shell = false;
   #behind = false;
@@ -101,7 +100,7 @@ export class UserSession implements SessionEnd {
     this.#kind = recalled?.kind;
     this.#shell = recalled?.kind === 'terminal';
     this.#resumes = recalled !== undefined || (options.resume && device?.resumes === true);
-    this.#device = device;
+    this.#toDevice = new ToDevice(this.sid, device, (end) => this.#waitFor(end));
     const guests = new Guests({
       log: options.log,
       sid: this.sid,
@@ -113,6 +112,10 @@ export class UserSession implements SessionEnd {
     if (recalled) this.#absence.begin('server');
     options.bus.joinSession(this);
     device?.join(this);
+  }
+
+  get #device(): DeviceEnd | undefined {
+    return this.#toDevice.end;
   }
 
   get userId(): string {
@@ -145,7 +148,7 @@ export class UserSession implements SessionEnd {
       openedAt: this.#openedAt,
       activeAt: this.#activeAt,
       bytesFromDevice: this.#fromDevice,
-      bytesToDevice: this.#toDevice,
+      bytesToDevice: this.#toDevice.bytes,
       resumes: this.#resumes,
       waitsFor: this.#socket === undefined ? 'person' : this.#device === undefined ? 'device' : undefined,
       interruptions: this.#absence.list,
@@ -225,7 +228,7 @@ export class UserSession implements SessionEnd {
   deviceLost(device: DeviceEnd): void {
     if (device !== this.#device || this.#over) return;
     if (!this.#resumes) return this.#leave('device disconnected', 1000);
-    this.#device = undefined;
+    this.#toDevice.end = undefined;
     this.#attached = false;
     this.#paused.clear();
     this.#socket?.resume();
@@ -236,7 +239,7 @@ export class UserSession implements SessionEnd {
   deviceBack(device: DeviceEnd): void {
     if (this.#over || this.#device || !this.#resumes) return;
     if (!device.resumes) return this.end('the device came back without what this session needs');
-    this.#device = device;
+    this.#toDevice.end = device;
     device.join(this);
     this.#tell({ typ: 'link', body: { up: true } });
   }
@@ -349,19 +352,9 @@ export class UserSession implements SessionEnd {
   #relay(message: ProtoMsg): void {
     if (this.#over) return;
     if (!this.#resumes && !this.#acks.toDevice(message)) return;
-    const { hdr, body } = message;
-    if (hdr.proto === ProtoType.Shell) this.#overhear(hdr);
-    const stamped = { ...hdr, sid: this.sid, props: { ...hdr.props, user_id: this.userId } };
-    const frame = encode({ hdr: stamped, ...(body ? { body } : {}) });
-    const frameLimit = this.#device?.frameLimit ?? 0;
-    if (frame.length <= frameLimit || !this.#device) return this.#send(frame);
-    // Keystrokes are a stream, so a paste may be cut; any other message is one thing, whole or not at all (H-70).
-    const header = frame.length - (body?.length ?? 0);
-    const whole = hdr.proto !== ProtoType.Shell || hdr.typ !== 'shell' || hdr.seq !== undefined;
-    if (whole || !body || header + bodyChunk > frameLimit)
-      return this.#refuse(message, `message too large: ${frame.length} bytes, a device takes ${frameLimit}`);
-    for (let at = 0; at < body.length; at += bodyChunk)
-      this.#send(encode({ hdr: stamped, body: body.subarray(at, at + bodyChunk) }));
+    if (message.hdr.proto === ProtoType.Shell) this.#overhear(message.hdr);
+    const why = this.#toDevice.relay(message, this.userId);
+    if (why !== undefined) this.#refuse(message, why);
   }
 
   #overhear(hdr: ProtoMsg['hdr']): void {
@@ -370,22 +363,8 @@ export class UserSession implements SessionEnd {
     this.#audience.resize(hdr);
   }
 
-  /** Keys of a guest go among those of the owner, without a number: they are not repeated. */
   #guestTypes(body: Uint8Array, userId: string): void {
-    if (this.#over || !this.#shell) return;
-    for (let at = 0; at < body.length; at += bodyChunk) {
-      const hdr = { proto: ProtoType.Shell, typ: 'shell', sid: this.sid, props: { user_id: userId } };
-      this.#send(encode({ hdr, body: body.subarray(at, at + bodyChunk) }));
-    }
-  }
-
-  #send(frame: Uint8Array): void {
-    const device = this.#device;
-    if (!device) return;
-    this.#toDevice += frame.length;
-    if (device.deliver(frame) || this.#paused.has('device full')) return;
-    this.#pause('device full', true);
-    void device.drained().then(() => this.#pause('device full', false));
+    if (!this.#over && this.#shell) this.#toDevice.type(body, userId);
   }
 
   /** Not his to do: said in the protocol's own words, so that his program shows it (ask-1). */
@@ -415,6 +394,12 @@ export class UserSession implements SessionEnd {
     this.#device?.hold(this, false);
   };
 
+  #waitFor(device: DeviceEnd): void {
+    if (this.#paused.has('device full')) return;
+    this.#pause('device full', true);
+    void device.drained().then(() => this.#pause('device full', false));
+  }
+
   #pause(why: 'device full' | 'device busy' | 'begin', yes: boolean): void {
     if (yes) this.#paused.add(why);
     else this.#paused.delete(why);
@@ -433,20 +418,11 @@ export class UserSession implements SessionEnd {
     this.#attached = false;
     if (this.#behind) this.#device?.hold(this, false);
     this.#absence.begin('person', within);
-    const body = within < usual ? { within } : {};
-    this.#device?.deliver(encode(toFrame(control, { typ: 'suspend', body }, this.sid)));
+    this.#toDevice.suspend(within < usual ? within : undefined);
   }
 
-  /** The person's end is over and the device lives: it is told, so that nothing of his is left there (H-69). */
   #tellDevice(why: string): void {
-    const device = this.#device;
-    if (!device) return;
-    const props = { status: 2, user_id: this.userId };
-    if (this.#shell)
-      device.deliver(
-        encode({ hdr: { proto: ProtoType.Shell, typ: 'stop', sid: this.sid, props }, body: utf8.encode(why) }),
-      );
-    device.deliver(encode(toFrame(control, { typ: 'close', props: { user_id: this.userId } }, this.sid)));
+    this.#toDevice.over(why, this.userId, this.#shell);
   }
 
   #tell(message: LooseMessage): void {

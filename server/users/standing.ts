@@ -1,5 +1,6 @@
 import type { Permission } from '#proto/http/users';
-import type { Relay, Stand } from '../relay/relay.ts';
+import type { Stand } from '../relay/events.ts';
+import type { Relay } from '../relay/relay.ts';
 import type { LiveSockets } from '../live/socket.ts';
 import type { Db } from '../store/store.ts';
 import type { Logins } from './logins.ts';

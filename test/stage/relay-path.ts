@@ -10,7 +10,8 @@ import { openSession, type OpenOptions } from '../../cli/session.ts';
 import { unauthorized } from '../../server/errors.ts';
 import { bearerOf } from '../../server/http/guard.ts';
 import { LocalBus } from '../../server/relay/bus.ts';
-import { createRelay, type RelayOptions, type SessionEvent } from '../../server/relay/relay.ts';
+import type { SessionEvent } from '../../server/relay/events.ts';
+import { createRelay, type RelayOptions } from '../../server/relay/relay.ts';
 
 type Shell = MessageOf<typeof shell>;
 
