@@ -15,13 +15,11 @@ import { parser } from '#proto/validate';
 import type { LoadedAddon } from './addons.ts';
 import { Line, type Kept, type ResumeLimits } from './line.ts';
 import { AddonSession, type SessionHost } from './session.ts';
+import { Silence, type SilenceTimes } from './silence.ts';
 import { Stalls } from './stalls.ts';
 import type { Wire } from './wire.ts';
 
-export interface SessionTimes {
-  /** Silence of a peer, ms, after which it is asked, and after which the session ends (C-29). */
-  readonly ask: number;
-  readonly end: number;
+export interface SessionTimes extends SilenceTimes {
   /** How long one session that takes nothing may stop the others, ms, where it cannot be paused alone. */
   readonly stall: number;
 }
@@ -41,9 +39,7 @@ interface Entry {
   watched: boolean;
   /** An add-on was asked for. */
   served: boolean;
-  heard: number;
-  asked: boolean;
-  timer: NodeJS.Timeout | undefined;
+  readonly silence: Silence;
 }
 
 const openBody = parser(control.messages.open.body);
@@ -125,7 +121,7 @@ export class Sessions implements SessionHost {
   receive(frame: ProtoMsg): void {
     const sid = frame.hdr.sid ?? '';
     const known = this.#entries.get(sid);
-    if (known) this.#heard(known);
+    if (known) known.silence.heard();
     if (frame.hdr.proto === ProtoType.Control) return this.#control(frame, sid, known);
     const addon = this.#addons.get(frame.hdr.proto);
     if (!addon?.speaks || (!addon.half.serve && !addon.half.refuse)) {
@@ -188,7 +184,7 @@ export class Sessions implements SessionHost {
     );
     this.#serving.add(settled);
     void settled.finally(() => this.#serving.delete(settled));
-    this.#arm(entry);
+    entry.silence.arm();
     return session;
   }
 
@@ -265,7 +261,7 @@ export class Sessions implements SessionHost {
       this.#deny(sid, messageOf(error));
       return this.#end(entry, new CodedError('lost', messageOf(error)));
     }
-    this.#heard(entry);
+    entry.silence.heard();
     const body = { received: mine, within: line.within };
     this.#wire.send(encode(toFrame(control, { typ: 'attached', body }, sid)));
     if (again) this.#log.info('session resumed', { sid });
@@ -335,42 +331,25 @@ export class Sessions implements SessionHost {
       line: undefined,
       watched,
       served: false,
-      heard: performance.now(),
-      asked: false,
-      timer: undefined,
+      silence: this.#watch(sid),
     };
     this.#entries.set(sid, entry);
-    this.#arm(entry);
     return entry;
   }
 
-  #heard(entry: Entry): void {
-    entry.heard = performance.now();
-    entry.asked = false;
-  }
-
-  /** One timer an entry, which looks at the clock when it fires: a message costs no timer. */
-  #arm(entry: Entry): void {
-    clearTimeout(entry.timer);
-    const { ask, end } = this.#times;
-    const due = entry.heard + (entry.asked ? end : ask) - performance.now();
-    entry.timer = setTimeout(() => this.#look(entry), Math.max(due, 1));
-  }
-
-  #look(entry: Entry): void {
-    const silence = performance.now() - entry.heard;
-    const { ask, end } = this.#times;
-    const away = entry.line && (!entry.line.attached || entry.members.size === 0);
-    const own = away || [...entry.members.keys()].some((number) => this.#addons.get(number)?.half.keepsAlive);
-    if (own) entry.heard = performance.now();
-    else if (silence >= end - 1) {
-      this.#say(entry.sid, { err: 'session timeout', close: true });
-      return this.#end(entry, new CodedError('timeout', 'session timeout'));
-    } else if (silence >= ask - 1 && !entry.asked) {
-      entry.asked = true;
-      this.#wire.send(encode(toFrame(control, { typ: 'ping' }, entry.sid)));
-    }
-    this.#arm(entry);
+  #watch(sid: string): Silence {
+    return new Silence(this.#times, {
+      excused: () => {
+        const { line, members } = this.#entries.get(sid)!;
+        const away = line && (!line.attached || members.size === 0);
+        return away || [...members.keys()].some((number) => this.#addons.get(number)?.half.keepsAlive);
+      },
+      ask: () => void this.#wire.send(encode(toFrame(control, { typ: 'ping' }, sid))),
+      over: () => {
+        this.#say(sid, { err: 'session timeout', close: true });
+        this.#end(this.#entries.get(sid)!, new CodedError('timeout', 'session timeout'));
+      },
+    });
   }
 
   /** An add-on is through with an entry. With the last of those that watch their peers themselves it is over. */
@@ -379,12 +358,12 @@ export class Sessions implements SessionHost {
     // Nothing was asked for yet, or the last words have not arrived.
     if (entry.line && !(entry.served && entry.line.empty)) return;
     if (!entry.watched) return this.#end(entry, new CodedError('done', 'the add-on has ended the session'));
-    this.#heard(entry);
-    this.#arm(entry);
+    entry.silence.heard();
+    entry.silence.arm();
   }
 
   #end(entry: Entry, reason: CodedError): void {
-    clearTimeout(entry.timer);
+    entry.silence.end();
     entry.line?.end();
     this.#entries.delete(entry.sid);
     for (const session of entry.members.values()) session.end(reason);
