@@ -351,7 +351,7 @@ export class UserSession implements SessionEnd {
     if (!this.#resumes && !this.#acks.toDevice(message)) return;
     const { hdr, body } = message;
     if (hdr.proto === ProtoType.Shell) this.#overhear(hdr);
-    const stamped = { ...hdr, sid: this.sid, props: { ...hdr.props, user_id: this.userId } };
+    const stamped = { ...hdr, sid: this.sid, props: { ...widened(hdr), user_id: this.userId } };
     const frame = encode({ hdr: stamped, ...(body ? { body } : {}) });
     const frameLimit = this.#device?.frameLimit ?? 0;
     if (frame.length <= frameLimit || !this.#device) return this.#send(frame);
@@ -486,6 +486,13 @@ export class UserSession implements SessionEnd {
     this.#options.bus.leaveSession(this);
     this.#options.closed(this);
   }
+}
+
+/** Browsers write an offset as short as it goes; a device of the reference reads it in eight bytes only (§2.2, A-7). */
+function widened({ proto, props }: ProtoMsg['hdr']): Readonly<Record<string, unknown>> | undefined {
+  const offset = props?.['offset'];
+  if (proto !== ProtoType.FileTransfer || !Number.isSafeInteger(offset)) return props;
+  return { ...props, offset: BigInt(offset as number) };
 }
 
 const quotaText = 'session byte limit exceeded';
