@@ -34,11 +34,11 @@ function start(...args: string[]) {
   return {
     done,
     said: () => said.join(''),
-    lose() {
+    lose: () => {
       openSession.mockImplementation(away);
       session.end(new CodedError('device', 'device disconnected'));
     },
-    heard: async (what: string) => {
+    heard: async (what: string): Promise<void> => {
       while (!said.join('').includes(what)) await new Promise((resolve) => stderr.once('data', resolve));
     },
   };
