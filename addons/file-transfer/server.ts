@@ -66,7 +66,11 @@ export function files(host: ServerHost<typeof manifest>, limit = uploadLimit): S
         summary: 'Upload a file to a device: a form with path, uid, gid, mode (octal), and file as the last field',
         audit: 'file_upload',
         streams: true,
-        responses: { 201: { description: 'the file is in its place' } },
+        responses: {
+          201: { description: 'the file is in its place' },
+          408: { description: 'the device does not answer' },
+          413: { description: 'the file is larger than 1 GiB' },
+        },
         async handler(request) {
           // Before anything is known of the file: whatever refuses it is in the log under its device.
           request.note({ object: { type: 'device', id: request.params['id'] ?? '' } });
