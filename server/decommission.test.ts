@@ -16,7 +16,7 @@ const management = '/api/management';
 const ask = (method: string, path: string, body?: unknown) =>
   server.call(method, management + path, { token, ...(body === undefined ? {} : { body }) });
 
-it('a device that is decommissioned is gone everywhere, at once, and comes back as a new one (server-api.md §3.6, §3.9)', async () => {
+it('TRB-7 a device that is decommissioned is gone everywhere, at once, and comes back as a new one (server-api.md §3.6, §3.9)', async () => {
   const identity = { mac: '02:00:00:00:36:01' };
   const device = await server.addDevice(identity);
   const response = await fetch(`${server.url}${management}/v1/deployments/artifacts`, {
@@ -41,6 +41,8 @@ it('a device that is decommissioned is gone everywhere, at once, and comes back 
   });
   await once(socket, 'open');
 
+  const presence = `/v1/deviceconnect/devices/${device.id}`;
+  while (((await ask('GET', presence)).body as { status: string }).status !== 'connected');
   const closed = once(socket, 'close');
   expect((await ask('DELETE', `/v2/devauth/devices/${device.id}`)).status).toBe(204);
   await closed;
@@ -48,6 +50,7 @@ it('a device that is decommissioned is gone everywhere, at once, and comes back 
   for (const path of [
     `/v2/devauth/devices/${device.id}`,
     `/v1/inventory/devices/${device.id}`,
+    presence,
     `/v1/deviceconfig/configurations/device/${device.id}`,
     '/v1/inventory/groups/yard/devices',
   ])

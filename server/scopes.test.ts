@@ -581,12 +581,27 @@ describe('what is open', () => {
     for (const device of [devices.north, devices.south, devices.both]) await connectDevice(device);
   });
 
+  it('TRB-8 who may only look sees that a device is connected, and is refused before the upgrade', async () => {
+    const looker = await server.addUser('looker@example.com', ['read-only']);
+    const state = await call('GET', `${mgmt}/v1/deviceconnect/devices/${devices.north.id}`, looker);
+    expect(state.body).toMatchObject({ status: 'connected' });
+    await expect(session(devices.north, looker)).rejects.toThrow('403');
+  });
+
   it('a session begins on a device of the group, and on no other', async () => {
     await session(devices.north, ranger);
     await session(devices.both, ranger);
     await expect(session(devices.south, ranger)).rejects.toThrow('404');
     const download = `${mgmt}/v1/deviceconnect/devices/${devices.south.id}/download?path=/etc/hostname`;
     expect((await call('GET', download, ranger)).status).toBe(404);
+  });
+
+  it('TERM-21 who sees a device and may not connect to it is refused before the upgrade, with 403', async () => {
+    const sees: Grant = { permission: 'devices:read', groups: ['north', 'south'] };
+    const token = await user('onlooker', [...terminal(['north']), sees]);
+    await session(devices.north, token);
+    await expect(session(devices.south, token)).rejects.toThrow('403');
+    await expect(session(devices.none, token)).rejects.toThrow('404');
   });
 
   it('a protocol is refused where the right is another group’s', async () => {

@@ -60,6 +60,16 @@ describe('the socket', () => {
     await server.peer(1);
   });
 
+  it('B-17 sends no message above 8192 bytes, however much a shell writes at once', async () => {
+    const { far } = await connected({ settings: { ShellCommand: '/bin/sh', ShellArguments: [] } });
+    far.send({ proto: 1, typ: 'new', sid: 's' });
+    await far.next({ typ: 'new' });
+    far.send({ proto: 1, typ: 'shell', sid: 's' }, 'head -c 500000 /dev/zero | tr "\\0" x; exit\r');
+    await far.next({ typ: 'stop', sid: 's' });
+    expect(Buffer.concat(far.raw).length).toBeGreaterThan(500_000);
+    expect(Math.max(...far.raw.map(({ length }) => length))).toBeLessThanOrEqual(8192);
+  });
+
   it('B-18 connects again after a frame that is no message', async () => {
     const { server, far } = await connected();
     far.socket.send(Buffer.from('c1', 'hex'));
@@ -82,6 +92,17 @@ describe('the socket', () => {
     const before = server.requests.length;
     await server.asked(before + 1);
   });
+
+  it('TERM-14 as it ships it is back within 20 s of a server that was away', async () => {
+    const { server, far } = await connected({ times: {} });
+    server.refuse = 503;
+    far.socket.terminate();
+    await server.asked(2, 20_000);
+    server.refuse = undefined;
+    await server.asked(3, 20_000);
+    server.peers[1]!.send({ proto: 0xffff, typ: 'ping', sid: 's' });
+    await server.peers[1]!.next({ typ: 'pong' });
+  }, 60_000);
 
   it('B-19 waits longer after each failure, within a ceiling, and never in step', async () => {
     const server = using(await RawServer.start());
@@ -194,8 +215,10 @@ describe('sessions', () => {
     });
   });
 
-  it('C-27 TERM-17 an unknown protocol is named, with the message that it came with', async () => {
+  it('C-27 TERM-17 an unknown protocol is named, with the message that it came with, and other sessions go on', async () => {
     const { far } = await connected();
+    far.send({ proto: 1, typ: 'new', sid: 'other' });
+    await far.next({ typ: 'new', sid: 'other' });
     far.send({ proto: 12345, typ: 'hello', sid: 's', props: { msgid: 'm1' } });
     expect(structure(await far.next({ proto: 0xffff, typ: 'error' }))).toEqual({
       err: 'no handler registered for protocol: 0x3039',
@@ -206,6 +229,8 @@ describe('sessions', () => {
     });
     far.send({ proto: 0xffff, typ: 'ping', sid: 's' });
     await far.next({ typ: 'pong' });
+    far.send({ proto: 1, typ: 'shell', sid: 'other' }, 'echo $((6*7))\r');
+    for (let seen = ''; !/^42\r/m.test(seen);) seen += text(await far.next({ typ: 'shell', sid: 'other' }));
   });
 
   it('C-29 a silent session is asked, and then ended', async () => {

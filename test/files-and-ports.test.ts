@@ -43,6 +43,7 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     echo = createServer({ allowHalfOpen: true }, (socket) => {
       socket.on('error', () => undefined);
       socket.pipe(socket);
+      socket.on('data', (bytes: Buffer) => void (bytes.toString() === 'hang up' && socket.end()));
     });
     echo.listen(0, '127.0.0.1');
     await once(echo, 'listening');
@@ -180,7 +181,7 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     }
   });
 
-  each('F-60 patchbay forward carries many connections and each end of them, device %s', async (which) => {
+  each('F-60 PF-10 patchbay forward carries many connections and each end of them, device %s', async (which) => {
     const { child, match } = await start(
       process.execPath,
       [launcher, 'forward', id(which), `0:${echoPort}`],
@@ -195,6 +196,12 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
       socket.end('the last word');
       expect((await buffer(socket)).toString()).toBe('the last word');
+      // The host ends it: so does the socket here, and the port stays open for the next one.
+      for (let again = 0; again < 2; again++) {
+        const ended = connect({ port, host: '127.0.0.1' });
+        ended.write('hang up');
+        expect((await buffer(ended)).toString()).toBe('hang up');
+      }
       const refused = await start(process.execPath, [launcher, 'forward', id(which), '0:1'], /:(\d+) is 127/);
       const said = new Promise<string>((resolve) =>
         createInterface(refused.child.stderr!).on('line', (line) => void (/refused/.test(line) && resolve(line))),

@@ -138,7 +138,7 @@ await describePeers('mender-cli 1.9', ['mender-cli', 'mender-artifact'], (root) 
     echo.close();
   });
 
-  it('records a terminal, and plays it back without a server', async () => {
+  it('TERM-22 records a terminal, and plays it back without a server', async () => {
     const record = join(folder, 'record');
     using screen = new Screen(tool, ['--server', server.url, 'terminal', device.id, '--record', record], env);
     await screen.shows(/Press CTRL\+\] to quit/i);

@@ -24,7 +24,7 @@ const noBrowser = browserPath() ? undefined : 'chromium is not here: apt-get ins
 const pairs = [
   { title: 'mender with mender-connect', mac: '02:00:00:00:21:01', client: 'theirs', connect: 'theirs' },
   { title: 'our client with mender-connect', mac: '02:00:00:00:21:02', client: 'ours', connect: 'theirs' },
-  { title: 'mender with our connect', mac: '02:00:00:00:21:03', client: 'theirs', connect: 'ours' },
+  { title: 'B-13 mender with our connect', mac: '02:00:00:00:21:03', client: 'theirs', connect: 'ours' },
 ] as const;
 type Pair = (typeof pairs)[number];
 
@@ -35,6 +35,7 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
   let browser: Browser | undefined;
   const programs: Program[] = [];
   const devices = new Map<Pair, Device>();
+  const connects = new Map<Pair, Program>();
   const deviceOf = (pair: Pair) => devices.get(pair)!;
 
   beforeAll(async () => {
@@ -65,7 +66,9 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
     const device = await operator.welcome(pair.mac);
     devices.set(pair, device);
     const start = pair.connect === 'ours' ? startConnect : startMenderConnect;
-    programs.push(await start(own, bus.address));
+    const connect = await start(own, bus.address);
+    programs.push(connect);
+    connects.set(pair, connect);
     await operator.connected(device.id);
   }
 
@@ -203,6 +206,14 @@ await describePeers('mender-connect 2.1', ['mender-client', 'mender-connect'], (
         }
       }),
     );
+  });
+
+  it('B-13 our connect goes through the local proxy of mender 3.4', async () => {
+    const pair = pairs.find(({ client, connect }) => client === 'theirs' && connect === 'ours')!;
+    const [, proxy] = await connects.get(pair)!.said(/"server":"(http:[^"]+)".*"msg":"authorization changed"/);
+    expect(new URL(proxy!).hostname).toMatch(/^(localhost|127\.0\.0\.1)$/);
+    expect(new URL(proxy!).port).not.toBe(new URL(server.url).port);
+    await operator.connected(deviceOf(pair).id);
   });
 
   it('each of them comes back by itself when the server was away', async () => {

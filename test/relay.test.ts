@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { control, encode, pack, toFrame, unpack } from '#proto';
 import { Peer, structure, text } from './stage/peer.ts';
-import { startRelay } from './stage/relay-path.ts';
+import { Reader, startRelay } from './stage/relay-path.ts';
 
 type Server = Awaited<ReturnType<typeof startRelay>>;
 
@@ -81,6 +81,19 @@ describe('what a person sends (server-api.md §2.6)', () => {
     expect(error['err']).toContain('message too large');
     near.send({ proto: 1, typ: 'shell' }, 'still here');
     expect(text(await far.next({ typ: 'shell' }))).toBe('still here');
+  });
+
+  it.each([
+    ['5 bits', 13],
+    ['16 bits', 4096],
+    ['32 bits', 65_536],
+    ['64 bits', 2n ** 32n + 1n],
+  ])('A-7 an offset in %s reaches the device as the int64 that mender-connect insists on', async (_, offset) => {
+    const { far, near } = await session(await start());
+    near.send({ proto: 2, typ: 'ack', props: { offset } });
+    await far.next({ proto: 2, typ: 'ack' });
+    const wide = BigInt(offset).toString(16).padStart(16, '0');
+    expect(far.raw.at(-1)!.toString('hex')).toContain(`a66f6666736574d3${wide}`);
   });
 
   it('H-71 an acknowledgement too many, which ends the process of mender-connect, is not forwarded', async () => {
@@ -245,6 +258,19 @@ describe('a device (server-api.md §1.8)', () => {
     await server.until('the silent one is gone', () => server.presence.includes('-two'));
     await alive.until('more pings', () => alive.pings.length >= 6);
     expect(server.relay.isConnected('one')).toBe(true);
+  });
+
+  it('TERM-23 that knows no handshake, and answers none, gives a shell to our own programs', async () => {
+    const server = await start();
+    const far = await device(server);
+    const person = new Reader(await server.open('one', 'ann', { resume: true }));
+    const shell = person.start();
+    const { hdr } = await far.next({ proto: 1, typ: 'new' });
+    far.send({ proto: 1, typ: 'new', sid: hdr.sid!, props: { status: 1 } }, 'Shell started');
+    await shell;
+    far.send({ proto: 1, typ: 'shell', sid: hdr.sid!, props: { status: 1 } }, 'a prompt');
+    await person.shows('a prompt');
+    person.session.close();
   });
 
   it('of ours is told that a session it still has is over; a stock one is told nothing', async () => {

@@ -53,7 +53,7 @@ async function recorded(id: string): Promise<string> {
 }
 
 describe('a server that is killed and started again', () => {
-  it('ask-9 the shell goes on where it was; it is one session in the audit log and in the recording', async () => {
+  it('ask-9 TERM-20 the shell goes on where it was; it is one session in the audit log and in the recording', async () => {
     const person = await shell();
     const [session] = await sessions();
     person.type('keep=this; for i in 1 2 3 4 5 6 7 8; do echo tick $i; sleep .3; done\r');
@@ -71,6 +71,12 @@ describe('a server that is killed and started again', () => {
     await nobody();
     const entries = await audit(session!.id);
     expect(entries.map(({ action }) => action).sort()).toEqual(['session_close', 'session_open']);
+    for (const entry of entries)
+      expect(entry).toMatchObject({
+        actor: { type: 'user', id: session!.user_id },
+        object: { type: 'device', id: device.id },
+        details: { session_id: session!.id, recording: session!.id },
+      });
     const closing = entries.find(({ action }) => action === 'session_close')!;
     expect(closing.details?.['interruptions']).toEqual([expect.objectContaining({ lost: 'server' })]);
     const [recording] = await recordings();
@@ -140,7 +146,7 @@ describe('several terminals', () => {
 });
 
 describe('a recording', () => {
-  it('holds what was shown and not what was typed, plays at its pace or faster, and can be saved', async () => {
+  it('H-78 holds what was shown and not what was typed, plays at its pace or faster, in the reference’s own way too, and can be saved', async () => {
     const person = await shell();
     const [{ id }] = (await sessions()) as [SessionInfo];
     person.type('read -s secret; echo got-${#secret}\r');
@@ -165,7 +171,7 @@ describe('a recording', () => {
     });
     expect((await rig.run(['sessions', 'play', file, '--idle', '0.01'])).out.equals(played.out)).toBe(true);
 
-    // H-78: the reference's own playback.
+    // The reference's own playback.
     const url = `${rig.server.url.replace('http', 'ws')}/api/management/v1/deviceconnect/sessions/${id}/playback?sleep_ms=0`;
     const socket = new WebSocket(url, { headers: { authorization: `Bearer ${rig.operator.token}` } });
     const parts: Buffer[] = [];

@@ -43,9 +43,10 @@ describe('a shell', () => {
     await person.shows('50 120');
   });
 
-  it('D-32 has the configured size until the screen says its own', async () => {
+  it('D-32 TERM-2 says that it has started, and has the configured size until the screen says its own', async () => {
     const { server } = await path({ settings: { Terminal: { Width: 77, Height: 33 } } });
-    const person = await shell(server);
+    const person = await reader(server);
+    expect(await ask(person, 'new')).toMatchObject({ status: 1, body: 'Shell started' });
     person.type('stty size\r');
     await person.shows('33 77');
   });
@@ -245,14 +246,19 @@ describe('bytes', () => {
 });
 
 describe('a link that is lost', () => {
-  it('H-69 TERM-12 of the person ends his shell', async () => {
-    const { server } = await path();
-    const person = await shell(server);
-    person.type('echo pid=$$\r');
-    await person.until('the pid', () => /pid=\d+\r/.test(person.output.toString()));
-    const pid = Number(/pid=(\d+)\r/.exec(person.output.toString())![1]);
-    person.session.close();
-    await ended(pid);
+  it('H-69 TERM-12 of the person ends his shell, and his place on the device is free at once', async () => {
+    const { server } = await path({ settings: { Sessions: { MaxPerUser: 1, ExpireAfterIdle: 600 } } });
+    const near = await Peer.connect(`${server.url}/api/management/v1/deviceconnect/devices/one/connect`, {
+      headers: { Authorization: 'Bearer user-ann' },
+    });
+    near.send({ proto: 1, typ: 'new' });
+    await near.next({ typ: 'new' });
+    near.send({ proto: 1, typ: 'shell' }, 'echo pid=$$\r');
+    let output = '';
+    while (!/pid=\d+\r/.test(output)) output += Buffer.from((await near.next({ typ: 'shell' })).body!).toString();
+    near.socket.terminate();
+    await ended(Number(/pid=(\d+)\r/.exec(output)![1]));
+    await shell(server);
   });
 
   it('H-67 of the device ends the session, with the reason', async () => {

@@ -231,7 +231,7 @@ describeBrowser('the web pages', (executable) => {
     await person.page.keyboard.press('Escape');
   });
 
-  it('a role that may only look is told why, in place of a button that fails (ask-1)', async () => {
+  it('TRB-8 a role that may only look is told why, in place of a button that fails (ask-1)', async () => {
     await operator.request('POST', '/v1/useradm/users', { ...visitor, roles: ['read-only'] });
     await person.presses(/^Account/);
     await person.page.getByRole('menuitem', { name: 'Log out' }).click();

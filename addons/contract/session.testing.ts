@@ -69,8 +69,8 @@ export class TestSession<P extends Protocol, M extends Loose = MessageOf<P>> imp
     return found as Extract<M, { typ: T }>;
   }
 
-  end(): void {
-    this.#ending.abort(new Error('over'));
+  end(why = new Error('over')): void {
+    this.#ending.abort(why);
     this.#inbox.end();
   }
 }

@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { silentLog } from '#base/log';
+import { itWhere, mountsMissing } from '#base/where.testing';
 import { TestSession } from '#addon/session.testing';
 import { parser } from '#proto/validate';
 import device from './device.ts';
@@ -189,6 +190,28 @@ it('E-51 FT-17 FT-7 a chunk that is out of order ends the upload; the old file s
   expect(await readFile(at('f'), 'utf8')).toBe('old');
   expect(await readdir(folder)).toEqual(['f']);
 });
+
+itWhere(
+  'FT-7 a disk that is full in the middle ends the upload; the old file stays and nothing else',
+  mountsMissing(),
+  async () => {
+    await mkdir(at('small'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'tmpfs', at('small')]);
+    try {
+      await writeFile(at('small/f'), 'old');
+      const files = session();
+      files.tell(put(at('small/f')));
+      await files.answer('ack');
+      for (let from = 0; from < 1_000_000; from += 4000) files.tell(chunk(from, randomBytes(4000)));
+      expect(await errorOf(files)).toMatch(/^failed to write file chunk: write .*: no space left on device$/);
+      expect(await readFile(at('small/f'), 'utf8')).toBe('old');
+      await upload(start().open(), at('small/g'), Buffer.from('fits'));
+      expect(await readdir(at('small'))).toEqual(['f', 'g']);
+    } finally {
+      spawnSync('umount', ['-l', at('small')]);
+    }
+  },
+);
 
 it('E-52 where an upload may go', async () => {
   await mkdir(at('d'));

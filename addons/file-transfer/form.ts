@@ -4,7 +4,7 @@ import { Busboy } from '@fastify/busboy';
 import { CodedError, messageOf } from '#base/errors';
 
 /** Largest upload over HTTP, bytes: as the reference has it. */
-const uploadLimit = 1024 ** 3;
+export const uploadLimit = 1024 ** 3;
 
 export interface UploadForm {
   readonly fields: { readonly path: string; readonly uid?: number; readonly gid?: number; readonly mode?: number };
@@ -14,19 +14,35 @@ export interface UploadForm {
   discard(): void;
 }
 
-/** The fields before the file, and the file as it comes. Fields after it count for nothing (H-75). */
-export function readForm(req: IncomingMessage): Promise<UploadForm | { readonly error: string }> {
-  const { promise, resolve } = Promise.withResolvers<UploadForm | { readonly error: string }>();
+/** What a form has besides its file, bytes. */
+const wrapping = 1024 * 1024;
+
+/** What is no form with a file in it, and the status that says so. */
+export interface NoForm {
+  readonly error: string;
+  readonly status: 400 | 413;
+}
+
+const noForm = (error: string): NoForm => ({ error, status: 400 });
+
+/**
+ * The fields before the file, and the file as it comes. Fields after it count for nothing (H-75). Of a request that says
+ * itself that it is too large nothing is read, and no device is asked.
+ */
+export function readForm(req: IncomingMessage, limit = uploadLimit): Promise<UploadForm | NoForm> {
+  if (Number(req.headers['content-length']) > limit + wrapping)
+    return Promise.resolve({ error: tooLarge(limit), status: 413 });
+  const { promise, resolve } = Promise.withResolvers<UploadForm | NoForm>();
   const fields = new Map<string, string>();
   let busboy;
   try {
     busboy = new Busboy({
       headers: req.headers as never,
       preservePath: true,
-      limits: { fieldSize: 8192, fields: 32, files: 1, fileSize: uploadLimit },
+      limits: { fieldSize: 8192, fields: 32, files: 1, fileSize: limit },
     });
   } catch (error) {
-    return Promise.resolve({ error: messageOf(error) });
+    return Promise.resolve(noForm(messageOf(error)));
   }
   let begun = false;
   busboy.on('field', (name, value) => void (begun || fields.set(name, value)));
@@ -43,37 +59,43 @@ export function readForm(req: IncomingMessage): Promise<UploadForm | { readonly 
         : {
             fields: checked,
             filename: filename ?? '',
-            file: bytesOf(stream, req),
+            file: bytesOf(stream, req, limit),
             discard: () => void stream.resume(),
           },
     );
   });
-  busboy.on('error', (error) => resolve({ error: messageOf(error) }));
-  busboy.on('finish', () => resolve({ error: 'file: upload file is required.' }));
+  busboy.on('error', (error) => resolve(noForm(messageOf(error))));
+  busboy.on('finish', () => resolve(noForm('file: upload file is required.')));
   req.pipe(busboy);
   req.once('close', () => {
     if (req.complete) return;
     busboy.destroy();
-    resolve({ error: 'the request was broken off' });
+    resolve(noForm('the request was broken off'));
   });
   return promise;
 }
 
-async function* bytesOf(stream: Readable & { truncated?: boolean }, req: IncomingMessage): AsyncGenerator<Uint8Array> {
+async function* bytesOf(
+  stream: Readable & { truncated?: boolean },
+  req: IncomingMessage,
+  limit: number,
+): AsyncGenerator<Uint8Array> {
   const broken = (): void => void stream.destroy(new CodedError('bad_request', 'the upload was broken off'));
   req.once('aborted', broken);
   try {
     for await (const bytes of stream as AsyncIterable<Uint8Array>) yield bytes;
-    if (stream.truncated) throw new CodedError('too_large', `file: larger than ${uploadLimit} bytes`);
+    if (stream.truncated) throw new CodedError('too_large', tooLarge(limit));
   } finally {
     req.off('aborted', broken);
   }
 }
 
-function check(fields: ReadonlyMap<string, string>): UploadForm['fields'] | { readonly error: string } {
+const tooLarge = (limit: number): string => `file: larger than ${limit} bytes`;
+
+function check(fields: ReadonlyMap<string, string>): UploadForm['fields'] | NoForm {
   const path = fields.get('path') ?? '';
-  if (!path) return { error: 'path: cannot be blank.' };
-  if (!path.startsWith('/') || path.length > 4096) return { error: 'path: must be absolute.' };
+  if (!path) return noForm('path: cannot be blank.');
+  if (!path.startsWith('/') || path.length > 4096) return noForm('path: must be absolute.');
   const numbers: { uid?: number; gid?: number; mode?: number } = {};
   for (const [name, base] of [
     ['uid', 10],
@@ -83,7 +105,7 @@ function check(fields: ReadonlyMap<string, string>): UploadForm['fields'] | { re
     const text = fields.get(name);
     if (text === undefined || text === '') continue;
     const number = (base === 8 ? /^[0-7]{1,11}$/ : /^\d{1,10}$/).test(text) ? Number.parseInt(text, base) : NaN;
-    if (!(number <= 0xffffffff)) return { error: `${name}: must be ${base === 8 ? 'an octal' : 'a'} number.` };
+    if (!(number <= 0xffffffff)) return noForm(`${name}: must be ${base === 8 ? 'an octal' : 'a'} number.`);
     numbers[name] = number;
   }
   return { path, ...numbers };

@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { Type } from 'typebox';
 import { codeOf, messageOf } from '#base/errors';
-import { defineServer, type ServerReply, type ServerRequest } from '#addon/server';
+import { defineServer, type ServerHalf, type ServerHost, type ServerReply, type ServerRequest } from '#addon/server';
 import { sendAttachment } from './attachment.ts';
 import manifest from './manifest.ts';
-import { readForm } from './form.ts';
+import { readForm, uploadLimit } from './form.ts';
 import { Refusal } from './refusal.ts';
 import { Remote } from './remote.ts';
 
@@ -12,8 +12,8 @@ const devices = '/api/management/v1/deviceconnect/devices/{id}';
 /** For each step of the device, ms (§5.5). */
 const stepTime = 60_000;
 
-/** Files of a device over HTTP, for browsers and scripts (`connect-protocol.md` §5.5). */
-export default defineServer(manifest, (host) => {
+/** `limit`: of an upload, bytes; for tests another than the reference's. */
+export function files(host: ServerHost<typeof manifest>, limit = uploadLimit): ServerHalf {
   /** Runs `work` with the device's files; gives back what went wrong as the answer that clients know. */
   async function withFiles(
     request: ServerRequest,
@@ -66,12 +66,16 @@ export default defineServer(manifest, (host) => {
         summary: 'Upload a file to a device: a form with path, uid, gid, mode (octal), and file as the last field',
         audit: 'file_upload',
         streams: true,
-        responses: { 201: { description: 'the file is in its place' } },
+        responses: {
+          201: { description: 'the file is in its place' },
+          408: { description: 'the device does not answer' },
+          413: { description: 'the file is larger than 1 GiB' },
+        },
         async handler(request) {
           // Before anything is known of the file: whatever refuses it is in the log under its device.
           request.note({ object: { type: 'device', id: request.params['id'] ?? '' } });
-          const form = await readForm(request.req);
-          if ('error' in form) return failure(request, 400, form.error);
+          const form = await readForm(request.req, limit);
+          if ('error' in form) return failure(request, form.status, form.error);
           const { file, fields } = form;
           const put = { ...fields, src_path: basename(form.filename) };
           const reply = await withFiles(
@@ -89,7 +93,10 @@ export default defineServer(manifest, (host) => {
       },
     ],
   };
-});
+}
+
+/** Files of a device over HTTP, for browsers and scripts (`connect-protocol.md` §5.5). */
+export default defineServer(manifest, (host) => files(host));
 
 function statusOf(error: unknown, otherwise: number): [number, string] {
   if (error instanceof Refusal) return [allowed(error.status) ?? otherwise, error.message];

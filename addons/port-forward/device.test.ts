@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { silentLog } from '#base/log';
 import { TestSession } from '#addon/session.testing';
 import device from './device.ts';
@@ -61,6 +61,69 @@ it('F-56 PF-1 what is sent to a host comes back, each message acknowledged', asy
   session.tell(forward('c1', Buffer.from('hello')));
   await session.answer('ack');
   expect(Buffer.from((await session.answer('forward')).body).toString()).toBe('hello');
+});
+
+it('PF-3 a host other than localhost is dialled from the device, by its address or by its name', async () => {
+  const server = createServer((socket) => void socket.end(`you reached ${socket.localAddress}`));
+  server.listen(0, '127.0.0.77');
+  await once(server, 'listening');
+  closing.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const session = start();
+  const dialled = (id: string, remote_host: string): Message => ({
+    typ: 'new',
+    props: { connection_id: id },
+    body: { remote_host, remote_port: port, protocol: 'tcp' },
+  });
+  session.tell(dialled('c1', '127.0.0.77'));
+  await session.answer('new', 'c1');
+  expect(Buffer.from((await session.answer('forward', 'c1')).body).toString()).toBe('you reached 127.0.0.77');
+  session.tell(dialled('c2', 'no-such-host.invalid'));
+  expect((await errorOf(session)).err).toMatch(/^dial tcp.*no-such-host\.invalid/);
+});
+
+it.each(['tcp', 'udp'])(
+  'PF-9 %s: 600 s without data of the remote host end a connection of a stock peer, whatever is sent to it',
+  async (protocol) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    closing.push(() => vi.useRealTimers());
+    const closed = Promise.withResolvers<void>();
+    const { port } =
+      protocol === 'tcp'
+        ? await host(
+            (socket) =>
+              void socket.on('data', (bytes) => bytes.length > 1 && socket.write(bytes)).on('end', closed.resolve),
+          )
+        : { port: await udpHost((socket, bytes, to) => bytes.length > 1 && socket.send(bytes, to)) };
+    const session = start();
+    session.tell(ask('c1', port, { protocol }));
+    await session.answer('new');
+    vi.advanceTimersByTime(590_000);
+    session.tell(forward('c1', Buffer.from('answered')));
+    await session.answer('forward');
+    vi.advanceTimersByTime(590_000);
+    session.tell(forward('c1', Buffer.from('.')));
+    await session.answer('ack');
+    await session.answer('ack');
+    expect(session.said.map(({ typ }) => typ)).toEqual([]);
+    vi.advanceTimersByTime(10_000);
+    await session.answer('stop', 'c1');
+    if (protocol === 'tcp') await closed.promise;
+    session.tell(forward('c1', Buffer.from('late')));
+    expect((await errorOf(session)).err).toBe('unknown connection');
+  },
+);
+
+it('PF-9 a connection between our own ends may be quiet for as long as it likes', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  closing.push(() => vi.useRealTimers());
+  const { port } = await host((socket) => socket.pipe(socket));
+  const session = start();
+  session.tell(ask('c1', port, { window: 65_536, chunk: 65_536 }));
+  await session.answer('new');
+  vi.advanceTimersByTime(24 * 3600_000);
+  session.tell(forward('c1', Buffer.from('still here')));
+  expect(Buffer.from((await session.answer('forward')).body).toString()).toBe('still here');
 });
 
 it('F-57 PF-8 a stock peer has never more than one unacknowledged message before it, of 4096 bytes at most', async () => {

@@ -70,16 +70,19 @@ describe('what a shell is started with', () => {
     expect(await at({ ...me, home: '/no/such/folder' })).toBe('/');
   });
 
-  itWhere('D-41 TERM-2 the user, his group and his supplementary groups only', rootMissing(), async () => {
+  itWhere('D-41 TERM-2 the user, his home, his group and his supplementary groups only', rootMissing(), async () => {
     const groups = process.getgroups!();
     process.setgroups!([0, 4, 27]);
     try {
       for (const name of ['nobody', 'backup', 'games']) {
         const account = await findAccount(name);
-        const { pty, said } = await start(['-c', 'id -u; id -g; id -G'], { command: '/bin/sh', account });
+        const { pty, said } = await start(['-c', 'whoami; id -u; id -g; id -G; echo $HOME'], {
+          command: '/bin/sh',
+          account,
+        });
         await pty.finished;
         const of = (what: string): string => execFileSync('id', [what, name]).toString().trim();
-        expect(said().trim().split('\r\n')).toEqual([of('-u'), of('-g'), of('-G')]);
+        expect(said().trim().split('\r\n')).toEqual([name, of('-u'), of('-g'), of('-G'), account.home]);
       }
       expect(new Set(process.getgroups!())).toEqual(new Set([0, 4, 27]));
     } finally {

@@ -1,6 +1,8 @@
 import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Device } from '#proto/http/devices';
+import { WebSocket } from 'ws';
+import type { ConnectState, Device } from '#proto/http/devices';
 import { stage, type Answer, type Stage } from '../stage.ts';
 
 let server: Stage;
@@ -618,6 +620,30 @@ describe('what people add to devices (server-api.md §2.4)', () => {
     expect(await list('group=ranked')).toEqual([two]);
     expect((await server.call('GET', `${v1}/devices?nowhere/x=1`, { token })).status).toBe(400);
   });
+});
+
+it('TERM-1 TRB-6 a device is connected while its socket is open, and each change has its time', async () => {
+  const { device, deviceToken } = await accepted(ed25519());
+  const becomes = async (status: string): Promise<ConnectState> => {
+    for (;;) {
+      const { body } = await server.call('GET', `/api/management/v1/deviceconnect/devices/${device.id}`, { token });
+      if ((body as ConnectState).status === status) return body as ConnectState;
+    }
+  };
+  const states = [await becomes('disconnected')];
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/devices/v1/deviceconnect/connect`, {
+    headers: { authorization: `Bearer ${deviceToken}` },
+  });
+  const asked = new Date().toISOString();
+  states.push(await becomes('connected'));
+  // Times are in milliseconds: the next change has another one.
+  await sleep(2);
+  socket.terminate();
+  states.push(await becomes('disconnected'));
+  const times = states.map(({ updated_ts }) => updated_ts);
+  expect(times).toEqual([...new Set(times)].sort());
+  expect(times[1]! >= asked).toBe(true);
+  expect(new Set(states.map(({ created_ts }) => created_ts)).size).toBe(1);
 });
 
 describe('a device that is not connected (server-api.md §2.6)', () => {

@@ -22,8 +22,8 @@ export async function deviceOf(req: IncomingMessage, verify: TokenVerifier): Pro
 }
 
 /**
- * Who asks for a session with a device, and which protocols he may use with this one. 403 if none at all; 404 for an
- * unknown device, and for one outside of his groups.
+ * Who asks for a session with a device, and which protocols he may use with this one. 403 if none, at all or with a
+ * device that he may see (TERM-21); 404 for an unknown device, and for one outside of his groups.
  */
 export async function personOf(
   req: IncomingMessage,
@@ -52,6 +52,8 @@ export async function personOf(
     return scope === 'all' || scope.some((group) => mine.includes(group));
   };
   const rights = [...user.permissions].filter((permission) => opens(permission) && may(permission));
+  if (known && rights.length === 0 && may('devices:read'))
+    throw new HttpError('forbidden', 'your roles do not include sessions with this device: you may only look at it');
   if (!known || rights.length === 0) throw notFound('device not found');
   return {
     userId: user.id,

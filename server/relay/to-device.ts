@@ -19,7 +19,7 @@ export class ToDevice {
 
   /** A message of the person. Answers why it is not sent. */
   relay({ hdr, body }: ProtoMsg, userId: string): string | undefined {
-    const stamped = { ...hdr, sid: this.#sid, props: { ...hdr.props, user_id: userId } };
+    const stamped = { ...hdr, sid: this.#sid, props: { ...widened(hdr), user_id: userId } };
     const frame = encode({ hdr: stamped, ...(body ? { body } : {}) });
     const frameLimit = this.end?.frameLimit ?? 0;
     if (frame.length <= frameLimit || !this.end) return void this.#send(frame);
@@ -59,4 +59,11 @@ export class ToDevice {
     this.bytes += frame.length;
     if (!end.deliver(frame)) this.#full(end);
   }
+}
+
+/** Browsers write an offset as short as it goes; a device of the reference reads it in eight bytes only (§2.2, A-7). */
+function widened({ proto, props }: ProtoMsg['hdr']): Readonly<Record<string, unknown>> | undefined {
+  const offset = props?.['offset'];
+  if (proto !== ProtoType.FileTransfer || !Number.isSafeInteger(offset)) return props;
+  return { ...props, offset: BigInt(offset as number) };
 }
