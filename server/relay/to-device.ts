@@ -22,7 +22,10 @@ export class ToDevice {
     const stamped = { ...hdr, sid: this.#sid, props: { ...widened(hdr), user_id: userId } };
     const frame = encode({ hdr: stamped, ...(body ? { body } : {}) });
     const frameLimit = this.end?.frameLimit ?? 0;
-    if (frame.length <= frameLimit || !this.end) return void this.#send(frame);
+    if (frame.length <= frameLimit || !this.end) {
+      this.#send(frame);
+      return undefined;
+    }
     // Keystrokes are a stream, so a paste may be cut; any other message is one thing, whole or not at all (H-70).
     const header = frame.length - (body?.length ?? 0);
     const whole = hdr.proto !== ProtoType.Shell || hdr.typ !== 'shell' || hdr.seq !== undefined;
