@@ -42,7 +42,15 @@ function build() {
   const stage = join(folder, 'root');
   const lib = '/usr/lib/patchbay';
   const programs = Object.keys(programsOfAddOns(root)).map((name) => `${name}.cjs`);
-  for (const file of ['patchbay-device', 'client.cjs', 'connect.cjs', 'device.cjs', 'node_modules', ...programs])
+  for (const file of [
+    'patchbay-device',
+    'client.cjs',
+    'connect.cjs',
+    'device.cjs',
+    'device',
+    'node_modules',
+    ...programs,
+  ])
     put(join(built, 'bin', file), `${lib}/${file}`);
   put(values.node, `${lib}/node`);
   execFileSync('strip', ['--strip-unneeded', join(stage, lib, 'node')]);

@@ -39,7 +39,7 @@ describe('npm run build', () => {
     // A device gets these files and nothing else: no node_modules of ours is above them.
     bundles = join(folder, 'device');
     await mkdir(bundles);
-    for (const part of ['patchbay-device', 'client.cjs', 'connect.cjs', 'device.cjs', 'node_modules']) {
+    for (const part of ['patchbay-device', 'client.cjs', 'connect.cjs', 'device.cjs', 'device', 'node_modules']) {
       await cp(join(built, 'bin', part), join(bundles, part), { recursive: true });
     }
   }, 180_000);

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium, type Browser, type BrowserContext, type Locator, type Page } from 'playwright-core';
-import { describe } from 'vitest';
+import { describeWhere } from '#base/where.testing';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '..', '..');
@@ -28,9 +28,8 @@ function findChromium(): string | undefined {
 /** A suite that needs a browser. On a machine without one it is skipped and says so; in CI that is a failure. */
 export function describeBrowser(title: string, suite: (executable: string) => void): void {
   const executable = findChromium();
-  if (executable) describe(title, () => suite(executable));
-  else if (process.env['CI'] === 'true') throw new Error('chromium is not here: apt-get install chromium');
-  else describe.skip(`${title} (chromium is not here: apt-get install chromium)`, () => suite(''));
+  const why = executable === undefined ? 'chromium is not here: apt-get install chromium' : undefined;
+  describeWhere(title, why, () => suite(executable ?? ''));
 }
 
 /** The pages as their sources are now; nothing to do after `npm test` has looked after it. */

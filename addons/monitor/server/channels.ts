@@ -55,15 +55,21 @@ export class Channels {
     return await Promise.all(rows.map((row) => this.#knownOf(row)));
   }
 
-  async get(id: string): Promise<Known> {
+  async find(id: string): Promise<Known | undefined> {
     const row = await this.#host
       .tables<Tables>()
       .selectFrom('addon_monitor_channels')
       .selectAll()
       .where('id', '=', id)
       .executeTakeFirst();
-    if (!row) throw new CodedError('not_found', 'channel not found');
-    return await this.#knownOf(row);
+    return row && (await this.#knownOf(row));
+  }
+
+  /** Throws `not_found`. */
+  async get(id: string): Promise<Known> {
+    const known = await this.find(id);
+    if (!known) throw new CodedError('not_found', 'channel not found');
+    return known;
   }
 
   /** Throws `bad_request` for a target that cannot be, `conflict` for a taken name, `unprocessable` for too many. */

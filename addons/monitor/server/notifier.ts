@@ -135,7 +135,7 @@ export class Notifier {
       await channels.send({ kind: 'email', target: { to: to ?? [] } }, id, notice);
       return true;
     }
-    const known = (await channels.list()).find((one) => one.id === channel);
+    const known = await channels.find(channel);
     if (!known?.enabled) return false;
     await channels.send(known, id, notice);
     return true;
