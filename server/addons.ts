@@ -13,7 +13,7 @@ import { callerId, json, route, type Route, scopeOf } from './http/route.ts';
 import { LocalBus, type RelayBus } from './relay/bus.ts';
 import { openInner } from './relay/inner.ts';
 import type { SessionEvent, Stand } from './relay/events.ts';
-import { Seal } from './store/seal.ts';
+import type { Seal } from './store/seal.ts';
 import { type Db, migrateAddon } from './store/store.ts';
 
 /** What the server lends all add-ons alike. */
@@ -189,15 +189,10 @@ async function loadAddon(name: string, mine: boolean, load: LoadModule, options:
 
 function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
   const { bus, db, lent } = options;
-  /** No add-on opens what another one closed. */
-  const owner = (given: string): string => `addon ${manifest.id} ${given}`;
   return {
     ...lent,
-    seal: {
-      close: (text, given) => lent.seal.close(text, owner(given)),
-      open: (sealed, given) => lent.seal.open(sealed, owner(given)),
-      isSealed: (text) => Seal.isSealed(text),
-    },
+    // No add-on opens what another one closed.
+    seal: lent.seal.within(`addon ${manifest.id}`),
     async openSession(deviceId, asker) {
       const { userId, tokenId, access } = asker;
       const { protocol } = manifest;

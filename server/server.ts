@@ -22,6 +22,7 @@ import type { DeploymentDeps } from './deployments/deps.ts';
 import { Devices } from './devices/devices.ts';
 import { Register } from './devices/register.ts';
 import { DeviceTokens } from './devices/tokens.ts';
+import { drain } from './http/drain.ts';
 import type { TokenVerifier } from './http/guard.ts';
 import type { Frame } from './http/mount.ts';
 import { noMeter } from './http/meter.ts';
@@ -282,20 +283,14 @@ export async function startServer(config: ServerConfig, log: Log, blame?: Blame)
         readiness.stop();
         ending.abort();
         figures?.close();
-        // New connections are refused from here on; what is under way may end.
-        const closed = new Promise<void>((resolve) => void server.close(() => resolve()));
-        // One that is kept alive after an answer in these last moments would be waited for until its time is over.
-        const idle = setInterval(() => server.closeIdleConnections(), 100);
-        const cut = setTimeout(() => server.closeAllConnections(), config.grace);
+        const drained = drain(server, config.grace);
         relay.close();
         await live.close();
-        await closed;
+        await drained;
         await outbound[Symbol.asyncDispose]();
         await delivering;
         mail?.close();
         await working;
-        clearTimeout(cut);
-        clearInterval(idle);
         figures?.closeAllConnections();
         await retention.stop();
         presence.stop();

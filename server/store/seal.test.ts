@@ -29,3 +29,13 @@ it('the same twice is two texts, of which no bit can be changed and no owner', a
   for (const cut of [0, 4, 20, 40])
     await expect(seal.open(text.slice(0, start + cut), 'me')).rejects.toMatchObject({ code: 'seal_broken' });
 });
+
+it('what is closed in one realm is opened in no other one, nor without any', async () => {
+  const seal = new Seal(data);
+  const [one, other] = [seal.within('addon one'), seal.within('addon other')];
+  const text = await one.close('secret', 'row 1');
+  expect(await one.open(text, 'row 1')).toBe('secret');
+  for (const open of [other.open(text, 'row 1'), one.open(text, 'row 2'), seal.open(text, 'row 1')])
+    await expect(open).rejects.toMatchObject({ code: 'seal_broken' });
+  expect([one.isSealed(text), one.isSealed('secret')]).toEqual([true, false]);
+});

@@ -59,6 +59,15 @@ export class Seal {
     }
   }
 
+  /** The same for the owners of one realm: what is closed through it no other realm opens, whatever its owner is called. */
+  within(realm: string): Pick<Seal, 'close' | 'open'> & { isSealed(text: string): boolean } {
+    return {
+      close: (text, owner) => this.close(text, `${realm} ${owner}`),
+      open: (sealed, owner) => this.open(sealed, `${realm} ${owner}`),
+      isSealed: (text) => Seal.isSealed(text),
+    };
+  }
+
   async #read(): Promise<Buffer | undefined> {
     const text = await readFile(this.path, 'utf8').catch((error: unknown) => {
       if (codeOf(error) === 'ENOENT') return undefined;
