@@ -191,8 +191,10 @@ function hostFor(manifest: Manifest, options: AddonOptions): ServerHost {
   const { bus, db, lent } = options;
   return {
     ...lent,
-    // No add-on opens what another one closed.
-    seal: lent.seal.within(`addon ${manifest.id}`),
+    // No add-on opens what another one closed. Asked for when it is used: a restore lends none.
+    get seal() {
+      return lent.seal.within(`addon ${manifest.id}`);
+    },
     async openSession(deviceId, asker) {
       const { userId, tokenId, access } = asker;
       const { protocol } = manifest;
