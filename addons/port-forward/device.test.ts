@@ -39,7 +39,11 @@ async function host(serve: (socket: Socket) => void): Promise<{ port: number; se
   return { server, port: (server.address() as AddressInfo).port };
 }
 
-const ask = (id: string, port: number, more: { protocol?: string; window?: number; chunk?: number } = {}): Message => {
+const ask = (
+  id: string,
+  port: number,
+  more: { protocol?: string; window?: number; chunk?: number; prompt?: boolean } = {},
+): Message => {
   const { protocol = 'tcp', ...props } = more;
   return {
     typ: 'new',
@@ -204,9 +208,9 @@ it('between our own ends a window is used, and each direction ends by itself', a
     socket.on('end', () => socket.end(Buffer.concat(got)));
   });
   const session = start();
-  session.tell(ask('c1', port, { window: 1_000_000, chunk: 65_536 }));
+  session.tell(ask('c1', port, { window: 1_000_000, chunk: 65_536, prompt: true }));
   const { props } = await session.answer('new');
-  expect(props).toMatchObject({ grant_window: 1_000_000, grant_chunk: 65_536 });
+  expect(props).toMatchObject({ grant_window: 1_000_000, grant_chunk: 65_536, grant_prompt: true });
   for (let at = 0; at < sent.length; at += 60_000) session.tell(forward('c1', sent.subarray(at, at + 60_000)));
   let acknowledged = 0;
   while (acknowledged < sent.length) acknowledged = (await session.answer('ack')).props.received ?? 0;
@@ -219,6 +223,23 @@ it('between our own ends a window is used, and each direction ends by itself', a
   await session.answer('stop');
   expect(got.equals(sent)).toBe(true);
   expect(session.said.at(-1)?.typ).toBe('end');
+});
+
+it('an earlier build, which acknowledges only when a quarter of its window is used up, is sent all of it', async () => {
+  const content = randomBytes(3_000_000);
+  const { port } = await host((socket) => void socket.end(content));
+  const session = start();
+  const window = 1_000_000;
+  session.tell(ask('c1', port, { window, chunk: 65_536 }));
+  let got = Buffer.alloc(0);
+  let told = 0;
+  while (got.length < content.length) {
+    got = Buffer.concat([got, (await session.answer('forward')).body]);
+    if (got.length - told < window / 4) continue;
+    told = got.length;
+    session.tell({ typ: 'ack', props: { connection_id: 'c1', received: told } });
+  }
+  expect(got.equals(content)).toBe(true);
 });
 
 it('a host that reads nothing stops its own connection only', async () => {
