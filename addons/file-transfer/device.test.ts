@@ -449,3 +449,11 @@ it('a folder is made once, and the sum of the beginning of a file is told', asyn
 it('a file that does not fit is refused before it travels', async () => {
   await expect(upload(session(), at('f'), none, { size: 2 ** 50 })).rejects.toThrow('no space left on device');
 });
+
+it('a file that cannot be read says so, and the next transfer may begin', async () => {
+  const files = session();
+  await writeFile(at('f'), 'hello');
+  // A regular file whose first page nobody can read, root neither.
+  await expect(download(files, '/proc/self/mem')).rejects.toThrow(/\/proc\/self\/mem: input\/output error/);
+  expect((await download(files, at('f'))).toString()).toBe('hello');
+});

@@ -183,6 +183,21 @@ it('F-59 PF-4 PF-5 PF-6 PF-7 each refusal has the text that clients know', async
   });
 });
 
+it.each(['tcp', 'udp'])(
+  'a %s host that the device does not know is named, and others are reached',
+  async (protocol) => {
+    const { port } = await host((socket) => socket.pipe(socket));
+    const session = start();
+    // No name that anybody could be asked for.
+    const body = { remote_host: 'no..host', remote_port: 80, protocol };
+    session.tell({ typ: 'new', props: { connection_id: 'c1' }, body });
+    expect(await errorOf(session)).toEqual({ err: `dial ${protocol}: lookup no..host: no such host`, msgtype: 'new' });
+    session.tell(ask('c2', port));
+    session.tell(forward('c2', Buffer.from('reached')));
+    expect(Buffer.from((await session.answer('forward', 'c2')).body).toString()).toBe('reached');
+  },
+);
+
 it('F-60 a person who stops is answered, and what he sent before has arrived', async () => {
   const arrived = Promise.withResolvers<string>();
   const { port } = await host((socket) => {
