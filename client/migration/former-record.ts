@@ -1,6 +1,7 @@
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { parseRecord, type StoredRecord } from '../update/journal.ts';
+import { heldReboot } from '../update/table.ts';
 
 /** The keys of its database that are about updates (`update-client.md` §1.8). */
 export const formerKeys = [
@@ -103,9 +104,8 @@ function ourNameOf(name: unknown, controlled: boolean): unknown {
     // All is done but the last word to the server.
     case 'update-status-report':
       return 'cleanup';
-    // Held before its reboot it was not rebooted for sure: nothing that we know, so it goes back.
     case 'reboot':
-      return controlled ? 'reboot-held' : name;
+      return controlled ? heldReboot : name;
     default:
       return name;
   }

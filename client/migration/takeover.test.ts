@@ -125,7 +125,7 @@ describe('UC-78 a deployment that another client has under way', () => {
 
   it('goes back where somebody held it before its reboot, and on where nobody did', () => {
     const held = taken({ state: state(2, 'reboot'), 'update-control-maps': [{ id: 'm', priority: 1 }] });
-    expect(resumption(held!.Name)).toEqual({ state: 'checkRollback', verdict: 'failed' });
+    expect(resumption(held!.Name)).toEqual({ state: 'rebootGivenUp', verdict: 'failed' });
     const free = taken({ state: state(2, 'reboot'), 'update-control-maps': [] });
     expect(resumption(free!.Name).state).toBe('verifyReboot');
   });
