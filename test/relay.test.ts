@@ -349,6 +349,14 @@ describe('a person', () => {
     expect(far.frames.filter(({ hdr }) => hdr.proto === 1)).toEqual([]);
   });
 
+  it("is refused at somebody's terminal, before the upgrade, when that cannot be logged", async () => {
+    const server = await start({ joined: () => Promise.reject(new Error('disk full')) });
+    const { sid } = await session(server);
+    const seat = `${server.url}${userPath('one')}?join=${sid}`;
+    await expect(Peer.connect(seat, bearer('user-bob'))).rejects.toThrow('HTTP 500: {"error":"internal error"');
+    expect(server.relay.sessions().map(({ guests }) => guests)).toEqual([[]]);
+  });
+
   it('may have only so many sessions with one device', async () => {
     const server = await start({ sessionsPerDevice: 2 });
     await device(server);
