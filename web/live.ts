@@ -1,4 +1,4 @@
-import type { QueryClient, QueryKey } from '@tanstack/react-query';
+import type { QueryClient } from '@tanstack/react-query';
 import { io } from 'socket.io-client';
 import { livePath, type LiveEvents } from '#proto/http/live';
 import { addonKeys } from './api/addon-changes.ts';
@@ -10,13 +10,12 @@ import { inventoryKeys } from './api/inventory.ts';
 import { sessionKeys } from './api/open-sessions.ts';
 import { notePresence } from './api/presence.ts';
 import { releaseKeys } from './api/releases.ts';
+import { StaleAnswers } from './api/stale.ts';
 import { readToken } from './api/token.ts';
 import { userKeys } from './api/users.ts';
 
 export type LiveState = 'connecting' | 'live' | 'lost';
 
-/** Answers that one burst of events makes stale are asked for once, this many ms after its first. */
-const gather = 200;
 /** How long after a refusal the server is asked again, ms. */
 const askAgain = 2000;
 
@@ -38,18 +37,7 @@ export function connectLive(client: QueryClient): Live {
     for (const listener of listeners) listener();
   };
 
-  const stale = new Map<string, QueryKey>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const spoil = (...keys: QueryKey[]) => {
-    for (const key of keys) stale.set(JSON.stringify(key), key);
-    timer ??= setTimeout(() => {
-      timer = undefined;
-      const now = [...stale.values()];
-      stale.clear();
-      for (const queryKey of now) void client.invalidateQueries({ queryKey });
-    }, gather);
-  };
-
+  const stale = new StaleAnswers(client);
   const socket = io({
     path: livePath,
     transports: ['websocket', 'polling'],
@@ -83,21 +71,21 @@ export function connectLive(client: QueryClient): Live {
   socket.on('connect_error', lose);
 
   const on: { [E in keyof LiveEvents]: LiveEvents[E] } = {
-    device: ({ id }) => spoil(deviceKeys.lists, deviceKeys.counts, deviceKeys.one(id), inventoryKeys.all),
+    device: ({ id }) => stale.add(deviceKeys.lists, deviceKeys.counts, deviceKeys.one(id), inventoryKeys.all),
     presence: ({ id, connected }) => notePresence(client, id, connected ? 'connected' : 'disconnected'),
     // Groups are attributes, and filters look at all of them.
-    inventory: ({ id }) => spoil(inventoryKeys.lists, inventoryKeys.one(id), groupKeys.all, deviceKeys.found),
+    inventory: ({ id }) => stale.add(inventoryKeys.lists, inventoryKeys.one(id), groupKeys.all, deviceKeys.found),
     deployment: ({ id, device }) => {
-      spoil(deploymentKeys.lists, deploymentKeys.one(id), deploymentKeys.devices(id));
-      if (device) spoil(deploymentKeys.ofDevice(device));
-      else spoil(deploymentKeys.ofDevices);
+      stale.add(deploymentKeys.lists, deploymentKeys.one(id), deploymentKeys.devices(id));
+      if (device) stale.add(deploymentKeys.ofDevice(device), deploymentKeys.log(id, device));
+      else stale.add(deploymentKeys.ofDevices);
     },
-    release: () => spoil(releaseKeys.all),
+    release: () => stale.add(releaseKeys.all),
     addon: ({ addon, id }) => {
       client.setQueryData<number>(addonKeys.changes(addon, id), (count = 0) => count + 1);
-      spoil(addonKeys.count(addon));
+      stale.add(addonKeys.count(addon));
     },
-    session: () => spoil(auditKeys.all, sessionKeys.all),
+    session: () => stale.add(auditKeys.all, sessionKeys.all),
   };
   for (const [event, listener] of Object.entries(on)) socket.on(event, listener as (event: unknown) => void);
 
@@ -110,7 +98,7 @@ export function connectLive(client: QueryClient): Live {
       return () => listeners.delete(listener);
     },
     close() {
-      clearTimeout(timer);
+      stale.close();
       clearTimeout(again);
       listeners.clear();
       socket.off();

@@ -159,7 +159,9 @@ function reportRoutes({ db, live, activity }: DeploymentDeps): Route[] {
         const wrong = messages.findIndex(({ timestamp }) => !isTime(timestamp));
         if (wrong >= 0) throw badRequest(`messages/${wrong}/timestamp: must be a time by RFC 3339`);
         const kept = messages.map(({ timestamp, level, message }) => ({ timestamp, level, message }));
-        await takeLog(db, id, callerId(context), kept);
+        const device = callerId(context);
+        const status = await takeLog(db, id, device, kept);
+        live.tell('deployment', { id, status, device });
         return empty();
       },
     ),

@@ -272,6 +272,7 @@ describe("a device's log (§1.4)", () => {
       '2026-01-02 03:04:05.5 +0000 UTC error: it broke\n2026-01-02 03:04:05.5 +0000 UTC info: it broke\n',
     );
     expect(await part(id, 'd1')).toMatchObject({ log: true });
+    expect(server.told.at(-1)).toEqual(['deployment', { id, status: 'pending', device: 'd1' }]);
 
     for (const bad of [
       {},

@@ -40,9 +40,14 @@ export async function takeReport(
   });
 }
 
-/** Stores a device's log, in place of an earlier one (§1.4). */
-export async function takeLog(db: Db, deploymentId: string, deviceId: string, messages: unknown[]): Promise<void> {
-  await db.transaction().execute(async (trx) => {
+/** Stores a device's log, in place of an earlier one (§1.4), and gives the status of its deployment. */
+export async function takeLog(
+  db: Db,
+  deploymentId: string,
+  deviceId: string,
+  messages: unknown[],
+): Promise<DeploymentStatus> {
+  return db.transaction().execute(async (trx) => {
     const row = await findDevice(trx, deploymentId, deviceId);
     if (!row || row.asked === null) throw notFound('Deployment not found');
     const text = JSON.stringify(messages);
@@ -52,5 +57,7 @@ export async function takeLog(db: Db, deploymentId: string, deviceId: string, me
       .onConflict((conflict) => conflict.columns(['deployment_id', 'device_id']).doUpdateSet({ messages: text }))
       .execute();
     if (row.log === 0) await changeDevice(trx, row, { log: 1 });
+    const deployment = trx.selectFrom('deployments').select('status').where('id', '=', deploymentId);
+    return (await deployment.executeTakeFirstOrThrow()).status as DeploymentStatus;
   });
 }

@@ -2,37 +2,19 @@ import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
 import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
-import {
-  control,
-  decode,
-  encode,
-  frozenCode,
-  narrow,
-  ProtoType,
-  toFrame,
-  unpack,
-  type LooseMessage,
-  type ProtoMsg,
-} from '#proto';
+import { decode, frozenCode, narrow, ProtoType, unpack, type ProtoMsg } from '#proto';
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
-import { closeSoon } from './closing.ts';
 import { Absence } from './absence.ts';
-import { Audience } from './audience.ts';
-import { Guests } from './guests.ts';
+import { AuditGate } from './audit-gate.ts';
+import { PersonEnd } from './person-end.ts';
 import { PortAcks } from './port-acks.ts';
 import type { Person, Stand } from './events.ts';
 import type { Recorder } from './recorder.ts';
 import type { Recalled, SessionFacts } from './session-facts.ts';
+import { Terminal } from './terminal.ts';
 import { ToDevice } from './to-device.ts';
-import { Uses, type SessionUse, type Speaker } from './uses.ts';
+import type { SessionUse, Speaker } from './uses.ts';
 
-/** Bytes of output that wait for a person's connection: above the first the device is to pause, below the second to go on. */
-const behind = 512 * 1024;
-const caughtUp = 128 * 1024;
-/** What a person may fall behind at most: a device that does not pause in time costs him the session, not us the memory. */
-const lost = 16 * 1024 * 1024;
-/** For output that still waits when a session is ended from the server's side, ms. */
-const lastWords = 15_000;
 /** What a page that was left, or loaded anew, has to come back, seconds. */
 const reloadTime = 60;
 /** Closing codes by which a person's program says that it will not come back. */
@@ -70,24 +52,18 @@ export class UserSession implements SessionEnd {
   readonly #options: UserSessionOptions;
   readonly #acks = new PortAcks();
   readonly #openedAt: Date;
-  readonly #absence = new Absence(() => this.end('nobody came back in time'));
-  readonly #audience: Audience;
-  readonly #toDevice: ToDevice;
-  #person: Person;
-  #socket: WebSocket | undefined;
   readonly #resumes: boolean;
+  readonly #absence = new Absence(() => this.end('nobody came back in time'));
+  readonly #terminal: Terminal;
+  readonly #toDevice: ToDevice;
+  readonly #personEnd: PersonEnd;
+  readonly #gate: AuditGate;
+  #person: Person;
   /** The two ends have found each other over the sockets that are there now. */
   #attached = false;
   #activeAt = new Date();
-  #kind: string | undefined;
-  readonly #uses: Uses;
   #fromDevice = 0;
-  /** A shell was asked for and not yet stopped: whoever goes first, the other is told by a `stop`. */
-  #shell = false;
-  #behind = false;
   #over = false;
-  /** Why nothing is read from the person just now. */
-  readonly #paused = new Set<'device full' | 'device busy' | 'begin'>();
 
   constructor(options: UserSessionOptions) {
     const { recalled, device } = options;
@@ -95,20 +71,28 @@ export class UserSession implements SessionEnd {
     this.deviceId = options.deviceId;
     this.#options = options;
     this.#person = options.person;
-    this.#uses = new Uses(options.speaker);
     this.#openedAt = recalled?.openedAt ?? new Date();
-    this.#kind = recalled?.kind;
-    this.#shell = recalled?.kind === 'terminal';
     this.#resumes = recalled !== undefined || (options.resume && device?.resumes === true);
-    this.#toDevice = new ToDevice(this.sid, device, (end) => this.#waitFor(end));
-    const guests = new Guests({
+    this.#toDevice = new ToDevice(this.sid, device, (end) => this.#personEnd.waitFor(end));
+    this.#personEnd = new PersonEnd(this.sid, options.log, {
+      heard: (data) => this.#heard(data),
+      left: (code) => this.#personLeft(code),
+      hold: (yes) => this.#device?.hold(this, yes),
+    });
+    this.#gate = new AuditGate(recalled?.kind, {
+      speaker: options.speaker,
+      write: (message, begins, use) => this.#write(message, begins, use),
+      hold: (yes) => this.#personEnd.pause('begin', yes),
+      relay: (message) => this.#relay(message),
+    });
+    this.#terminal = new Terminal(recalled?.kind === 'terminal', {
       log: options.log,
       sid: this.sid,
       owner: () => this.#person.name,
-      type: (body, userId) => this.#guestTypes(body, userId),
+      type: (keys, userId) => this.#toDevice.type(keys, userId),
       changed: () => this.#introduce(),
+      lost: (why) => this.end(why),
     });
-    this.#audience = new Audience(guests, (why) => this.end(why));
     if (recalled) this.#absence.begin('server');
     options.bus.joinSession(this);
     device?.join(this);
@@ -131,7 +115,7 @@ export class UserSession implements SessionEnd {
   }
 
   get guestStands(): Stand[] {
-    return this.#audience.guests.stands(this.deviceId);
+    return this.#terminal.guests.stands(this.deviceId);
   }
 
   get resumes(): boolean {
@@ -144,60 +128,41 @@ export class UserSession implements SessionEnd {
       deviceId: this.deviceId,
       userId: this.userId,
       userName: this.#person.name,
-      kind: this.#kind,
+      kind: this.#gate.kind,
       openedAt: this.#openedAt,
       activeAt: this.#activeAt,
       bytesFromDevice: this.#fromDevice,
       bytesToDevice: this.#toDevice.bytes,
       resumes: this.#resumes,
-      waitsFor: this.#socket === undefined ? 'person' : this.#device === undefined ? 'device' : undefined,
+      waitsFor: !this.#personEnd.here ? 'person' : this.#device === undefined ? 'device' : undefined,
       interruptions: this.#absence.list,
-      recorded: this.#audience.recorded,
-      size: this.#audience.guests.size,
-      guests: this.#audience.guests.list,
-      shared: this.#audience.guests.typing,
-      uses: this.#uses.list,
+      recorded: this.#terminal.recorded,
+      size: this.#terminal.guests.size,
+      guests: this.#terminal.guests.list,
+      shared: this.#terminal.guests.typing,
+      uses: this.#gate.uses,
     };
   }
 
   /** The person's socket, the first or one after a loss; it takes the place of one that may be half open. */
   sit(socket: WebSocket, person: Person): void {
-    const before = this.#socket;
-    this.#socket = socket;
     this.#person = person;
     this.#attached = false;
-    this.#behind = false;
-    this.#paused.clear();
-    if (before) closeSoon(before, 1008, 'replaced by a newer connection');
-    socket.on('message', (data) => {
-      if (socket !== this.#socket) return;
-      try {
-        this.#receive(data as Buffer);
-      } catch (error) {
-        // A fault of ours costs this session, never the process with everybody else's.
-        this.#options.log.error('message not relayed', { sid: this.sid, error: String((error as Error).stack) });
-        this.#finish('internal error');
-        closeSoon(socket, 1011, 'internal error');
-      }
-    });
-    const failed = (error: Error): void =>
-      this.#options.log.debug('user socket failed', { sid: this.sid, error: messageOf(error) });
-    socket.on('error', failed);
-    socket.once('close', (code) => this.#closed(socket, code));
+    this.#personEnd.sit(socket);
     if (!this.#options.resume && !this.#resumes) return;
     const up = this.#device !== undefined;
-    this.#tell({ typ: 'session', body: { sid: this.sid, resume: this.#resumes, up } });
+    this.#personEnd.tell({ typ: 'session', body: { sid: this.sid, resume: this.#resumes, up } });
     this.#introduce();
   }
 
   /** Somebody else, who watches this terminal, and types if he may. */
   welcome(socket: WebSocket, person: Person): void {
-    this.#audience.guests.add(socket, person);
+    this.#terminal.guests.add(socket, person);
   }
 
   /** Guests may type from now on, or may not. */
   share(typing: boolean): void {
-    this.#audience.guests.typing = typing;
+    this.#terminal.guests.typing = typing;
   }
 
   deliver(message: ProtoMsg, frame: Uint8Array): void {
@@ -205,24 +170,19 @@ export class UserSession implements SessionEnd {
     const { hdr } = message;
     if (!this.#resumes) this.#acks.fromDevice(message);
     this.#fromDevice += frame.length;
-    const first = this.#audience.hear(message, frame);
-    if (first && hdr.proto === ProtoType.Shell && hdr.typ === 'stop') this.#shell = false;
+    this.#terminal.hear(message, frame);
     if (hdr.proto === ProtoType.Control && this.#resumes) this.#deviceControls(message);
-    const socket = this.#socket;
-    if (!socket || this.#over) return;
-    socket.send(frame, { binary: true }, this.#written);
+    if (this.#over || !this.#personEnd.here) return;
+    if (!this.#personEnd.deliver(frame)) return this.end('your connection is too slow for what the device sends');
     const { quota } = this.#options;
-    if (quota > 0 && this.#fromDevice >= quota) return this.#exceed('session byte limit exhausted', quotaText);
-    const waiting = socket.bufferedAmount;
-    if (waiting > lost) return this.end('your connection is too slow for what the device sends');
-    if (waiting > behind && !this.#behind) {
-      this.#behind = true;
-      this.#device?.hold(this, true);
+    if (quota > 0 && this.#fromDevice >= quota) {
+      this.#tellDevice('session byte limit exceeded');
+      return this.#leave('session byte limit exhausted', 1008);
     }
   }
 
   pause(yes: boolean): void {
-    this.#pause('device busy', yes);
+    this.#personEnd.pause('device busy', yes);
   }
 
   deviceLost(device: DeviceEnd): void {
@@ -230,10 +190,9 @@ export class UserSession implements SessionEnd {
     if (!this.#resumes) return this.#leave('device disconnected', 1000);
     this.#toDevice.end = undefined;
     this.#attached = false;
-    this.#paused.clear();
-    this.#socket?.resume();
+    this.#personEnd.resume();
     this.#absence.begin('device');
-    this.#tell({ typ: 'link', body: { up: false } });
+    this.#personEnd.tell({ typ: 'link', body: { up: false } });
   }
 
   deviceBack(device: DeviceEnd): void {
@@ -241,7 +200,7 @@ export class UserSession implements SessionEnd {
     if (!device.resumes) return this.end('the device came back without what this session needs');
     this.#toDevice.end = device;
     device.join(this);
-    this.#tell({ typ: 'link', body: { up: true } });
+    this.#personEnd.tell({ typ: 'link', body: { up: true } });
   }
 
   end(reason: string): void {
@@ -256,8 +215,8 @@ export class UserSession implements SessionEnd {
     this.#absence.end();
     this.#device?.leave(this);
     this.#options.bus.leaveSession(this);
-    this.#audience.leave('the server is restarting', false);
-    if (this.#socket) closeSoon(this.#socket, 1001, 'the server is restarting');
+    this.#terminal.leave('the server is restarting', false);
+    this.#personEnd.close(1001, 'the server is restarting');
   }
 
   #deviceControls({ hdr, body }: ProtoMsg): void {
@@ -267,173 +226,108 @@ export class UserSession implements SessionEnd {
     }
     // With nobody there it is for us to hear that it is over.
     const over = hdr.typ === 'close' || (hdr.typ === 'error' && body && (unpack(body) as { close?: unknown }).close);
-    if (over && !this.#socket) this.#conclude();
+    if (over && !this.#personEnd.here) this.#conclude();
+  }
+
+  #heard(data: Buffer): void {
+    if (this.#over) return;
+    try {
+      this.#receive(data);
+    } catch (error) {
+      // A fault of ours costs this session, never the process with everybody else's.
+      this.#options.log.error('message not relayed', { sid: this.sid, error: String((error as Error).stack) });
+      this.#finish('internal error');
+      this.#personEnd.close(1011, 'internal error');
+    }
   }
 
   #receive(data: Buffer): void {
-    if (this.#over) return;
     let message: ProtoMsg;
     try {
       message = decode(data);
     } catch (error) {
       this.#options.log.info('user frame not understood', { sid: this.sid, error: messageOf(error) });
-      const socket = this.#socket!;
       this.#finish('user disconnected');
-      return closeSoon(socket, 1007, messageOf(error));
+      return this.#personEnd.close(1007, messageOf(error));
     }
     const { proto, typ, seq } = message.hdr;
-    if (proto !== ProtoType.Control || !this.#resumes) this.#activeAt = new Date();
+    // What a program says by itself, to be known as alive, is no sign of its person.
+    if (proto !== ProtoType.Control && !(proto === ProtoType.Shell && typ === 'pong')) this.#activeAt = new Date();
     if (this.#resumes && proto === ProtoType.Control) {
-      if (typ === 'ping') return this.#tell({ typ: 'pong' });
+      if (typ === 'ping') return this.#personEnd.tell({ typ: 'pong' });
       // Whoever attaches is told what the device has; until then nothing is numbered right.
       if (typ === 'attach') this.#attached = this.#device !== undefined;
       if (!this.#attached) return;
     }
     if (seq !== undefined && !this.#attached) return;
     const why = this.#person.refuses(proto);
-    if (why !== undefined) return this.#forbid(message, why);
-    this.#forward(message);
+    if (why !== undefined) return this.#personEnd.forbid(message, why);
+    this.#gate.pass(message);
   }
 
-  /**
-   * The first message of substance, from which on it is a session of a kind, or one that an add-on wants to see in the
-   * audit log: it is written before anything happens.
-   */
-  async #log(message: ProtoMsg, first: boolean, use: SessionUse | undefined): Promise<void> {
-    if (first) this.#kind = this.#options.speaker(message.hdr.proto)?.id ?? 'other';
-    this.#pause('begin', true);
-    // Frames that had been read already wait as well: order is kept by doing this for each of them.
-    this.#beginning = true;
-    if (message.hdr.proto === ProtoType.Shell) this.#overhear(message.hdr);
+  /** For the audit gate: a session that cannot be recorded or logged as it must be ends here. */
+  async #write(message: ProtoMsg, begins: boolean, use: SessionUse | undefined): Promise<boolean> {
+    if (this.#over) return false;
+    this.#terminal.overhear(message);
     try {
-      if (first) await this.record();
+      if (begins) await this.record();
     } catch (error) {
       this.#options.log.warn('terminal not recorded, so not opened', { sid: this.sid, error: messageOf(error) });
-      this.#forbid(message, messageOf(error));
-      this.#kind = undefined;
-      return this.#leave(messageOf(error), 1008);
+      this.#personEnd.forbid(message, messageOf(error));
+      // It never was one, so the log is not told of its end.
+      this.#gate.kind = undefined;
+      this.#leave(messageOf(error), 1008);
+      return false;
     }
     try {
-      if (first) await this.#options.opened(this);
+      if (begins) await this.#options.opened(this);
       if (use) await this.#options.used(this, use);
+      return !this.#over;
     } catch (error) {
       this.#options.log.error('session not logged', { sid: this.sid, error: messageOf(error) });
-      return this.#leave('the session could not be written to the audit log', 1011);
+      this.#leave('the session could not be written to the audit log', 1011);
+      return false;
     }
-    this.#beginning = false;
-    this.#relay(message);
-    for (const later of this.#early.splice(0)) this.#forward(later);
-    if (!this.#beginning) this.#pause('begin', false);
   }
 
   /** Begins or goes on with the recording, if one is wanted. */
   async record(): Promise<void> {
-    if (this.#kind !== 'terminal') return;
+    if (this.#gate.kind !== 'terminal') return;
     const recorder = await this.#options.record(this);
     if (this.#over) return recorder?.close(true);
-    if (recorder) this.#audience.record(recorder);
-  }
-
-  #beginning = false;
-  readonly #early: ProtoMsg[] = [];
-
-  #forward(message: ProtoMsg): void {
-    if (this.#over) return;
-    if (this.#beginning) {
-      this.#early.push(message);
-      return;
-    }
-    const first = this.#kind === undefined && message.hdr.proto !== ProtoType.Control;
-    const use = this.#uses.of(message);
-    if (first || use) void this.#log(message, first, use);
-    else this.#relay(message);
+    if (recorder) this.#terminal.record(recorder);
   }
 
   #relay(message: ProtoMsg): void {
     if (this.#over) return;
     if (!this.#resumes && !this.#acks.toDevice(message)) return;
-    if (message.hdr.proto === ProtoType.Shell) this.#overhear(message.hdr);
+    this.#terminal.overhear(message);
     const why = this.#toDevice.relay(message, this.userId);
-    if (why !== undefined) this.#refuse(message, why);
+    if (why !== undefined) this.#personEnd.refuse(message, why);
   }
 
-  #overhear(hdr: ProtoMsg['hdr']): void {
-    if (hdr.typ === 'new') this.#shell = true;
-    if (hdr.typ === 'stop') this.#shell = false;
-    this.#audience.resize(hdr);
-  }
-
-  #guestTypes(body: Uint8Array, userId: string): void {
-    if (!this.#over && this.#shell) this.#toDevice.type(body, userId);
-  }
-
-  /** Not his to do: said in the protocol's own words, so that his program shows it (ask-1). */
-  #forbid(message: ProtoMsg, why: string): void {
-    const { hdr } = message;
-    if (hdr.proto !== ProtoType.Shell) return this.#refuse(message, why, 403);
-    const refused = { proto: ProtoType.Shell, typ: hdr.typ ?? 'new', sid: this.sid, props: { status: 2n } };
-    this.#socket?.send(encode({ hdr: refused, body: utf8.encode(why) }));
-  }
-
-  #refuse({ hdr }: ProtoMsg, err: string, code?: number): void {
-    const type = hdr.typ ? { msgtype: hdr.typ } : {};
-    this.#tell({
-      typ: 'error',
-      body: { err, close: false, ...(code === undefined ? {} : { code }), msgproto: hdr.proto, ...type },
-    });
-  }
-
-  #exceed(toUser: string, toDevice: string): void {
-    this.#tellDevice(toDevice);
-    this.#leave(toUser, 1008);
-  }
-
-  readonly #written = (): void => {
-    if (!this.#behind || (this.#socket?.bufferedAmount ?? 0) > caughtUp) return;
-    this.#behind = false;
-    this.#device?.hold(this, false);
-  };
-
-  #waitFor(device: DeviceEnd): void {
-    if (this.#paused.has('device full')) return;
-    this.#pause('device full', true);
-    void device.drained().then(() => this.#pause('device full', false));
-  }
-
-  #pause(why: 'device full' | 'device busy' | 'begin', yes: boolean): void {
-    if (yes) this.#paused.add(why);
-    else this.#paused.delete(why);
-    if (this.#paused.size > 0) this.#socket?.pause();
-    else this.#socket?.resume();
-  }
-
-  #closed(socket: WebSocket, code: number): void {
-    if (socket !== this.#socket) return;
-    this.#socket = undefined;
+  #personLeft(code: number): void {
     if (this.#over) return;
-    if (!this.#resumes || this.#kind === undefined || farewells.has(code)) return this.#finish('user disconnected');
+    const begun = this.#gate.kind !== undefined;
+    if (!this.#resumes || !begun || farewells.has(code)) return this.#finish('user disconnected');
     // A page was left or is loaded anew. Whoever only closed it shall not have his shell stay for long.
     const usual = this.#absence.within;
     const within = code === 1001 || code === frozenCode ? Math.min(reloadTime, usual) : usual;
     this.#attached = false;
-    if (this.#behind) this.#device?.hold(this, false);
     this.#absence.begin('person', within);
     this.#toDevice.suspend(within < usual ? within : undefined);
   }
 
   #tellDevice(why: string): void {
-    this.#toDevice.over(why, this.userId, this.#shell);
-  }
-
-  #tell(message: LooseMessage): void {
-    this.#socket?.send(encode(toFrame(control, message, this.sid)));
+    this.#toDevice.over(why, this.userId, this.#terminal.open);
   }
 
   /** Everybody at this terminal, to the owner; he is the first of them. */
   #introduce(): void {
     if (!this.#options.resume && !this.#resumes) return;
-    const people = this.#audience.guests.everybody;
-    if (people.length > 1 || this.#audience.guests.hadAny) this.#tell({ typ: 'people', body: { people, self: 0 } });
+    const people = this.#terminal.guests.everybody;
+    if (people.length > 1 || this.#terminal.guests.hadAny)
+      this.#personEnd.tell({ typ: 'people', body: { people, self: 0 } });
   }
 
   #finish(why: string): void {
@@ -442,27 +336,19 @@ export class UserSession implements SessionEnd {
     this.#conclude();
   }
 
-  /** Ends it for the person, with the message that makes his program leave (mender-cli needs a `stop`, H-67). */
+  /** Ends it for the person, who is told. */
   #leave(why: string, code: number): void {
     if (this.#over) return;
-    const socket = this.#socket;
-    const stop = { proto: ProtoType.Shell, typ: 'stop', sid: this.sid, props: { status: 2n } };
-    const error = toFrame(control, { typ: 'error', body: { err: why, close: true } }, this.sid);
-    const shell = this.#kind === 'terminal' || this.#shell;
-    socket?.send(encode(shell ? { hdr: stop, body: utf8.encode(why) } : error));
+    this.#personEnd.dismiss(why, code, this.#gate.kind === 'terminal' || this.#terminal.open);
     this.#conclude(why);
-    if (socket) closeSoon(socket, code, why, lastWords);
   }
 
   #conclude(why = 'the session has ended'): void {
     this.#over = true;
     this.#absence.end();
-    this.#audience.leave(why, true);
+    this.#terminal.leave(why, true);
     this.#device?.leave(this);
     this.#options.bus.leaveSession(this);
     this.#options.closed(this);
   }
 }
-
-const quotaText = 'session byte limit exceeded';
-const utf8 = new TextEncoder();

@@ -11,7 +11,8 @@ import { unauthorized } from '../../server/errors.ts';
 import { bearerOf } from '../../server/http/guard.ts';
 import { LocalBus } from '../../server/relay/bus.ts';
 import type { SessionEvent } from '../../server/relay/events.ts';
-import { createRelay, type RelayOptions } from '../../server/relay/relay.ts';
+import type { RelayOptions } from '../../server/relay/options.ts';
+import { createRelay } from '../../server/relay/relay.ts';
 
 type Shell = MessageOf<typeof shell>;
 
