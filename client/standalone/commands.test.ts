@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeArtifact, type Recipe } from '../rig/artifact.ts';
 import { paths } from '../places.ts';
 import { RigDevice, type Behaviour } from '../rig/device.ts';
@@ -293,6 +293,25 @@ describe('standalone', () => {
     expect(await run({}, { key: other.privateKey })).toBe(1);
     expect(device.calls()).toEqual([]);
     expect(await run({}, { key: privateKey })).toBe(0);
+  });
+
+  it('UC-98 interrupted by a signal it says whether there is something to carry on, and resume goes back', async () => {
+    const stop = new AbortController();
+    const installing = (name: string) => {
+      device.module({ extra: `[ "$1" = ${name} ] && sleep 60` });
+      return install(artifact(), options(), stop.signal);
+    };
+    const called = (name: string) =>
+      vi.waitFor(() => expect(device.calls()).toContain(name), { timeout: 20_000, interval: 20 });
+    const cut = expect(installing('ArtifactInstall')).rejects.toThrow("interrupted: use 'resume'");
+    await called('ArtifactInstall');
+    stop.abort();
+    await cut;
+    device.module({});
+    expect(await go('resume')).toBe(1);
+    expect(said).toContain('Rolled back.');
+    expect(device.record()).toMatchObject({ artifactName: 'release-1' });
+    await expect(installing('Download')).rejects.toThrow('interrupted: nothing was installed');
   });
 
   it('UC-97 the program prints texts on standard output and errors on standard error', async () => {
