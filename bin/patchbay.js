@@ -69,7 +69,7 @@ async function launch(args) {
     }
     if (word === 'help') return await launch([...rest, '--help']);
     const program = Object.hasOwn(programs, word) ? programs[word] : undefined;
-    if (word === 'connect' || word === 'device') forStreams();
+    if (word === 'server' || word === 'connect' || word === 'device') forStreams(200);
     if (word === 'device') return await device(rest);
     if (program) return await (await load(`${program.room}/main`)).main(program.word ? args : rest);
     const { rows, problems } = word.startsWith('-') ? { rows: {}, problems: [] } : await operatorCommands();
@@ -79,7 +79,8 @@ async function launch(args) {
       const like = suggestion(word, [...Object.keys(programs), ...Object.keys(rows)]);
       return fail(`there is no command '${word}'${like}; patchbay --help lists all`, 2);
     }
-    forStreams();
+    // Nobody's memory but the operator's own, and for as long as the command runs.
+    forStreams(1000);
     keepCompiled();
     return await (await load('cli/main')).main(args);
   } catch (error) {
@@ -89,12 +90,14 @@ async function launch(args) {
 }
 
 /**
- * What sockets read lies outside V8's heap, and V8 marks the whole heap anew for each 16 MiB of it: half the work of a copy.
- * A young generation that stays small is emptied before that, and with it go the bytes that it held.
+ * What sockets read lies outside V8's heap, but counts: V8 marks the whole heap anew whenever that much has come as it may
+ * grow by, which is half the work of a copy. A young generation that stays small is emptied before that, and with it go the
+ * bytes that it held; and the less the heap may grow by, the more often something is left that makes it mark all the same.
+ * @param {number} percent how much larger than what is in use the heap may become
  */
-function forStreams() {
+function forStreams(percent) {
   setFlagsFromString('--semi-space-growth-factor=1');
-  setFlagsFromString('--heap-growing-percent=200');
+  setFlagsFromString(`--heap-growing-percent=${percent}`);
 }
 
 /**

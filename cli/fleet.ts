@@ -42,6 +42,15 @@ export async function* fleet(
   }
 }
 
+/** What people call these devices; the id of one that is not found. */
+export async function deviceNames(http: Http, ids: Iterable<string>): Promise<(id: string) => string> {
+  const wanted = [...new Set(ids)];
+  const names = new Map<string, string>();
+  for (let at = 0; at < wanted.length; at += perPage)
+    for await (const { id, name } of fleet(http, { device_ids: wanted.slice(at, at + perPage) })) names.set(id, name);
+  return (id) => names.get(id) ?? id;
+}
+
 export function fleetDevice({ id, attributes, updated_ts }: InventoryDevice): FleetDevice {
   const scopes: Record<string, Record<string, Attribute['value']>> = {};
   for (const { scope, name, value } of attributes) (scopes[scope] ??= {})[name] = value;

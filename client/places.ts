@@ -27,5 +27,7 @@ export const paths = {
   journal: (places: Places) => join(places.store, 'patchbay-store.json'),
   tree: (places: Places) => join(places.store, 'modules', 'v3', 'payloads', '0000', 'tree'),
   bootstrap: (places: Places) => join(places.store, 'bootstrap.mender'),
+  /** Of Mender's client, where that ran before. */
+  formerStore: (places: Places) => join(places.store, 'mender-store'),
   process: (places: Places) => join(places.store, 'patchbay-client.pid'),
 } as const;

@@ -604,6 +604,23 @@ describe('what is open', () => {
     await expect(session(devices.none, token)).rejects.toThrow('404');
   });
 
+  it('nor open its pages, nor take its files: he is told that it is his rights, not that there is no such device', async () => {
+    const sees: Grant = { permission: 'devices:read', groups: ['north', 'south'] };
+    const mine = (['sessions:forward', 'sessions:transfer'] as const).map((permission) => ({
+      permission,
+      groups: ['north'],
+    }));
+    const token = await user('beholder', [...mine, sees]);
+    const page = ({ id }: Fake) => call('POST', `${mgmt}/v1/patchbay/devices/${id}/pages`, token, { port: 80 });
+    const file = ({ id }: Fake) => call('GET', `${mgmt}/v1/deviceconnect/devices/${id}/download?path=/x`, token);
+    for (const ask of [page, file]) {
+      const { status, body } = await ask(devices.south);
+      expect(status).toBe(403);
+      expect(body).toMatchObject({ error: expect.stringMatching(/for some groups of devices only, and this device/) });
+      expect((await ask(devices.none)).status).toBe(404);
+    }
+  });
+
   it('a protocol is refused where the right is another group’s', async () => {
     const grants: Grant[] = [...terminal(['south']), { permission: 'sessions:forward', groups: ['north'] }];
     const socket = await session(devices.north, await user('forwarder', grants));

@@ -130,7 +130,16 @@ describeBrowser('an add-on of a third party', (executable) => {
   it('its tab is on the page of a device and reads a sensor there', async () => {
     await person.opens(`/devices/${device.id}`);
     await person.logsIn(rig.server.user, rig.server.password);
-    await person.page.getByRole('tab', { name: 'Sensors' }).click();
+    const tab = (name: string) => person.page.getByRole('tab', { name });
+    // Each with the picture that its manifest names, and one that names none with that of all such.
+    for (const [name, icon] of Object.entries({
+      Sensors: 'gauge',
+      Careless: 'puzzle',
+      Files: 'files',
+      Terminal: 'terminal-2',
+    }))
+      expect(await tab(name).locator('svg').getAttribute('class')).toContain(`tabler-icon-${icon}`);
+    await tab('Sensors').click();
     await person.presses('Read');
     await person.sees('zone0: 41.5 °C');
     expect(person.faults).toEqual([]);

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { control, encode, pack, toFrame, unpack } from '#proto';
+import { eventually } from './stage/program.ts';
 import { Peer, structure, text } from './stage/peer.ts';
 import { Reader, startRelay } from './stage/relay-path.ts';
 
@@ -110,6 +111,21 @@ describe('what a person sends (server-api.md §2.6)', () => {
     await far.next({ proto: 3, typ: 'stop' });
     expect(far.frames).toHaveLength(1);
     expect(far.frames[0]!.hdr.typ).toBe('ack');
+  });
+
+  it('by itself, to be known as alive, is no input of his', async () => {
+    const server = await start();
+    const { far, near } = await session(server);
+    const [before] = server.relay.sessions();
+    // A clock of whole milliseconds: what follows would be later.
+    await eventually('a later time', async () => Date.now() > before!.activeAt.getTime());
+    near.send({ proto: 1, typ: 'pong' });
+    near.send({ proto: 0xffff, typ: 'pong' });
+    await far.next({ proto: 0xffff, typ: 'pong' });
+    expect(server.relay.sessions()[0]!.activeAt).toEqual(before!.activeAt);
+    near.send({ proto: 1, typ: 'shell' }, 'x');
+    await far.next({ typ: 'shell' });
+    expect(server.relay.sessions()[0]!.activeAt.getTime()).toBeGreaterThan(before!.activeAt.getTime());
   });
 
   it('H-72 that is no message ends his own session only', async () => {

@@ -130,9 +130,11 @@ describe('several terminals', () => {
     const people = [await shell(), await shell()];
     const listed = await rig.run(['sessions', 'list', device.id]);
     expect(listed.code).toBe(0);
-    expect(
-      listed.out.toString().match(/admin@example\.com +terminal +\d+ s ago +\d+ s ago +open, recorded/g),
-    ).toHaveLength(2);
+    const { out } = await rig.run(['devices', '--json']);
+    const [{ name } = { name: '' }] = JSON.parse(out.toString()) as { name: string }[];
+    expect(name).not.toBe(device.id);
+    const row = `${name} +admin@example\\.com +terminal +\\d+ s ago +\\d+ s ago +open, recorded`;
+    expect(listed.out.toString().match(new RegExp(row, 'g'))).toHaveLength(2);
     const [first] = await sessions();
     expect(first!.idle_seconds).toBeLessThan(30);
     const ended = await rig.run(['sessions', 'end', first!.id.slice(0, 8)]);

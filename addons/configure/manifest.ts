@@ -7,10 +7,11 @@ export default defineManifest({
   api: 1,
   id: 'configure',
   title: 'Configuration',
+  icon: 'sliders',
   halves: ['server', 'web', 'cli'],
   sessions: 'devices:configure',
   /** Of all devices, and of groups. */
-  page: { title: 'Configuration', icon: 'sliders', permission: 'devices:configure' },
+  page: { title: 'Configuration', permission: 'devices:configure' },
   config: Type.Object({}),
   commands,
 });

@@ -5,9 +5,20 @@ import type { Permission } from '#proto/http/users';
 
 export type Half = 'device' | 'server' | 'web' | 'cli';
 
-/** Pictures that the pages have for those of add-ons. */
-export const pageIcons = ['dashboard', 'sliders', 'bell', 'chart', 'map'] as const;
-export type PageIcon = (typeof pageIcons)[number];
+/** Pictures that the pages have for add-ons. */
+export const addonIcons = [
+  'bell',
+  'chart',
+  'dashboard',
+  'files',
+  'gauge',
+  'map',
+  'plug',
+  'puzzle',
+  'sliders',
+  'terminal',
+] as const;
+export type AddonIcon = (typeof addonIcons)[number];
 
 /** What an add-on is. Data only: a host reads it before it loads any half. */
 export interface Manifest<
@@ -21,11 +32,13 @@ export interface Manifest<
   readonly id: string;
   /** Of its tab; the id with a capital if it has none. */
   readonly title?: string;
+  /** Beside the title of its tab, and of its page; `puzzle` if it has none. */
+  readonly icon?: AddonIcon;
   /** A page of its own in the navigation of the web pages, not of one device; its web half draws it (`WebHalf.page`). */
   readonly page?: {
     readonly title: string;
-    /** In the navigation, where a narrow screen shows nothing else of it. */
-    readonly icon?: PageIcon;
+    /** In the navigation, where a narrow screen shows nothing else of it; the add-on's own if it is another. */
+    readonly icon?: AddonIcon;
     /** Who is shown it; not said: everybody. */
     readonly permission?: Permission;
     /** A GET that answers an object, and its key that says how many things wait for people: a number in the navigation. */
@@ -66,7 +79,7 @@ export const defineManifest = <
 export function checkManifest(value: unknown): Manifest {
   const manifest = value as Partial<Manifest> | null | undefined;
   if (typeof manifest !== 'object' || manifest === null) throw invalid('its manifest has no default export');
-  const { api, id, halves, config, protocol, permissions, roles, sessions, audit, commands, page } = manifest;
+  const { api, id, halves, config, protocol, permissions, roles, sessions, audit, commands, icon, page } = manifest;
   if (api !== 1) throw invalid(`its manifest is for api ${String(api)}, this is 1`);
   if (typeof id !== 'string' || !/^[a-z0-9-]{1,64}$/.test(id)) throw invalid('its manifest has no proper id');
   if (!Array.isArray(halves)) throw invalid('its manifest names no halves');
@@ -85,8 +98,9 @@ export function checkManifest(value: unknown): Manifest {
     throw invalid('its page has no proper title');
   if (page?.permission !== undefined && (typeof page.permission !== 'string' || foreign(page.permission, manifest)))
     throw invalid(`its page needs '${page.permission}', which is no permission of its own`);
-  if (page?.icon !== undefined && !pageIcons.includes(page.icon))
-    throw invalid(`its page has the icon '${page.icon}': there are ${pageIcons.join(', ')}`);
+  for (const name of [icon, page?.icon])
+    if (name !== undefined && !addonIcons.includes(name))
+      throw invalid(`its manifest has the icon '${name}': there are ${addonIcons.join(', ')}`);
   if (page?.count !== undefined && !(page.count.path?.startsWith?.('/api/') && typeof page.count.key === 'string'))
     throw invalid('its page counts nothing that the server answers');
   if (!Object.values(audit ?? {}).every((keys) => Array.isArray(keys))) throw invalid('its audit names no keys');

@@ -42,6 +42,7 @@ export default defineManifest({
   api: 1,
   id: 'file-transfer',
   title: 'Files',
+  icon: 'files',
   halves: ['device', 'server', 'web', 'cli'],
   commands,
   protocol: fileTransfer,

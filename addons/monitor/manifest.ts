@@ -10,10 +10,10 @@ export default defineManifest({
   id: 'monitor',
   halves: ['device', 'server', 'web', 'cli'],
   title: 'Monitoring',
+  icon: 'bell',
   // No sessions: what the tab needs is the right to see the device.
   page: {
     title: 'On call',
-    icon: 'bell',
     permission: 'devices:read',
     count: { path: '/api/management/v1/patchbay/monitor/counts', key: 'open' },
   },

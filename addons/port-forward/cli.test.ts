@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { Command } from 'commander';
 import { afterEach, expect, it, vi } from 'vitest';
@@ -12,7 +13,12 @@ afterEach(() => void vi.useRealTimers());
 
 /** `patchbay forward …` with a device that is in the hands of the test: it goes as a session of one that was lost does. */
 function start(...args: string[]) {
-  const session = Object.assign(new TestSession(portForward), { close: () => undefined });
+  let link = (_up: boolean): void => undefined;
+  const onLink = (listener: typeof link): (() => void) => {
+    link = listener;
+    return () => undefined;
+  };
+  const session = Object.assign(new TestSession(portForward), { close: () => undefined, onLink });
   const stderr = new PassThrough();
   const said: string[] = [];
   stderr.on('data', (bytes: Buffer) => said.push(bytes.toString()));
@@ -33,7 +39,15 @@ function start(...args: string[]) {
   const done = command.parseAsync(['pump', ...args], { from: 'user' }).then(() => code);
   return {
     done,
+    session,
     said: () => said.join(''),
+    link: (up: boolean) => link(up),
+    /** The next session is there, with the one before it over. */
+    anew: (): void => {
+      const next = Object.assign(new TestSession(portForward), { close: () => undefined, onLink });
+      openSession.mockResolvedValue(next);
+      session.end(new CodedError('lost', 'the session cannot go on: the session has ended'));
+    },
     lose: () => {
       openSession.mockImplementation(away);
       session.end(new CodedError('device', 'device disconnected'));
@@ -61,4 +75,29 @@ it('PF-13 a pipe through a device that drops ends at once with a code that is no
   lose();
   expect(await done).toBe(1);
   expect(said()).toBe('patchbay: pump: device disconnected\n');
+});
+
+it('a session that is begun anew with nothing open in it is no more than a link that was away', async () => {
+  const { heard, link, anew, said } = start('0:80');
+  await heard('Ctrl-C stops it.\n');
+  link(false);
+  anew();
+  await heard('connected again');
+  expect(said().split('Ctrl-C stops it.\n')[1]).toBe('pump: reconnecting\npump: connected again\n');
+});
+
+it('what is lost with a session is not passed over', async () => {
+  const { heard, link, anew, said, session } = start('0:80');
+  await heard('Ctrl-C stops it.\n');
+  const [, port] = /127\.0\.0\.1:(\d+) is/.exec(said()) ?? [];
+  const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined);
+  await session.answer('new');
+  link(false);
+  anew();
+  await heard('connected again');
+  socket.destroy();
+  expect(said().split('Ctrl-C stops it.\n')[1]).toBe(
+    'pump: reconnecting; what is open stays open\n' +
+      'pump: the session cannot go on: the session has ended; waiting for the device\npump: connected again\n',
+  );
 });

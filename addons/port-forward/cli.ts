@@ -151,14 +151,19 @@ async function forward(host: Host, device: NamedDevice, specs: readonly Spec[], 
     }
     stderr.write('Ctrl-C stops it.\n');
     for (;;) {
-      link = new Link(session);
-      session.onLink((up) => tell(up ? 'connected again' : 'reconnecting; what is open stays open'));
-      await link.run();
+      const now = (link = new Link(session));
+      let away = false;
+      session.onLink((up) => {
+        away = !up;
+        tell(up ? 'connected again' : `reconnecting${now.size > 0 ? '; what is open stays open' : ''}`);
+      });
+      const cut = await link.run();
       link = undefined;
       if (signal.aborted) return;
       const why = session.signal.reason as unknown;
       if (!mayComeBack(why)) throw new CodedError('refused', `${device.name}: ${messageOf(why)}`);
-      tell(`${messageOf(why)}; waiting for the device`);
+      // Without a connection nothing is lost with a session: it is begun anew, as the one that was announced.
+      if (!away || cut > 0) tell(`${messageOf(why)}; waiting for the device`);
       session = await again(host, device, messageOf(why));
       tell('connected again');
     }

@@ -45,10 +45,16 @@ export class Link {
     if (this.#channels.delete(id) && tell) this.session.send({ typ: 'stop', props: { connection_id: id } });
   }
 
-  /** Takes the device's messages until the session ends; every connection that is left is stopped then. */
-  async run(): Promise<void> {
+  /** Connections that are open now. */
+  get size(): number {
+    return this.#channels.size;
+  }
+
+  /** Takes the device's messages until the session ends; stops the connections that are left, and says how many. */
+  async run(): Promise<number> {
     try {
       for await (const message of this.session) this.#receive(message);
+      return this.size;
     } finally {
       for (const channel of this.#channels.values()) channel.stopped();
       this.#channels.clear();

@@ -9,6 +9,7 @@ export default defineManifest({
   id: 'port-forward',
   halves: ['device', 'server', 'web', 'cli'],
   title: 'Ports',
+  icon: 'plug',
   protocol: portForward,
   resumes: true,
   sessions: 'sessions:forward',

@@ -117,13 +117,14 @@ it('a Ctrl-] inside of a paste is data', async () => {
 });
 
 it.each([
-  ['the server says that the device is gone', 'device disconnected'],
-  ['an administrator ends it', 'ended by an administrator'],
-])('%s: it is said, and the exit code is 1', async (_, why) => {
+  ['the server says that the device is gone', 'device disconnected', 'The device has lost its connection'],
+  ['an administrator ends it', 'ended by an administrator', 'An administrator has ended this session.'],
+  ['it was idle for too long', 'session expired', 'idle, or open, for longer than its configuration allows'],
+])('%s: it is said, and the exit code is 1', async (_, why, said) => {
   const { line, raw, stderr, read, done } = start();
   line.say(started, { typ: 'stop', props: { status: 2 }, body: bytes(why) });
   expect(await done).toBe(1);
-  expect(read(stderr)).toContain(`connection lost: ${why}`);
+  expect(read(stderr)).toContain(said);
   expect(raw.at(-1)).toBe(false);
 });
 

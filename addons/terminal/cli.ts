@@ -5,6 +5,7 @@ import type { MessageOf } from '#proto';
 import manifest from './manifest.ts';
 import { FirstWord } from './first-word.ts';
 import { Modes, Notice } from './own-screen.ts';
+import { plainWords } from './plain-words.ts';
 import { ShellStatus, type shell as protocol } from './protocol.ts';
 
 type Message = MessageOf<typeof protocol>;
@@ -218,9 +219,7 @@ async function converse(host: Host, device: NamedDevice, { join, share }: Option
 function endOf({ props, body }: Extract<Message, { typ: 'stop' }>): Outcome {
   if (props.exit_code !== undefined) return { code: Math.min(props.exit_code, 255) };
   const why = utf8.decode(body);
-  return why === '' || why.includes('input/output error')
-    ? { code: 0 }
-    : { code: 1, say: `\r\nconnection lost: ${why}` };
+  return why === '' || why.includes('input/output error') ? { code: 0 } : { code: 1, say: `\r\n${plainWords(why)}` };
 }
 
 /** The device asks for a sign of life and says until when it will ask again; when it does not, it is gone. */

@@ -9,6 +9,7 @@ const Seconds = Type.Integer({ minimum: 0, maximum: 365 * 24 * 3600 });
 export default defineManifest({
   api: 1,
   id: 'terminal',
+  icon: 'terminal',
   halves: ['device', 'web', 'cli'],
   protocol: shell,
   resumes: true,

@@ -13,6 +13,10 @@ const meanings: readonly (readonly [said: RegExp, means: string])[] = [
   ],
   [/^session not found/i, 'The device no longer knows this session: it may have restarted.'],
   [/^ended by an administrator/i, 'An administrator has ended this session.'],
+  [/^session expired/i, 'The device ended the shell: it was idle, or open, for longer than its configuration allows.'],
+  [/^health check failed/i, 'The device heard nothing of this terminal for a minute, and ended the shell.'],
+  [/^(the )?device (is )?disconnected/i, 'The device has lost its connection, and the shell with it.'],
+  [/^session byte limit ex/i, 'The terminal has shown as much as the server allows in one session: open another one.'],
   [/^user disconnected/i, 'The session has ended.'],
   // A pty of Linux answers so once its shell has exited: nothing went wrong.
   [/input\/output error|^EOF$|^shell exited with code 0$/i, 'The shell has ended.'],

@@ -13,7 +13,8 @@ import { listOf } from '../answer.ts';
 import type { Context } from '../context.ts';
 import { failed, usage } from '../failure.ts';
 import { findDevice } from '../find-device.ts';
-import type { Http } from '../http.ts';
+import { deviceNames } from '../fleet.ts';
+import { Refusal, type Http } from '../http.ts';
 import { atLeastOne, count } from '../option.ts';
 import { all, pages } from '../paging.ts';
 import { play } from '../player.ts';
@@ -74,11 +75,13 @@ async function list(context: Context, wanted: string | undefined): Promise<void>
       ...(recorded ? ['recorded'] : []),
       ...guests.map(({ name, role }) => `${name} ${role}`),
     ].join(', ');
+  const open = await readSessions(http, device);
+  const nameOf = await namesFor(context, http, open);
   context.list(
-    await readSessions(http, device),
+    open,
     [
       { head: 'SESSION', of: ({ id }) => id, paint: (cell) => context.paint('bold', cell) },
-      { head: 'DEVICE', of: ({ device_id }) => device_id },
+      { head: 'DEVICE', of: ({ device_id }) => nameOf(device_id) },
       { head: 'USER', of: ({ user_name }) => user_name },
       { head: 'KIND', of: ({ kind }) => kind ?? '-' },
       { head: 'SINCE', of: ({ opened_ts }) => age(opened_ts) },
@@ -87,6 +90,19 @@ async function list(context: Context, wanted: string | undefined): Promise<void>
     ],
     'nobody has a session open',
   );
+}
+
+/** For the eyes only: a script gets the rows as they are. Who may see sessions need not see the inventory. */
+async function namesFor(
+  context: Context,
+  http: Http,
+  rows: readonly { readonly device_id: string }[],
+): Promise<(id: string) => string> {
+  const ids = context.options.json ? [] : rows.map(({ device_id }) => device_id);
+  return await deviceNames(http, ids).catch((error: unknown) => {
+    if (error instanceof Refusal && error.status === 403) return (id: string) => id;
+    throw error;
+  });
 }
 
 async function end(context: Context, wanted: readonly string[]): Promise<void> {
@@ -103,11 +119,13 @@ async function end(context: Context, wanted: readonly string[]): Promise<void> {
 async function recordings(context: Context, options: { device?: string; limit: number }): Promise<void> {
   const http = await context.http();
   const device = options.device === undefined ? undefined : (await findDevice(http, options.device)).id;
+  const found = await readRecordings(http, options.limit, device);
+  const nameOf = await namesFor(context, http, found);
   context.list(
-    await readRecordings(http, options.limit, device),
+    found,
     [
       { head: 'RECORDING', of: ({ id }) => id, paint: (cell) => context.paint('bold', cell) },
-      { head: 'DEVICE', of: ({ device_id }) => device_id },
+      { head: 'DEVICE', of: ({ device_id }) => nameOf(device_id) },
       { head: 'USER', of: ({ user_name }) => user_name },
       { head: 'BEGAN', of: ({ started_ts }) => started_ts },
       { head: 'ENDED', of: ({ ended_ts }) => ended_ts ?? '-' },

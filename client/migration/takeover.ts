@@ -1,28 +1,47 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { paths, type Places } from '../places.ts';
-import { parseRecord, type Journal, type StoredRecord } from '../update/journal.ts';
+import type { Journal, StoredRecord } from '../update/journal.ts';
+import { formerKeys, recordOf } from './former-record.ts';
 import { readLmdb } from './lmdb.ts';
 
 /**
  * Takes over a device from Mender's client: name, group, provides and what is under way, from its database, or at least
- * the name of its artifact_info. Once, while we have no store of our own; the old files stay as they are, so the way
- * back is open. The key and all else have the same place and form already.
+ * the name of its artifact_info. Once, while we have no store of our own, and again whenever that client has changed its
+ * store since: where it runs from one root file system and we from the other, each trial of ours begins with what it has
+ * left. The old files stay as they are, so the way back is open. The key and all else have the same place and form already.
  */
 export function takeOver(places: Places, journal: Journal, log: Log): void {
-  if (existsSync(paths.journal(places))) return;
-  const record = {
+  const entries = databaseOf(paths.formerStore(places), log);
+  const seal = entries && sealOf(entries);
+  const own = paths.journal(places);
+  if (existsSync(own)) {
+    const { takenOver } = journal.read();
+    if (takenOver === undefined || seal === undefined || takenOver === seal) return;
+  } else if (existsSync(`${own}-broken`)) {
+    return; // we have run here since, so what that client knew is out of date
+  }
+  const record: Partial<StoredRecord> = {
     ...nameOfFile(join(places.conf, 'artifact_info')),
-    ...fromDatabase(join(places.store, 'mender-store'), log),
+    ...(entries ? recordOf(entries, log) : {}),
   };
-  if (Object.keys(record).length === 0) return;
-  journal.write((empty) => ({ ...empty, ...record }));
+  if (Object.keys(record).length === 0 && seal === undefined) return;
+  // Of ours stays what that client knows nothing of.
+  journal.write(({ lastResult, deferral }) => ({
+    version: 1,
+    provides: {},
+    ...(lastResult ? { lastResult } : {}),
+    ...(deferral ? { deferral } : {}),
+    ...record,
+    ...(seal === undefined ? {} : { takenOver: seal }),
+  }));
   const { artifactName, deployment, standalone } = record;
   log.info('device taken over from another client', {
     name: artifactName,
-    ...(deployment ? { deployment: deployment.UpdateInfo.ID } : {}),
+    ...(deployment ? { deployment: deployment.UpdateInfo.ID, stored: deployment.Name } : {}),
     ...(standalone ? { pending: standalone.ArtifactName } : {}),
   });
 }
@@ -36,96 +55,22 @@ function nameOfFile(file: string): Partial<StoredRecord> {
   }
 }
 
-function fromDatabase(file: string, log: Log): Partial<StoredRecord> {
-  let entries: Map<string, Uint8Array>;
+function databaseOf(file: string, log: Log): Map<string, Uint8Array> | undefined {
   try {
-    entries = readLmdb(readFileSync(file));
+    return readLmdb(readFileSync(file));
   } catch (error) {
     if (codeOf(error) !== 'ENOENT')
       log.error('database of the former client cannot be read', { file, error: messageOf(error) });
-    return {};
+    return undefined;
   }
-  return recordOf(entries, log);
 }
 
-/** What the keys of its database say (`update-client.md` §1.8). */
-export function recordOf(entries: ReadonlyMap<string, Uint8Array>, log: Log): Partial<StoredRecord> {
-  const text = (key: string): string | undefined => {
+/** Tells what a database says of updates from what it says at another time; its tokens do not count. */
+function sealOf(entries: ReadonlyMap<string, Uint8Array>): string {
+  const hash = createHash('sha256');
+  for (const key of formerKeys) {
     const value = entries.get(key);
-    return value && value.length > 0 ? Buffer.from(value).toString('utf8') : undefined;
-  };
-  const taken: Partial<StoredRecord> = {
-    ...optional('artifactName', text('artifact-name')),
-    ...optional('artifactGroup', text('artifact-group')),
-  };
-  // Each by itself: what cannot be understood of one must not cost the others.
-  return {
-    ...taken,
-    ...part(log, 'provides', text('artifact-provides'), (value) => value),
-    ...part(log, 'deployment', stateOf(text), (value) => deploymentOf(value, isFilled(text('update-control-maps')))),
-    ...part(log, 'standalone', text('standalone-state'), standaloneOf),
-  };
-}
-
-function part(
-  log: Log,
-  key: 'provides' | 'deployment' | 'standalone',
-  text: string | undefined,
-  convert: (value: unknown) => unknown,
-): Partial<StoredRecord> {
-  if (text === undefined) return {};
-  try {
-    const value = convert(withoutNulls(JSON.parse(text)));
-    const { [key]: taken } = parseRecord({ version: 1, provides: {}, [key]: value });
-    return optional(key, taken) as Partial<StoredRecord>;
-  } catch (error) {
-    log.error('a part of the former client’s database is not understood', { part: key, error: messageOf(error) });
-    return {};
+    hash.update(`${key} ${value?.length ?? 'none'}\n`).update(value ?? '');
   }
+  return hash.digest('hex');
 }
-
-/** Where it is; of a form that we do not know there may be another one beside it, of a client that came between. */
-function stateOf(text: (key: string) => string | undefined): string | undefined {
-  const [state, other] = [text('state'), text('state-uncommitted')];
-  const known = (candidate: string | undefined) => candidate !== undefined && /"Version":\s*[12]\b/.test(candidate);
-  return !known(state) && known(other) ? other : state;
-}
-
-/** Clients of long ago knew root file systems only. `controlled`: the last one let somebody hold the update. */
-function deploymentOf(value: unknown, controlled: boolean): unknown {
-  const { Version, Name, UpdateInfo, ...rest } = value as Record<string, unknown>;
-  // Held before its reboot it was not rebooted for sure: nothing that we know, so it goes back.
-  const name = Name === 'reboot' && controlled ? 'reboot-held' : Name;
-  if (Version !== 1) return { ...rest, Version, Name: name, UpdateInfo };
-  const { Artifact, ...info } = UpdateInfo as Record<string, unknown>;
-  const rootfs = {
-    Artifact: { ...(Artifact as object), PayloadTypes: ['rootfs-image'] },
-    RebootRequested: ['reboot-type-custom'],
-    SupportsRollback: 'rollback-supported',
-  };
-  return { ...rest, Version: 2, Name: name, UpdateInfo: { ...info, ...rootfs } };
-}
-
-/** A list of Go's that has something in it. */
-const isFilled = (list: string | undefined): boolean =>
-  list !== undefined && !['null', '[]', '{}'].includes(list.trim());
-
-/** Version 1 had but one state to wait in. */
-function standaloneOf(value: unknown): unknown {
-  if ((value as { Version?: unknown }).Version !== 1) return value;
-  return { ...(value as object), Version: 2, InState: 'Before_ArtifactCommit_Enter', Failed: false, RolledBack: false };
-}
-
-/** Go writes null for an empty list or map: the same as nothing. */
-function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, entry]) => entry !== null)
-      .map(([key, entry]) => [key, withoutNulls(entry)]),
-  );
-}
-
-const optional = <K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } =>
-  value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });

@@ -42,6 +42,10 @@ export function installActions(bench: Bench) {
       await reboot(deployment, moduleFor(bench, deployment), 'ArtifactReboot', bench.clock, signal);
       return 'done' as const;
     }),
+    rebootGivenUp: async (_: Deployment, signal: AbortSignal) => {
+      await scripts.run('ArtifactReboot_Error', log, signal);
+      return 'done' as const;
+    },
     verifyReboot: step(bench, 'verifyReboot', 'ArtifactReboot_Error', async (deployment, signal) => {
       repairTree(bench, deployment);
       await moduleFor(bench, deployment).call('ArtifactVerifyReboot', signal);

@@ -91,6 +91,8 @@ export const StoredRecord = Type.Object({
   standalone: Type.Optional(StoredStandalone),
   lastResult: Type.Optional(LastResult),
   deferral: Type.Optional(Deferral),
+  /** Which state of another client's store all of this began with (`migration/takeover.ts`). */
+  takenOver: Type.Optional(Type.String({ maxLength: 64 })),
 });
 export type StoredRecord = Static<typeof StoredRecord>;
 

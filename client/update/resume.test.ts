@@ -58,6 +58,13 @@ describe('the power went', () => {
       'release-2',
       'success',
     ],
+    [
+      'UC-78 in a reboot that update control held, under Go 3.x',
+      'reboot-held',
+      ['ArtifactReboot_Error', 'SupportsRollback', ...back],
+      'release-1',
+      'failure',
+    ],
     ['UC-70 in ArtifactVerifyReboot', 'after-reboot', ['SupportsRollback', ...back], 'release-1', 'failure'],
     ['UC-71 in ArtifactCommit', 'update-commit', ['SupportsRollback', ...back], 'release-1', 'failure'],
     [
@@ -117,6 +124,22 @@ describe('the power went', () => {
     expect(end.calls).toEqual(calls);
     expect(end.name).toBe(artifactName);
     expect(end.reports.at(-1)).toBe(report);
+  });
+
+  it('UC-79 an abort while the update waits for its reboot: it goes back, and no script of the reboot runs', async () => {
+    const end = await course({
+      module: { needsReboot: 'Yes' },
+      answer: ({ body }) => (body.includes('pause_before_rebooting') ? { status: 409 } : undefined),
+      prepare: (device, server) => {
+        server.deployment = undefined;
+        underWay(device, 'hold-reboot');
+        const until = Math.ceil(Date.now() / 1000) + 900;
+        device.journal.write((record) => ({ ...record, deferral: { until, seconds: 900 } }));
+      },
+    });
+    // Its Enter scripts have not run, so there is nothing for its Error scripts to undo (§2.1, report `rebooting`).
+    expect(end.calls).toEqual(['SupportsRollback', ...back]);
+    expect([end.name, end.reports.at(-1)]).toEqual(['release-1', 'failure']);
   });
 
   it('UC-43 a module finds in tmp/ what it put there before the reboot', async () => {

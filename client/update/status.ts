@@ -28,6 +28,7 @@ const shown: Readonly<Partial<Record<State, UpdateState>>> = {
   verifyReboot: 'verifying',
   prepareCommit: 'committing',
   commit: 'committing',
+  rebootGivenUp: 'rolling-back',
   checkRollback: 'rolling-back',
   rollback: 'rolling-back',
   rollbackReboot: 'rolling-back',

@@ -15,6 +15,7 @@ export const update = machine({
   holdReboot: { go: 'reportRebooting', restarted: 'verifyReboot', aborted: 'checkRollback' },
   reportRebooting: { done: 'reboot', aborted: 'checkRollback' },
   reboot: stored({ done: 'verifyReboot', failed: 'checkRollback' }),
+  rebootGivenUp: { done: 'checkRollback' },
   verifyReboot: stored({ done: 'prepareCommit', failed: 'checkRollback' }),
   prepareCommit: { done: 'commit', failed: 'checkRollback' },
   commit: stored({ done: 'afterCommit', failed: 'checkRollback' }),
@@ -54,6 +55,8 @@ export const storedNames = {
 } as const satisfies Partial<Record<State, string>>;
 /** Ours: what is written while an update waits for somebody on the device. Never counted as a store: it may wait for days. */
 export const holdNames = { install: 'hold-install', reboot: 'hold-reboot' } as const;
+/** Ours too: taken over from a client that had been told to hold it in its reboot. */
+export const heldReboot = 'reboot-held';
 export type StoredName = (typeof storedNames)[keyof typeof storedNames];
 
 /** Stores allowed to one deployment; a good one with reboot needs about a dozen. The next one means: it never ends. */
@@ -71,6 +74,8 @@ const resumptions: Readonly<Record<string, Resumption>> = {
   [holdNames.reboot]: { state: 'holdReboot', verdict: 'clean' },
   // The power went while rebooting, or just before: either way the machine has been restarted now.
   reboot: { state: 'verifyReboot', verdict: 'clean' },
+  // Nobody knows whether it was rebooted, and who held it is gone: the reboot has failed.
+  [heldReboot]: { state: 'rebootGivenUp', verdict: 'failed' },
   'update-after-commit': { state: 'afterCommit', verdict: 'clean' },
   'update-after-first-commit': { state: 'afterCommit', verdict: 'clean' },
   rollback: { state: 'rollback', verdict: 'rolledBack' },

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { scopeKindOf, tokenCookie, type Permission } from '#proto/http/users';
-import { forbidden, HttpError, unauthorized } from '../errors.ts';
+import { forbidden, HttpError, notFound, unauthorized } from '../errors.ts';
 import type { Caller, Confined, RouteSpec } from './route.ts';
 
 /** What the guard needs to know of tokens: each returns the caller, or undefined for a token that is not good. */
@@ -75,6 +75,21 @@ export function targetOf(
   if (scope === 'all') return undefined;
   const named = confined === 'device' ? (params['device'] ?? params['id']) : params['id'];
   return { kind: confined, id: (confined === 'release' || confined === 'group' ? params['name'] : named) ?? '', scope };
+}
+
+/** 404 for what the caller may not even see; 403, with the reason, for a device that he sees and may not do this to. */
+export async function outOfReach(
+  { access }: Pick<RouteSpec, 'access'>,
+  caller: Caller,
+  { kind, id }: { readonly kind: Confined; readonly id: string },
+  rights: { reaches(kind: Confined, id: string, scope: readonly string[]): Promise<boolean> },
+): Promise<HttpError> {
+  const seen = kind === 'device' && caller.kind === 'user' ? caller.permissions.scope('devices:read') : [];
+  if (seen === 'all' || (seen.length > 0 && (await rights.reaches(kind, id, seen))))
+    return forbidden(
+      `your roles include the permission ${access} for some groups of devices only, and this device is in none of them`,
+    );
+  return notFound(`${kind} not found`);
 }
 
 const scopeWord = (access: Permission): string =>

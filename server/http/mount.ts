@@ -5,9 +5,9 @@ import { messageOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { parser } from '#proto/validate';
 import { jsonBodyLimit, requestIdHeader } from '#proto/http/conventions';
-import { HttpError, notFound } from '../errors.ts';
+import { HttpError } from '../errors.ts';
 import { statusOf } from './failure.ts';
-import { identify, permit, targetOf, type TokenVerifier } from './guard.ts';
+import { identify, outOfReach, permit, targetOf, type TokenVerifier } from './guard.ts';
 import type { Meter } from './meter.ts';
 import type { RateLimits } from './rate.ts';
 import type { AuditNote, Caller, Confined, Context, Reply, Route, RouteSpec } from './route.ts';
@@ -172,7 +172,7 @@ function handle(route: Route, frame: Frame): express.RequestHandler {
       permit(spec, caller);
       const target = targetOf(spec, caller, params);
       if (target && !(await frame.reaches(target.kind, target.id, target.scope)))
-        throw notFound(`${target.kind} not found`);
+        throw await outOfReach(spec, caller, target, frame);
       const body: unknown = req.body;
       const context = {
         req,

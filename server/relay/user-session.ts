@@ -251,7 +251,8 @@ export class UserSession implements SessionEnd {
       return this.#personEnd.close(1007, messageOf(error));
     }
     const { proto, typ, seq } = message.hdr;
-    if (proto !== ProtoType.Control || !this.#resumes) this.#activeAt = new Date();
+    // What a program says by itself, to be known as alive, is no sign of its person.
+    if (proto !== ProtoType.Control && !(proto === ProtoType.Shell && typ === 'pong')) this.#activeAt = new Date();
     if (this.#resumes && proto === ProtoType.Control) {
       if (typ === 'ping') return this.#personEnd.tell({ typ: 'pong' });
       // Whoever attaches is told what the device has; until then nothing is numbered right.

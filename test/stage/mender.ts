@@ -2,6 +2,7 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { Places } from '../../client/places.ts';
 import { peer, peerEnvironment } from '../peers.ts';
 import { Program } from './program.ts';
 
@@ -58,6 +59,30 @@ export async function startMender(folder: string, busAddress: string, more: Node
     DBUS_SYSTEM_BUS_ADDRESS: busAddress,
     ...more,
   });
+}
+
+/**
+ * The command that runs `mender` 3.4 as the daemon of a device whose folders lie elsewhere, in a mount namespace that is
+ * its own already; `folder` takes what lies over this machine's /etc and /usr/share meanwhile.
+ */
+export async function menderOn(places: Places, folder: string): Promise<{ command: string[]; env: NodeJS.ProcessEnv }> {
+  const root = await peer('mender-client');
+  const steps = ['set -e'];
+  for (const [path, place] of [
+    ['etc', places.conf],
+    ['usr/share', places.share],
+  ] as const) {
+    await mkdir(join(folder, path, 'mender'), { recursive: true });
+    steps.push(
+      `mount -t overlay -o 'lowerdir=${join(folder, path)}:/${path}' overlay /${path}`,
+      `mount --bind '${place}' /${path}/mender`,
+    );
+  }
+  const mender = [join(root, 'usr', 'bin', 'mender'), '--config', '/etc/mender/mender.conf', '--data', places.store];
+  return {
+    command: ['sh', '-c', [...steps, 'exec "$@"'].join('; '), 'sh', ...mender, '--no-syslog', 'daemon'],
+    env: await peerEnvironment('mender-client'),
+  };
 }
 
 /** Starts `mender-connect` 2.1 with a shell of the user who runs the tests. */

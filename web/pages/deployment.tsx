@@ -196,7 +196,7 @@ function Devices({ id }: { readonly id: string }) {
       column.display({
         id: 'log',
         header: () => <span className="hidden">Log</span>,
-        meta: { right: true },
+        meta: { right: true, acts: true },
         cell: ({ row: { original } }) =>
           original.part.log ? (
             <Button

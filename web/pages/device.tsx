@@ -1,5 +1,5 @@
 import { Group, Skeleton, Tabs } from '@mantine/core';
-import { IconArrowLeft, IconInfoCircle, IconRocket, IconTerminal2, IconUsers } from '../parts/icons.ts';
+import { IconArrowLeft, IconInfoCircle, IconRocket, IconUsers } from '../parts/icons.ts';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { Suspense, lazy, useEffect, useState } from 'react';
 import { useWebAddons } from '../addons.ts';
@@ -8,6 +8,7 @@ import { useDevice } from '../api/devices.ts';
 import { useInventory } from '../api/inventory.ts';
 import { usePresence } from '../api/presence.ts';
 import { deviceName } from '../device-name.ts';
+import { AddonIcon } from '../parts/addon-icon.tsx';
 import { DeviceActions } from '../parts/device-actions.tsx';
 import { DeviceOverview } from '../parts/device-overview.tsx';
 import { Empty } from '../parts/empty.tsx';
@@ -102,7 +103,7 @@ function OneDevice({ id }: { readonly id: string }) {
             Deployments
           </Tabs.Tab>
           {webAddons.map((addon) => (
-            <Tabs.Tab key={addon.id} value={addon.id} leftSection={<IconTerminal2 size={16} aria-hidden />}>
+            <Tabs.Tab key={addon.id} value={addon.id} leftSection={<AddonIcon name={addon.manifest.icon} size={16} />}>
               {addon.title}
             </Tabs.Tab>
           ))}

@@ -70,7 +70,7 @@ export function GroupsPage() {
     column.display({
       id: 'actions',
       header: () => <span className="hidden">Actions</span>,
-      meta: { right: true, width: 190 },
+      meta: { right: true, acts: true, width: 190 },
       cell: ({ row: { original } }) => (
         <Row gap={4} justify="flex-end" wrap="nowrap">
           {original.kind === 'static' && (

@@ -42,7 +42,7 @@ const columnsWith = (choose: (chosen: Chosen) => void, may: boolean): Columns<Us
   column.display({
     id: 'more',
     header: '',
-    meta: { right: true, width: 60 },
+    meta: { right: true, acts: true, width: 60 },
     cell: ({ row: { original } }) => (
       <Menu position="bottom-end">
         <Menu.Target>

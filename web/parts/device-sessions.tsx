@@ -66,7 +66,7 @@ function Open({ id, name }: { readonly id: string; readonly name: string }) {
       column.display({
         id: 'do',
         header: () => <span className="hidden">Actions</span>,
-        meta: { right: true },
+        meta: { right: true, acts: true },
         cell: ({ row: { original } }) => (
           <Group gap="xs" justify="flex-end" wrap="nowrap">
             {original.kind === 'terminal' && original.user_id !== me?.id && (
@@ -153,7 +153,7 @@ function Recordings({ id, name }: { readonly id: string; readonly name: string }
       taped.display({
         id: 'do',
         header: () => <span className="hidden">Actions</span>,
-        meta: { right: true },
+        meta: { right: true, acts: true },
         cell: ({ row: { original } }) => (
           <Group gap="xs" justify="flex-end" wrap="nowrap">
             <Button

@@ -1,13 +1,8 @@
 import { Box } from '@mantine/core';
 import {
-  IconAdjustmentsHorizontal,
-  IconBell,
-  IconChartLine,
   IconClipboardList,
   IconDeviceDesktopAnalytics,
-  IconLayoutDashboard,
   IconFolders,
-  IconMap,
   IconPackage,
   IconRocket,
   IconUsers,
@@ -15,12 +10,12 @@ import {
 import { useQueryClient } from '@tanstack/react-query';
 import { Link, Navigate, Outlet, useLocation } from '@tanstack/react-router';
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
-import type { PageIcon } from '#addon/manifest';
 import { useWebAddons, type WebAddon } from '../addons.ts';
 import { useAddonCount } from '../api/addon-count.ts';
 import { useDeviceCount } from '../api/devices.ts';
 import { useDenied, useMe } from '../api/users.ts';
 import { connectLive, type LiveState } from '../live.ts';
+import { AddonIcon } from './addon-icon.tsx';
 import { Mark } from './brand.tsx';
 import { Waiting } from './fallback.tsx';
 import { Problem } from './problem.tsx';
@@ -32,14 +27,6 @@ const links = [
   { to: '/releases', label: 'Releases', icon: IconPackage },
   { to: '/deployments', label: 'Deployments', icon: IconRocket },
 ] as const;
-
-const pictures = {
-  dashboard: IconLayoutDashboard,
-  sliders: IconAdjustmentsHorizontal,
-  bell: IconBell,
-  chart: IconChartLine,
-  map: IconMap,
-} as const satisfies Record<PageIcon, unknown>;
 
 const liveWords: Record<LiveState, string> = {
   connecting: 'Connecting…',
@@ -90,10 +77,9 @@ function AddonLink({ addon: { id, manifest } }: { readonly addon: WebAddon }) {
   const denied = useDenied(page?.permission);
   const count = useAddonCount(id, denied ? undefined : page?.count);
   if (!page || denied) return null;
-  const Icon = pictures[page.icon ?? 'dashboard'];
   return (
     <RackLink to={`/addons/${id}`} label={page.title} count={count} counted="waiting for somebody">
-      <Icon size={19} stroke={1.6} aria-hidden />
+      <AddonIcon name={page.icon ?? manifest.icon} size={19} />
     </RackLink>
   );
 }

@@ -42,4 +42,8 @@ export { default as IconFolders } from '@tabler/icons-react/icons/IconFolders';
 export { default as IconAdjustmentsHorizontal } from '@tabler/icons-react/icons/IconAdjustmentsHorizontal';
 export { default as IconBell } from '@tabler/icons-react/icons/IconBell';
 export { default as IconChartLine } from '@tabler/icons-react/icons/IconChartLine';
+export { default as IconFiles } from '@tabler/icons-react/icons/IconFiles';
+export { default as IconGauge } from '@tabler/icons-react/icons/IconGauge';
+export { default as IconPlugConnected } from '@tabler/icons-react/icons/IconPlugConnected';
+export { default as IconPuzzle } from '@tabler/icons-react/icons/IconPuzzle';
 export { default as IconMap } from '@tabler/icons-react/icons/IconMap';

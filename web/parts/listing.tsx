@@ -38,8 +38,12 @@ const nothing: never[] = [];
 interface Look {
   readonly right?: boolean;
   readonly width?: number | string;
+  /** It has buttons: they stay in sight where the list is wider than the screen. */
+  readonly acts?: boolean;
 }
 const lookOf = (meta: unknown): Look => (meta as Look | undefined) ?? {};
+const classOf = ({ right, acts }: Look): string | undefined =>
+  [right && 'right num', acts && 'acts'].filter(Boolean).join(' ') || undefined;
 
 /** A list: columns by TanStack Table, rows that can be opened by click or Enter, and chosen. */
 export function Listing<T extends RowData>(props: ListingProps<T>) {
@@ -82,7 +86,7 @@ export function Listing<T extends RowData>(props: ListingProps<T>) {
                     <th
                       key={header.id}
                       scope="col"
-                      {...(look.right ? { className: 'right' } : {})}
+                      className={classOf(look)}
                       {...(look.width === undefined ? {} : { style: { width: look.width } })}
                     >
                       <table.FlexRender header={header} />
@@ -133,7 +137,7 @@ export function Listing<T extends RowData>(props: ListingProps<T>) {
                   </td>
                 )}
                 {row.getAllCells().map((cell) => (
-                  <td key={cell.id} {...(lookOf(cell.column.columnDef.meta).right ? { className: 'right num' } : {})}>
+                  <td key={cell.id} className={classOf(lookOf(cell.column.columnDef.meta))}>
                     <table.FlexRender cell={cell} />
                   </td>
                 ))}

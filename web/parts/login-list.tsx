@@ -40,7 +40,7 @@ const columnsWith = (end: (login: Login) => void, busy: boolean): Columns<Login>
   column.display({
     id: 'end',
     header: '',
-    meta: { right: true },
+    meta: { right: true, acts: true },
     cell: ({ row: { original } }) =>
       !original.current && (
         <Button

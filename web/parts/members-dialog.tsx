@@ -64,7 +64,7 @@ export function MembersDialog({ name, close }: { readonly name: string; readonly
     column.display({
       id: 'out',
       header: () => <span className="hidden">Actions</span>,
-      meta: { right: true, width: 60 },
+      meta: { right: true, acts: true, width: 60 },
       cell: ({ row: { original } }) =>
         denied ? null : (
           <ActionIcon
