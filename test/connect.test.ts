@@ -346,6 +346,22 @@ describe('add-ons of third parties', () => {
     await far.next({ typ: 'say', sid: 't' });
   });
 
+  it('that fail when they are told something take nobody with them', async () => {
+    const told = `(device, config) => {
+      const fail = () => { throw new Error('on purpose'); };
+      device.onLink(fail);
+      device.onNews(fail);
+      return half(device, config);
+    }`;
+    const { far } = await echo({
+      device: `${device.replace('export default', 'const half =')} export default ${told};`,
+    });
+    far.send({ proto: 0xffff, typ: 'news' }, pack({ addon: 'echo' }));
+    far.send(say, pack({ words: 'world' }));
+    await far.next({ typ: 'say' });
+    expect(far.closed).toBeUndefined();
+  });
+
   it.each([
     ['a manifest of another contract', { manifest: manifest.replace('api: 1', 'api: 2') }, {}],
     ['a protocol that is taken', { manifest: manifest.replace('0x8001', '1') }, {}],
