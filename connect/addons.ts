@@ -54,12 +54,25 @@ async function loadAddon(name: string, load: LoadModule, context: Context): Prom
   const entry = defaultOf(await load(name, 'device'));
   if (typeof entry !== 'function') throw invalid('its device module has no default function');
   const { news } = context;
+  const { onLink } = context.device;
+  const log = context.log.child({ addon: manifest.id });
+  const blamed = <T>(work: () => T): T => (context.blame ? context.blame.run(manifest.id, work) : work());
+  /** What an add-on does when it is told something is its own fault, and nobody else goes without the word. */
+  const told = <A extends unknown[]>(listener: (...args: A) => void) => {
+    return (...args: A): void => {
+      try {
+        blamed(() => listener(...args));
+      } catch (error) {
+        log.error('add-on failed', { error: messageOf(error) });
+      }
+    };
+  };
   const device: Device = {
     ...context.device,
-    ...(news ? { onNews: (listener) => news.on(manifest.id, listener) } : {}),
-    log: context.log.child({ addon: manifest.id }),
+    ...(onLink ? { onLink: (listener) => onLink(told(listener)) } : {}),
+    ...(news ? { onNews: (listener) => news.on(manifest.id, told(listener)) } : {}),
+    log,
   };
-  const blamed = <T>(work: () => T): T => (context.blame ? context.blame.run(manifest.id, work) : work());
   const half = guarded(
     blamed(() => (entry as DeviceEntry<Manifest>)(device, config)),
     blamed,

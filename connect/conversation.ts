@@ -103,7 +103,7 @@ export class Conversation implements SessionHost {
         () => session.end(new CodedError('done', 'the add-on has ended the session')),
         (error: unknown) => {
           log.error('add-on failed', { sid, addon: addon.id, error: messageOf(error) });
-          if (!session.signal.aborted) this.fail(new CodedError('internal', 'internal error'));
+          if (!session.signal.aborted) this.fail(internal());
         },
       ),
     );
@@ -126,8 +126,8 @@ export class Conversation implements SessionHost {
     this.#tell({ typ: 'attached', body: { received: mine, within: line.within } });
     if (again) this.#around.log.info('session resumed', { sid });
     line.pump();
+    this.#linked(true);
     for (const session of this.#sessions.values()) {
-      session.linked(true);
       session.paused = false;
       if (session.behind) this.#around.stalls.set(session, true);
     }
@@ -140,7 +140,7 @@ export class Conversation implements SessionHost {
     this.#line?.suspend(within);
     if (!was) return;
     this.#around.log.info('session away', { sid: this.sid });
-    for (const session of this.#sessions.values()) session.linked(false);
+    this.#linked(false);
   }
 
   /** The peer cannot take more for now, or can again. */
@@ -192,6 +192,16 @@ export class Conversation implements SessionHost {
     return this.#sessions.size === 0;
   }
 
+  /** Tells the add-ons. One that fails then costs this session, and nothing else that goes over the link. */
+  #linked(up: boolean): void {
+    try {
+      for (const session of this.#sessions.values()) session.linked(up);
+    } catch (error) {
+      this.#around.log.error('add-on failed', { sid: this.sid, error: messageOf(error) });
+      this.fail(internal());
+    }
+  }
+
   #newLine(userId: string): Line {
     const { resume, kept } = this.#around;
     const host = {
@@ -210,3 +220,5 @@ export class Conversation implements SessionHost {
     this.#around.wire.send(encode(toFrame(control, message, this.sid)));
   }
 }
+
+const internal = (): CodedError => new CodedError('internal', 'internal error');

@@ -7,7 +7,7 @@ const newsBody = parser(control.messages.news.body);
 export class News {
   readonly #listeners = new Map<string, Set<() => void>>();
 
-  /** Gives back how to end that. */
+  /** `listener` may not throw. Gives back how to end that. */
   on(addon: string, listener: () => void): () => void {
     const listeners = this.#listeners.get(addon) ?? new Set();
     this.#listeners.set(addon, listeners);
@@ -18,12 +18,16 @@ export class News {
   /** Whether the frame is such a word; it is then told. One without a proper name is of nobody. */
   take({ hdr, body }: ProtoMsg): boolean {
     if (hdr.proto !== ProtoType.Control || hdr.typ !== 'news') return false;
-    try {
-      const { addon } = newsBody(body && narrow(unpack(body)));
-      for (const listener of this.#listeners.get(addon) ?? []) listener();
-    } catch {
-      // Nothing waits for an answer.
-    }
+    for (const listener of this.#listeners.get(nameIn(body)) ?? []) listener();
     return true;
+  }
+}
+
+function nameIn(body: Uint8Array | undefined): string {
+  try {
+    return newsBody(body && narrow(unpack(body))).addon;
+  } catch {
+    // Nothing waits for an answer.
+    return '';
   }
 }

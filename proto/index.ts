@@ -5,5 +5,6 @@ export * from './control.ts';
 export * from './window.ts';
 export * from './resume.ts';
 export * from './operator-socket.ts';
+export type { OperatorTimes } from './operator-link.ts';
 export * from './operator.ts';
 export { frozenCode } from './frozen.ts';

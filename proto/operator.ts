@@ -1,23 +1,12 @@
-import { Backoff, pause } from '#base/backoff';
 import { CodedError, codeOf, messageOf } from '#base/errors';
 import { Inbox } from '#base/inbox';
 import { control, type Participant } from './control.ts';
 import { decode, encode, ProtoType, unpack, type ProtoMsg } from './envelope.ts';
 import { freeze, frozenCode, thaw } from './frozen.ts';
-import type { Dial, OperatorSocket } from './operator-socket.ts';
+import { OperatorLink, operatorTimes, type OperatorTimes } from './operator-link.ts';
+import type { Dial } from './operator-socket.ts';
 import { narrow, toFrame, type LooseMessage, type Protocol } from './protocol.ts';
 import { Incoming, Outgoing } from './resume.ts';
-
-export interface OperatorTimes {
-  /** Silence after which the server is asked for a sign of life, and after which the socket is dead, ms. */
-  readonly ask: number;
-  readonly dead: number;
-  /** Ceilings of the first and of any later wait before a new attempt, ms: somebody looks at it. */
-  readonly first: number;
-  readonly ceiling: number;
-  /** For the server's first message, ms. */
-  readonly greet: number;
-}
 
 export interface OperatorOptions {
   readonly dial: Dial;
@@ -32,8 +21,6 @@ export interface OperatorOptions {
   readonly say?: (text: string) => string;
   readonly times?: Partial<OperatorTimes>;
 }
-
-const defaults: OperatorTimes = { ask: 20_000, dead: 50_000, first: 250, ceiling: 8000, greet: 10_000 };
 
 /** Bytes that are kept for a device that has not acknowledged them; more waits where it comes from. */
 const keptLimit = 4 * 1024 * 1024;
@@ -52,12 +39,11 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   sid = '';
   readonly userId = '';
   readonly #options: OperatorOptions;
-  readonly #times: OperatorTimes;
   readonly #ending = new AbortController();
   readonly #inbox: Inbox<LooseMessage>;
   readonly #outgoing = new Outgoing();
   readonly #incoming: Incoming;
-  #socket: OperatorSocket | undefined;
+  readonly #link: OperatorLink;
   /** It may outlive its links. */
   #resumes = false;
   /** Numbered messages go and come now. */
@@ -68,10 +54,6 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   #fresh = true;
   #within = 60;
   #away: ReturnType<typeof setTimeout> | undefined;
-  #dialing = false;
-  #heard = 0;
-  #beat: ReturnType<typeof setInterval> | undefined;
-  #greeted = Promise.withResolvers<void>();
   #waiting: (() => void)[] = [];
   readonly #links = new Set<(up: boolean) => void>();
   readonly #crowds = new Set<(people: readonly Participant[], self: number) => void>();
@@ -79,13 +61,25 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
 
   constructor(options: OperatorOptions) {
     this.#options = options;
-    this.#times = { ...defaults, ...options.times };
+    this.#link = new OperatorLink({
+      dial: options.dial,
+      times: { ...operatorTimes, ...options.times },
+      signal: this.signal,
+      sid: () => this.sid || undefined,
+      received: (data) => this.#receive(data),
+      written: () => this.#written(),
+      ask: () => this.#control({ typ: 'ping' }),
+      deaf: () => this.#inbox.isCongested,
+      lost: (code, why = new CodedError('connection', this.#say('the server does not answer'))) =>
+        this.#linkLost(code, why),
+      refused: (error) => this.#linkRefused(error),
+    });
     const frozen = options.frozen === undefined ? undefined : thaw(options.frozen);
     this.#incoming = new Incoming((received) => this.#control({ typ: 'ack', body: { received } }), frozen?.taken);
     this.#inbox = new Inbox<LooseMessage>({
       high: 1024 * 1024,
       low: 256 * 1024,
-      congested: (yes) => this.#socket?.pause?.(yes),
+      congested: (yes) => this.#link.pause(yes),
       taken: (size) => this.#incoming.take(size),
     });
     if (!frozen) return;
@@ -102,7 +96,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   /** Opens the first socket; rejects as `dial` does. */
   async start(): Promise<void> {
     try {
-      await this.#connect();
+      await this.#link.connect();
     } catch (error) {
       this.#end(error instanceof CodedError ? error : new CodedError('connection', messageOf(error)));
       throw error;
@@ -115,7 +109,7 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     if (this.#resumes) {
       this.#outgoing.push(encode(toFrame(protocol, message, this.sid, this.#outgoing.seq)));
       this.#pump();
-    } else this.#socket?.send(encode(toFrame(protocol, message, this.sid)));
+    } else this.#link.send(encode(toFrame(protocol, message, this.sid)));
     return this.#roomy;
   }
 
@@ -164,70 +158,26 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     return left;
   }
 
-  async #connect(): Promise<void> {
-    let mine: OperatorSocket | undefined;
-    let greets = false;
-    this.#greeted = Promise.withResolvers();
-    this.#greeted.promise.catch(() => undefined);
-    await this.#options.dial(this.sid || undefined, {
-      opened: (socket, resumes) => {
-        if (this.signal.aborted) return socket.close(1000);
-        this.#socket = mine = socket;
-        this.#heard = performance.now();
-        greets = resumes;
-      },
-      message: (data) => void (mine === this.#socket && this.#receive(data)),
-      written: () => this.#written(),
-      closed: (code, why) => {
-        if (mine) this.#closed(mine, code, why);
-      },
-    });
-    if (!greets) return;
-    // A server that said it would, and does not: something in between has an opinion of its own.
-    const late = setTimeout(() => this.#greeted.resolve(), this.#times.greet);
-    await this.#greeted.promise.finally(() => clearTimeout(late));
-  }
-
-  /** Until there is a socket or the time is over. */
-  async #reconnect(): Promise<void> {
-    if (this.#dialing) return;
-    this.#dialing = true;
-    const { first, ceiling } = this.#times;
-    const backoff = new Backoff({ first, ceiling });
-    while (await pause(backoff.next(), this.signal)) {
-      try {
-        await this.#connect();
-        // It may be gone again already.
-        if (!this.#socket && !this.signal.aborted) continue;
-        this.#dialing = false;
-        return;
-      } catch (error) {
-        const code = codeOf(error);
-        if (code === 'connection') continue;
-        if (this.#fresh && code !== 'unauthorized' && code !== 'forbidden') {
-          // It was lost before it was a session of anything: what was said is kept, and said to a new one.
-          this.sid = '';
-          continue;
-        }
-        this.#end(new CodedError('lost', this.#say(`the session cannot go on: ${messageOf(error)}`)));
-      }
+  /** True: there is to be another socket. */
+  #linkLost(code: number, why: CodedError): boolean {
+    if (this.signal.aborted) return false;
+    if (this.#resumes && !finals.has(code)) {
+      this.#suspend();
+      return true;
     }
+    this.#end(why);
+    return false;
   }
 
-  #closed(socket: OperatorSocket, code: number, why: CodedError): void {
-    if (socket !== this.#socket) return;
-    this.#greeted.reject(why);
-    this.#socket = undefined;
-    clearInterval(this.#beat);
-    if (this.signal.aborted) return;
-    if (!this.#resumes || finals.has(code)) return this.#end(why);
-    this.#suspend();
-    void this.#reconnect();
+  #linkRefused(error: unknown): void {
+    const code = codeOf(error);
+    // It was lost before it was a session of anything: what was said is kept, and said to a new one.
+    if (this.#fresh && code !== 'unauthorized' && code !== 'forbidden') this.sid = '';
+    else this.#end(new CodedError('lost', this.#say(`the session cannot go on: ${messageOf(error)}`)));
   }
 
   #receive(data: Uint8Array): void {
     if (this.signal.aborted) return;
-    this.#heard = performance.now();
     try {
       const frame = decode(data);
       const { proto, sid, seq } = frame.hdr;
@@ -253,10 +203,9 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
         return this.#control({ typ: 'pong' });
       case 'session':
         this.#resumes = content['resume'] === true;
-        if (this.#resumes) this.#watch();
         if (this.#resumes && content['up'] === true) this.#attach();
         else if (this.#resumes) this.#suspend();
-        return this.#greeted.resolve();
+        return this.#link.greeted(this.#resumes);
       case 'link':
         return content['up'] === true ? this.#attach() : this.#suspend();
       case 'attached':
@@ -319,28 +268,12 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
     for (const listener of this.#links) listener(false);
   }
 
-  /** A half-open socket never says so itself. */
-  #watch(): void {
-    clearInterval(this.#beat);
-    const { ask, dead } = this.#times;
-    this.#beat = setInterval(() => {
-      const socket = this.#socket;
-      if (!socket) return;
-      const silence = performance.now() - this.#heard;
-      if (silence > dead - ask && !this.#inbox.isCongested) {
-        socket.close(4000);
-        this.#closed(socket, 4000, new CodedError('connection', this.#say('the server does not answer')));
-      } else this.#control({ typ: 'ping' });
-    }, ask);
-  }
-
   #pump(): void {
-    const socket = this.#socket;
-    if (!socket || !this.#attached) return;
-    while (socket.buffered < this.#options.full) {
+    if (!this.#link.up || !this.#attached) return;
+    while (this.#link.buffered < this.#options.full) {
       const frame = this.#outgoing.take();
       if (!frame) return;
-      socket.send(frame);
+      this.#link.send(frame);
     }
   }
 
@@ -350,18 +283,18 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   }
 
   get #roomy(): boolean {
-    if (!this.#resumes) return (this.#socket?.buffered ?? 0) < this.#options.full;
+    if (!this.#resumes) return this.#link.buffered < this.#options.full;
     return this.#outgoing.bytes < keptLimit && (!this.#attached || this.#outgoing.written);
   }
 
   /** As roomy, and with some room to spare. */
   get #calm(): boolean {
-    if (!this.#resumes) return (this.#socket?.buffered ?? 0) <= this.#options.full / 4;
+    if (!this.#resumes) return this.#link.buffered <= this.#options.full / 4;
     return this.#roomy && this.#outgoing.bytes <= keptLimit / 2;
   }
 
   #control(message: LooseMessage): void {
-    this.#socket?.send(encode(toFrame(control, message, this.sid)));
+    this.#link.send(encode(toFrame(control, message, this.sid)));
   }
 
   #crowd(content: Readonly<Record<string, unknown>>): void {
@@ -376,16 +309,12 @@ export class OperatorEnd implements AsyncIterable<LooseMessage> {
   /** What has arrived may still be read: a shell's last words come before the loss of the link. */
   #end(reason: CodedError, code = 1000): void {
     if (this.signal.aborted) return;
-    const socket = this.#socket;
-    this.#socket = undefined;
+    this.#link.close(code);
     clearTimeout(this.#away);
-    clearInterval(this.#beat);
     this.#incoming.told();
     this.#ending.abort(reason);
     this.#inbox.finish();
     this.#release();
-    socket?.pause?.(false);
-    socket?.close(code);
   }
 
   #release(): void {

@@ -3,7 +3,8 @@ import type { Log } from '#base/log';
 import { legacyPaths } from './http/legacy.ts';
 import type { Trust } from './http/proxies.ts';
 import type { Route } from './http/route.ts';
-import { finish, mount, stamp, type Frame } from './http/mount.ts';
+import { finish } from './http/failure.ts';
+import { mount, stamp, type Frame } from './http/mount.ts';
 import { pages } from './http/pages.ts';
 
 export interface AppOptions {

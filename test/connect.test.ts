@@ -346,6 +346,35 @@ describe('add-ons of third parties', () => {
     await far.next({ typ: 'say', sid: 't' });
   });
 
+  it('that fail when they are told something take nobody with them', async () => {
+    const told = `(device, config) => {
+      const fail = () => { throw new Error('on purpose'); };
+      device.onLink(fail);
+      device.onNews(fail);
+      return half(device, config);
+    }`;
+    const { far } = await echo({
+      device: `${device.replace('export default', 'const half =')} export default ${told};`,
+    });
+    far.send({ proto: 0xffff, typ: 'news' }, pack({ addon: 'echo' }));
+    far.send(say, pack({ words: 'world' }));
+    await far.next({ typ: 'say' });
+    expect(far.closed).toBeUndefined();
+  });
+
+  it('that fail when their session is told of its link cost that session only', async () => {
+    const fails = `session.onLink(() => { throw new Error('on purpose'); });`;
+    const { far } = await echo({ device: device.replace('for await', `${fails} for await`) });
+    far.send({ ...say, proto: 0xffff, typ: 'attach' }, pack({ received: 0, fresh: true }));
+    await far.next({ typ: 'attached' });
+    far.send({ ...say, seq: 1 }, pack({ words: 'world' }));
+    await far.next({ typ: 'say' });
+    far.send({ ...say, proto: 0xffff, typ: 'suspend' }, pack({}));
+    expect(structure(await far.next({ typ: 'error', sid: 's' }))).toEqual({ err: 'internal error', close: true });
+    far.send({ ...say, sid: 't' }, pack({ words: 'again' }));
+    await far.next({ typ: 'say', sid: 't' });
+  });
+
   it.each([
     ['a manifest of another contract', { manifest: manifest.replace('api: 1', 'api: 2') }, {}],
     ['a protocol that is taken', { manifest: manifest.replace('0x8001', '1') }, {}],

@@ -357,6 +357,29 @@ describe('a person', () => {
     expect(server.relay.sessions().map(({ guests }) => guests)).toEqual([[]]);
   });
 
+  it('who goes while his session is still being written down is in the log in order, or not at all', async () => {
+    const written = Promise.withResolvers<void>();
+    const recorded = Promise.withResolvers<undefined>();
+    const events: string[] = [];
+    const server = await start({
+      record: ({ userId }) => (userId === 'bob' ? recorded.promise : Promise.resolve(undefined)),
+      audit: async ({ type, session: { userId } }) => {
+        if (type === 'opened') await written.promise;
+        events.push(`${type} ${userId}`);
+      },
+    });
+    const far = await device(server);
+    for (const who of ['bob', 'ann']) {
+      const near = await user(server, 'one', who);
+      near.send({ proto: 1, typ: 'new' });
+      near.socket.close();
+      await far.next({ proto: 0xffff, typ: 'close' });
+    }
+    recorded.resolve(undefined);
+    written.resolve();
+    await expect.poll(() => events).toEqual(['opened ann', 'closed ann']);
+  });
+
   it('may have only so many sessions with one device', async () => {
     const server = await start({ sessionsPerDevice: 2 });
     await device(server);

@@ -19,17 +19,21 @@ export interface AuditGateDuties {
  * the first one of substance, and those that an add-on names. Whatever had been read behind it waits, in its order.
  */
 export class AuditGate {
-  /** The add-on's id, or `other`; undefined until the first message that is not of the handshake. */
-  kind: string | undefined;
+  #kind: string | undefined;
   readonly #uses: Uses;
   readonly #duties: AuditGateDuties;
   #writing = false;
   #waiting: ProtoMsg[] = [];
 
   constructor(kind: string | undefined, duties: AuditGateDuties) {
-    this.kind = kind;
+    this.#kind = kind;
     this.#uses = new Uses((protocol) => duties.speaker(protocol));
     this.#duties = duties;
+  }
+
+  /** The add-on's id, or `other`; undefined until the first message that is not of the handshake. */
+  get kind(): string | undefined {
+    return this.#kind;
   }
 
   get uses(): readonly SessionUse[] {
@@ -42,14 +46,14 @@ export class AuditGate {
       this.#waiting.push(message);
       return;
     }
-    const begins = this.kind === undefined && message.hdr.proto !== ProtoType.Control;
+    const begins = this.#kind === undefined && message.hdr.proto !== ProtoType.Control;
     const use = this.#uses.of(message);
     if (begins || use) void this.#write(message, begins, use);
     else this.#duties.relay(message);
   }
 
   async #write(message: ProtoMsg, begins: boolean, use: SessionUse | undefined): Promise<void> {
-    if (begins) this.kind = this.#duties.speaker(message.hdr.proto)?.id ?? 'other';
+    if (begins) this.#kind = this.#duties.speaker(message.hdr.proto)?.id ?? 'other';
     this.#writing = true;
     this.#duties.hold(true);
     if (!(await this.#duties.write(message, begins, use))) return;

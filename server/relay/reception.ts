@@ -6,6 +6,7 @@ import type { DeviceEnd, SessionEnd } from './bus.ts';
 import type { Person, SessionEvent } from './events.ts';
 import type { RelayOptions } from './options.ts';
 import { checkOrigin } from './origin.ts';
+import type { SessionFacts } from './session-facts.ts';
 import type { Target } from './target.ts';
 import { requestId, type Upgrade, type Upgrades } from './upgrades.ts';
 import type { SessionUse } from './uses.ts';
@@ -80,7 +81,11 @@ export class Reception {
       if (!known && recalled && mine(recalled)) {
         const device = bus.device(deviceId);
         const one = { deviceId, person, device: device?.resumes ? device : undefined, resume: true };
-        const session = new UserSession({ ...this.#sessionOptions(req), ...one, recalled: { ...recalled, sid } });
+        const session = new UserSession({
+          ...this.#sessionOptions(req, Promise.resolve()),
+          ...one,
+          recalled: { ...recalled, sid },
+        });
         await session.record().catch((error: unknown) => session.end(messageOf(error)));
         known = session;
       }
@@ -102,26 +107,29 @@ export class Reception {
     session.welcome(opened, person);
   }
 
-  #sessionOptions(req: IncomingMessage) {
+  /** `begun`: its beginning is in the log already, which is told of its end only after that, and else not at all. */
+  #sessionOptions(req: IncomingMessage, begun?: Promise<void>) {
     const options = this.#options;
     const { bus, log } = options;
     const request = this.#requestOf(req);
-    const write = (type: SessionEvent['type']) => (session: UserSession, use?: SessionUse) =>
-      options.audit({ type, session: session.facts, request, ...(use ? { use } : {}) });
-    const logClosed = write('closed');
+    let opening = begun;
+    const write = (type: SessionEvent['type'], session: SessionFacts, use?: SessionUse): Promise<void> =>
+      options.audit({ type, session, request, ...(use ? { use } : {}) });
     return {
       bus,
       log,
       quota: options.sessionQuota ?? 0,
-      record: (session: UserSession) => options.record(session.facts),
+      record: ({ facts }: UserSession) => options.record(facts),
       speaker: (proto: number) => options.speaker?.(proto),
-      opened: write('opened'),
-      used: write('used'),
-      closed(session: UserSession): void {
-        if (session.facts.kind === undefined) return;
-        logClosed(session).catch((error: unknown) =>
-          log.error('end of a session not logged', { sid: session.sid, error: messageOf(error) }),
-        );
+      opened: ({ facts }: UserSession) => (opening = write('opened', facts)),
+      used: ({ facts }: UserSession, use: SessionUse) => write('used', facts, use),
+      closed({ facts }: UserSession): void {
+        opening
+          ?.catch(() => undefined)
+          .then(() => write('closed', facts))
+          .catch((error: unknown) =>
+            log.error('end of a session not logged', { sid: facts.sid, error: messageOf(error) }),
+          );
       },
     };
   }

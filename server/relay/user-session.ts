@@ -274,14 +274,14 @@ export class UserSession implements SessionEnd {
     } catch (error) {
       this.#options.log.warn('terminal not recorded, so not opened', { sid: this.sid, error: messageOf(error) });
       this.#personEnd.forbid(message, messageOf(error));
-      // It never was one, so the log is not told of its end.
-      this.#gate.kind = undefined;
       this.#leave(messageOf(error), 1008);
       return false;
     }
+    // He has gone meanwhile: nothing has happened that the log is to tell.
+    if (this.#over) return false;
     try {
       if (begins) await this.#options.opened(this);
-      if (use) await this.#options.used(this, use);
+      if (use && !this.#over) await this.#options.used(this, use);
       return !this.#over;
     } catch (error) {
       this.#options.log.error('session not logged', { sid: this.sid, error: messageOf(error) });

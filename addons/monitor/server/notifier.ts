@@ -3,8 +3,9 @@ import { messageOf } from '#base/errors';
 import type { Host } from './host.ts';
 import { type Channels, Refused } from './channels.ts';
 import type { Clock } from './clock.ts';
+import { usersChannel } from './drafts.ts';
 import type { Messages, Waiting } from './messages.ts';
-import { type Planner, usersChannel } from './planner.ts';
+import type { Planner } from './planner.ts';
 import type { Settings } from './settings.ts';
 
 /** Looked at without a call, ms: a silence may have ended. */
