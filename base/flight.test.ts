@@ -42,20 +42,20 @@ it.each([
   { name: 'very long', rate: 5000, delay: 600, wait: 400 },
 ])('a $name line is filled, and what comes between waits a fraction of a second', ({ rate, delay, wait }) => {
   const clock = { now: 0 };
-  const { waits, rates } = run(new Flight(window, 0, () => clock.now), { rate, delay }, 30_000, clock);
+  const { waits, rates } = run(new Flight(window, 0, true, () => clock.now), { rate, delay }, 30_000, clock);
   expect(Math.max(...waits.slice(2))).toBeLessThan(wait);
   for (const each of rates.slice(2)) expect(each).toBeGreaterThan(rate * 0.9);
 });
 
 it('a line that is faster than the window allows has the whole window under way', () => {
   const clock = { now: 0 };
-  const { rates } = run(new Flight(window, 0, () => clock.now), { rate: 1e6, delay: 200 }, 10_000, clock);
+  const { rates } = run(new Flight(window, 0, true, () => clock.now), { rate: 1e6, delay: 200 }, 10_000, clock);
   expect(rates.at(-1)).toBeGreaterThan((window / 201) * 0.9);
 });
 
 it('after a silence of the line it is soon filled again', () => {
   const clock = { now: 0 };
-  const flight = new Flight(window, 0, () => clock.now);
+  const flight = new Flight(window, 0, true, () => clock.now);
   flight.send(65_536);
   clock.now = 50;
   flight.acknowledge(65_536);
@@ -68,7 +68,7 @@ it('after a silence of the line it is soon filled again', () => {
 
 it('whoever sends seldom is given no more than he tried', () => {
   const clock = { now: 0 };
-  const flight = new Flight(window, 0, () => clock.now);
+  const flight = new Flight(window, 0, true, () => clock.now);
   for (let place = 1000; place < 100_000; place += 1000) {
     flight.send(1000);
     clock.now += 50;

@@ -11,6 +11,7 @@ const standing = 100;
  */
 export class Flight {
   #most: number;
+  #prompt: boolean;
   readonly #now: () => number;
   #limit = least;
   #sent: number;
@@ -25,16 +26,22 @@ export class Flight {
   /** The line was full once: until then there is no knowing how much it takes. */
   #filled = false;
 
-  /** `most`: bytes that the peer takes under way; `from`: place of the first byte; `now`, ms: for tests. */
-  constructor(most: number, from = 0, now: () => number = () => performance.now()) {
+  /**
+   * `most`: bytes that the peer takes under way; `from`: place of the first byte; `prompt`: what arrives is acknowledged
+   * soon, however little. Of a peer that waits for a good part of `most` first nothing can be told, and all of it has to go.
+   * `now`, ms: for tests.
+   */
+  constructor(most: number, from = 0, prompt = true, now: () => number = () => performance.now()) {
     this.#most = most;
+    this.#prompt = prompt;
     this.#now = now;
     this.#sent = this.#acknowledged = from;
   }
 
   /** Another stream over the same line, of which what is known stays known. */
-  again(most: number, from: number): void {
+  again(most: number, from: number, prompt: boolean): void {
     this.#most = most;
+    this.#prompt = prompt;
     this.#sent = this.#acknowledged = from;
     this.#times = [];
     this.#mark = undefined;
@@ -92,6 +99,6 @@ export class Flight {
   }
 
   get #allowed(): number {
-    return Math.min(this.#limit, this.#most);
+    return this.#prompt ? Math.min(this.#limit, this.#most) : this.#most;
   }
 }

@@ -3,12 +3,14 @@
 // U-Boot's real tools. Needs root.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { fileSource, writeArtifact } from '#artifact';
 import { peer, peerEnvironment } from '../test/peers.ts';
+import { onSignal } from '../test/stage/on-signal.ts';
 import { TwoRoots } from '../test/stage/two-roots.ts';
 import { makeImage } from './artifact.ts';
 import { median, type Row } from './row.ts';
@@ -28,6 +30,7 @@ interface Installer {
 
 export async function run({ count: rounds = 5 }: Options): Promise<readonly Row[]> {
   const folder = await mkdtemp(join(tmpdir(), 'patchbay-bench-install-'));
+  using _ = onSignal(() => rmSync(folder, { recursive: true, force: true }));
   await using machine = await TwoRoots.open({ bootLoader: 'U-Boot', size: 8, sizeOfB: 512, inhabited: true });
   try {
     const image = join(folder, 'image');

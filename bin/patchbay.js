@@ -69,7 +69,10 @@ async function launch(args) {
     }
     if (word === 'help') return await launch([...rest, '--help']);
     const program = Object.hasOwn(programs, word) ? programs[word] : undefined;
-    if (word === 'server' || word === 'connect' || word === 'device') forStreams(200);
+    if (word === 'server' || word === 'connect' || word === 'device') {
+      forStreams(200);
+      forKeys(5000);
+    }
     if (word === 'device') return await device(rest);
     if (program) return await (await load(`${program.room}/main`)).main(program.word ? args : rest);
     const { rows, problems } = word.startsWith('-') ? { rows: {}, problems: [] } : await operatorCommands();
@@ -81,6 +84,7 @@ async function launch(args) {
     }
     // Nobody's memory but the operator's own, and for as long as the command runs.
     forStreams(1000);
+    forKeys(1500);
     keepCompiled();
     return await (await load('cli/main')).main(args);
   } catch (error) {
@@ -98,6 +102,19 @@ async function launch(args) {
 function forStreams(percent) {
   setFlagsFromString('--semi-space-growth-factor=1');
   setFlagsFromString(`--heap-growing-percent=${percent}`);
+}
+
+/**
+ * What a key press passes through runs seldom and has left the processor's caches each time. Machine code that has all of its
+ * way in one piece needs a third less of them, and V8 would make it after some thousand keys only. What merely starts is not
+ * worth that, so it holds for programs that are still there when it has ended.
+ * @param {number} started ms
+ */
+function forKeys(started) {
+  setTimeout(() => {
+    setFlagsFromString('--invocation-count-for-maglev=30');
+    setFlagsFromString('--invocation-count-for-turbofan=200');
+  }, started).unref();
 }
 
 /**

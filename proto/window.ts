@@ -7,13 +7,16 @@ import { Type } from 'typebox';
  *
  *   window  bytes that may be under way to it, not yet acknowledged
  *   chunk   the largest body that it takes
+ *   prompt  whatever it takes is acknowledged soon, within some 20 ms, however little it is
  *
  * and an answer of ours (`new`, the `ack` that says ready, `file_info`, `error`) says in turn what the answerer takes:
  *
- *   grant_window, grant_chunk
+ *   grant_window, grant_chunk, grant_prompt
  *
- * Bytes that are taken are acknowledged within some 20 ms, however few: a sender has no more under way than the line takes,
- * and measures it by that (`base/flight.ts`).
+ * By prompt acknowledgements a sender measures the line, and has no more under way than it takes (`base/flight.ts`). Builds
+ * from before that acknowledge only once a quarter of the window is used up: who holds back would wait for them forever.
+ * So without the word the window alone counts. Every later addition is to be a property of its own like this one, whose
+ * absence means what the build before it did: the devices of a fleet are never all of one age.
  *
  * The answer's names differ on purpose: a stock device echoes the properties of some requests. Who gets no grant has a
  * stock peer before him and keeps to its rules; who asked for nothing is treated as one. Either end may take less than
@@ -24,40 +27,63 @@ const Window = Type.Integer({ minimum: 1, maximum: 1 << 30 });
 const Chunk = Type.Integer({ minimum: 1, maximum: 1 << 24 });
 
 /** Properties of a request that offers windows. */
-export const asked = { window: Type.Optional(Window), chunk: Type.Optional(Chunk) };
+export const asked = {
+  window: Type.Optional(Window),
+  chunk: Type.Optional(Chunk),
+  prompt: Type.Optional(Type.Boolean()),
+};
 /** Properties of an answer that takes the offer. */
-export const granted = { grant_window: Type.Optional(Window), grant_chunk: Type.Optional(Chunk) };
+export const granted = {
+  grant_window: Type.Optional(Window),
+  grant_chunk: Type.Optional(Chunk),
+  grant_prompt: Type.Optional(Type.Boolean()),
+};
 
 /** What one end takes: bytes under way, and bytes in one body. */
-export interface Terms {
+export interface Room {
   readonly window: number;
   readonly chunk: number;
+}
+
+/** What a peer takes, and whether it acknowledges promptly. */
+export interface Terms extends Room {
+  readonly prompt: boolean;
 }
 
 /** Largest body that we send or take: with its header it fits into what our device and our server read. */
 export const largeChunk = 64 * 1024;
 
+interface Asked {
+  readonly window?: number;
+  readonly chunk?: number;
+  readonly prompt?: boolean;
+}
+interface Granted {
+  readonly grant_window?: number;
+  readonly grant_chunk?: number;
+  readonly grant_prompt?: boolean;
+}
+
 /** The terms of a request; undefined: a stock peer. */
-export function askedTerms(props: { readonly window?: number; readonly chunk?: number }): Terms | undefined {
-  return terms(props.window, props.chunk);
+export function askedTerms({ window, chunk, prompt }: Asked): Terms | undefined {
+  return terms(window, chunk, prompt);
 }
 
 /** The terms of an answer; undefined: a stock peer. */
-export function grantedTerms(props: {
-  readonly grant_window?: number;
-  readonly grant_chunk?: number;
-}): Terms | undefined {
-  return terms(props.grant_window, props.grant_chunk);
+export function grantedTerms({ grant_window, grant_chunk, grant_prompt }: Granted): Terms | undefined {
+  return terms(grant_window, grant_chunk, grant_prompt);
 }
 
-export const ask = ({ window, chunk }: Terms): { window: number; chunk: number } => ({ window, chunk });
-export const grant = ({ window, chunk }: Terms): { grant_window: number; grant_chunk: number } => ({
+/** What this build asks for and grants: all of its ends acknowledge promptly (`base/receipts.ts`). */
+export const ask = ({ window, chunk }: Room): Required<Asked> => ({ window, chunk, prompt: true });
+export const grant = ({ window, chunk }: Room): Required<Granted> => ({
   grant_window: window,
   grant_chunk: chunk,
+  grant_prompt: true,
 });
 
-function terms(window: number | undefined, chunk: number | undefined): Terms | undefined {
+function terms(window: number | undefined, chunk: number | undefined, prompt = false): Terms | undefined {
   if (window === undefined || chunk === undefined) return undefined;
   // No body can be larger than the window that must hold it.
-  return { window, chunk: Math.min(chunk, window, largeChunk) };
+  return { window, chunk: Math.min(chunk, window, largeChunk), prompt };
 }

@@ -111,7 +111,7 @@ await describePeers('files and ports', ['mender-cli', 'mender-connect', 'openssh
     expect(await says('cp', `${ours}:/nowhere/f`, at('x'))).toMatch(
       /^1 error: .*\/nowhere\/f.*: no such file or directory$/,
     );
-    expect(await says('cp', at('content'), `${ours}:/nowhere/f`)).toMatch(/^1 error: .*failed to create target file/);
+    expect(await says('cp', at('content'), `${ours}:/nowhere/f`)).toMatch(/^1 error: .*there is no folder \/nowhere/);
     expect(await says('cp', `${ours}:${rig.folder}`, at('x'))).toMatch(/^1 error: .* is a folder: add -r/);
     expect(await says('cp', 'nobody:/f', at('x'))).toMatch(/^1 error: no device is called 'nobody'/);
     expect(await says('cp', 'raspi:f', at('x'))).toMatch(/^2 error: .*a path on a device is absolute/);

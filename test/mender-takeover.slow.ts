@@ -14,8 +14,9 @@ import { RigDevice, type Behaviour } from '../client/rig/device.ts';
 import { RigLog } from '../client/rig/log.ts';
 import { ScriptedServer, type Call } from '../client/rig/server.ts';
 import { describePeers } from './peers.ts';
+import { loopsMissing } from './stage/loop-device.ts';
 import { menderOn } from './stage/mender.ts';
-import { loopsMissing, TwoRoots } from './stage/two-roots.ts';
+import { TwoRoots } from './stage/two-roots.ts';
 
 process.env['DBUS_SYSTEM_BUS_ADDRESS'] = 'unix:path=/nonexistent/bus';
 

@@ -12,7 +12,8 @@ import { bundledClient } from '../client/rig/bundle.ts';
 import { RigDevice } from '../client/rig/device.ts';
 import { ScriptedServer } from '../client/rig/server.ts';
 import { describePeers } from './peers.ts';
-import { loopsMissing, TwoRoots } from './stage/two-roots.ts';
+import { loopsMissing } from './stage/loop-device.ts';
+import { TwoRoots } from './stage/two-roots.ts';
 
 interface Cut {
   /** After this write of the journal, counted in this start of the client. */

@@ -14,7 +14,9 @@ import { makeArtifact } from '../client/rig/artifact.ts';
 import { RigDevice } from '../client/rig/device.ts';
 import { RigLog } from '../client/rig/log.ts';
 import { describePeers } from './peers.ts';
-import { loop, loopsMissing, TwoRoots, type BootLoader } from './stage/two-roots.ts';
+import { LoopDevice, loopsMissing } from './stage/loop-device.ts';
+import { eventually, Program } from './stage/program.ts';
+import { TwoRoots, type BootLoader } from './stage/two-roots.ts';
 
 const run = promisify(execFile);
 const signal = new AbortController().signal;
@@ -284,15 +286,15 @@ function suite(): void {
       await mkdir(small);
       await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small]);
       await run('truncate', ['-s', '4M', join(small, 'card')]);
-      const card = await loop(join(small, 'card'));
+      const card = new LoopDevice(join(small, 'card'));
       try {
         const image = join(machine.folder, 'noise');
         await writeFile(image, randomBytes(3 * 1024 * 1024));
-        await expect(rootfs({ RootfsPartB: card }).receive(payload(image), signal)).rejects.toThrow(
+        await expect(rootfs({ RootfsPartB: card.path }).receive(payload(image), signal)).rejects.toThrow(
           /cannot write \/dev\/loop\d+: EIO/,
         );
       } finally {
-        await run('losetup', ['-d', card]);
+        card[Symbol.dispose]();
         await run('umount', ['-l', small]);
       }
       expect(await machine.state()).toBe('a 0 0');
@@ -459,5 +461,24 @@ exit 0
     } finally {
       await end();
     }
+  });
+
+  it('a program that is ended by a signal leaves no device, mount or folder of its machine behind', async () => {
+    const source = `const { TwoRoots } = await import('./test/stage/two-roots.ts');
+const { folder, devices } = await TwoRoots.open({ bootLoader: 'U-Boot' });
+console.log(JSON.stringify({ folder, ...devices }));
+setInterval(() => undefined, 1e6);`;
+    await using program = new Program('two roots', process.execPath, ['--input-type=module', '-e', source]);
+    const [line] = await program.said(/^\{.*\}$/);
+    const { folder, a, b } = JSON.parse(line) as { folder: string; a: string; b: string };
+    expect(readFileSync('/proc/self/mounts', 'utf8')).toContain(folder);
+    expect(await run('losetup', ['-a']).then(({ stdout }) => stdout)).toContain(folder);
+    await program.stop('SIGTERM');
+    expect(program.child.signalCode).toBe('SIGTERM');
+    expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(folder);
+    await eventually('both devices are free', async () =>
+      [a, b].every((device) => !existsSync(join('/sys/block', basename(device), 'loop', 'backing_file'))),
+    );
+    expect(existsSync(folder)).toBe(false);
   });
 }

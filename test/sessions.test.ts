@@ -232,7 +232,7 @@ describe('a shared terminal', () => {
     first.type('echo before-$((1+1))\r');
     await first.shows(/before-2/);
     const second = terminal('--join', id.slice(0, 8));
-    await second.shows(/admin@example\.com has this terminal/);
+    await second.shows(/admin@example\.com has this terminal, and you only watch/);
     await second.shows(/before-2/);
     await first.shows(/admin@example\.com watches/);
     second.type('echo not-$((1+1))\r');
@@ -241,6 +241,7 @@ describe('a shared terminal', () => {
     expect(first.text).not.toContain('not-2');
     await rig.operator.request('PATCH', `/v1/patchbay/sessions/${id}`, { typing: true });
     await first.shows(/admin@example\.com types too/);
+    await second.shows(/and you may type/);
     second.type('echo from-$((1+1))nd\r');
     await first.shows(/from-2nd/);
     second.type('\x1d');

@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { FirstWord, type FirstWordTimes } from '#addons/terminal/first-word';
 import type { DeviceOptions } from './stage/device.ts';
 import { TestDevice } from './stage/device.ts';
 import { Peer } from './stage/peer.ts';
@@ -171,6 +175,42 @@ describe('a shell', () => {
     const person = await shell(server);
     expect(await person.answer('stop')).toMatchObject({ status: 2, body: 'session expired' });
     await person.until('the shell is gone', () => true);
+  });
+});
+
+describe('a shell of a device that does not say it is ours', () => {
+  /** A person at it as our programs have him, and each time that another shell is opened for him. */
+  async function sit(server: Server, times: Partial<FirstWordTimes> = {}) {
+    const line = await server.open('one');
+    const send = line.send.bind(line);
+    // Not asked, ours answers as a stock one does.
+    line.send = (message) => send(message.typ === 'new' ? { ...message, props: {} } : message);
+    const others: boolean[] = [];
+    return { person: new Reader(new FirstWord(line, (opening) => void others.push(opening), times)), others };
+  }
+  const shellOf = (script: string) => ({ ShellCommand: '/bin/sh', ShellArguments: ['-c', script] });
+
+  it('that is mute is ended, and the next gets what was typed, once', async () => {
+    const folder = using(await mkdtempDisposable(join(tmpdir(), 'patchbay-mute-')));
+    const mute = `if mkdir ${folder.path}/mute; then echo $$ >${folder.path}/pid; stty raw -echo; exec sleep 600; fi`;
+    const { server } = await path({ settings: shellOf(`${mute} 2>/dev/null; exec sh -i`) });
+    const { person, others } = await sit(server, { silence: 300, answer: 2000 });
+    person.session.send({ typ: 'new', props: {}, body: new Uint8Array() });
+    person.type('echo said-$((40+2))\r');
+    await person.shows('said-42');
+    expect(others.slice(0, 1)).toEqual([true]);
+    expect(person.output.toString().split('said-42')).toHaveLength(2);
+    const pid = Number(readFileSync(join(folder.path, 'pid'), 'utf8'));
+    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  });
+
+  it('that takes its time before its first word is left alone: its terminal shows what is typed', async () => {
+    const { server } = await path({ settings: shellOf('sleep 5; exec sh -i') });
+    const { person, others } = await sit(server);
+    person.session.send({ typ: 'new', props: {}, body: new Uint8Array() });
+    person.type('echo said-$((40+2))\r');
+    await person.shows('said-42');
+    expect(others).toEqual([]);
   });
 });
 

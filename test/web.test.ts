@@ -85,6 +85,10 @@ describeBrowser('the web pages', (executable) => {
     await eventually('another size', async () => (await cells()) !== before);
     await person.types('clear; stty size');
     await person.reads(new RegExp(await cells()));
+    // All of its lines are in sight, the last one too.
+    const box = async (part: string) => (await person.page.locator(part).boundingBox())!;
+    const { y, height } = await box('.xterm-screen');
+    expect(y + height).toBeLessThanOrEqual((await box('.terminal-foot')).y);
   });
 
   it('characters of several bytes come whole, and a big paste arrives to the last byte (D-42)', async () => {

@@ -53,7 +53,8 @@ const chunk = (offset: number | undefined, body: Uint8Array = none): Message => 
 const get = (path: string, more: object = {}): Message => ({ typ: 'get_file', props: more, body: { path } });
 const put = (path: string, more: object = {}): Message => ({ typ: 'put_file', props: {}, body: { path, ...more } });
 const ack = (offset?: unknown): Message => ({ typ: 'ack', props: offset === undefined ? {} : { offset } });
-const windows = { window: 1_000_000, chunk: 65_536 };
+const earlier = { window: 1_000_000, chunk: 65_536 };
+const windows = { ...earlier, prompt: true };
 type Files = ReturnType<typeof session>;
 const errorOf = async (files: Files) => (await files.answer('error')).body.err;
 
@@ -364,7 +365,26 @@ it('between our own ends chunks are large and the window is what was asked for',
   expect((await download(files, at('f'), windows)).equals(content)).toBe(true);
   expect(most).toBe(65_536);
   files.tell({ typ: 'put_file', props: windows, body: { path: at('g') } });
-  expect((await files.answer('ack')).props).toMatchObject({ grant_window: 1_000_000, grant_chunk: 65_536 });
+  expect((await files.answer('ack')).props).toMatchObject({
+    grant_window: 1_000_000,
+    grant_chunk: 65_536,
+    grant_prompt: true,
+  });
+});
+
+it('an earlier build, which acknowledges only when an eighth of its window is used up, gets its download', async () => {
+  const content = randomBytes(3_000_000);
+  await writeFile(at('f'), content);
+  const files = session();
+  files.tell(get(at('f'), earlier));
+  let [got, told] = [Buffer.alloc(0), 0];
+  while (got.length < content.length) {
+    got = Buffer.concat([got, (await files.answer('file_chunk')).body]);
+    if (got.length - told < earlier.window / 8) continue;
+    told = got.length;
+    files.tell(ack(told));
+  }
+  expect(got.equals(content)).toBe(true);
 });
 
 it('ask-11 an upload that was cut goes on where it was, in another session', async () => {
@@ -428,4 +448,12 @@ it('a folder is made once, and the sum of the beginning of a file is told', asyn
 
 it('a file that does not fit is refused before it travels', async () => {
   await expect(upload(session(), at('f'), none, { size: 2 ** 50 })).rejects.toThrow('no space left on device');
+});
+
+it('a file that cannot be read says so, and the next transfer may begin', async () => {
+  const files = session();
+  await writeFile(at('f'), 'hello');
+  // A regular file whose first page nobody can read, root neither.
+  await expect(download(files, '/proc/self/mem')).rejects.toThrow(/\/proc\/self\/mem: input\/output error/);
+  expect((await download(files, at('f'))).toString()).toBe('hello');
 });

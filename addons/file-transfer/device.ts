@@ -2,7 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import { messageOf } from '#base/errors';
 import { Flight } from '#base/flight';
 import { defineDevice } from '#addon/device';
-import { askedTerms, grant, largeChunk, type Terms } from '#proto';
+import { askedTerms, grant, largeChunk, type Room } from '#proto';
 import { Download } from './download.ts';
 import { list, makeFolder } from './folder.ts';
 import { goError } from './go-error.ts';
@@ -198,7 +198,13 @@ export default defineDevice(manifest, (device, config) => {
       }
 
       function fail(message: Message, err: string, code?: number): void {
-        const { offset, window: _, chunk: __, ...props } = (message as { props?: Record<string, unknown> }).props ?? {};
+        const {
+          offset,
+          window: _,
+          chunk: __,
+          prompt: ___,
+          ...props
+        } = (message as { props?: Record<string, unknown> }).props ?? {};
         const answer = failure(message.typ, err, code);
         session.send({
           ...answer,
@@ -220,7 +226,7 @@ async function info(path: string, props: Info['props']): Promise<Info> {
 }
 
 /** What an uploader of ours is granted. */
-function granted(message: Message): Terms | undefined {
+function granted(message: Message): Room | undefined {
   const peer = 'props' in message ? askedTerms(message.props as { window?: number; chunk?: number }) : undefined;
   return peer && { window: Math.min(peer.window, uploadWindow), chunk: Math.min(peer.chunk, largeChunk, uploadWindow) };
 }

@@ -40,7 +40,8 @@ export class Download {
     this.#options = options;
     this.#file = file;
     this.#regular = regular;
-    options.flight.again(options.terms?.window ?? stockWindow, options.offset);
+    const { terms, offset } = options;
+    options.flight.again(terms?.window ?? stockWindow, offset, terms?.prompt ?? true);
   }
 
   /** Checks and opens; throws `Refusal`. What is checked is what was opened, whatever the path leads to by then. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { CodedError } from '#base/errors';
 import type { Connection } from './connection.ts';
 import { sumOfFile, type CopyOptions } from './get.ts';
@@ -46,12 +46,19 @@ export async function putStream(
   let taken = false;
   await device.use(async (remote) => {
     if (taken) throw new CodedError('failed', 'connection lost, and standard input cannot be read twice');
-    await remote.write({ path: to }, () => {
+    const upload = remote.write({ path: to }, () => {
       taken = true;
       return counted(from, progress);
     });
+    await upload.catch(nameFolder(to));
   });
 }
+
+/** The device says of a folder that is not there only that a temporary file cannot be made in it, whose name means nothing. */
+const nameFolder = (to: string) => (error: unknown) => {
+  const missing = error instanceof Refusal && /^failed to create target file.*no such file/.test(error.message);
+  throw missing ? new Refusal(`there is no folder ${dirname(to)}: make it first, or name one that is there`) : error;
+};
 
 async function putFolder(
   device: Connection,
@@ -98,16 +105,17 @@ async function putFile(
     upload: identity.digest('hex').slice(0, 16),
     ...(options.owner ? { uid: stats.uid, gid: stats.gid } : {}),
   };
-  await device.use((remote) =>
-    remote.write(
+  await device.use((remote) => {
+    const upload = remote.write(
       request,
       (offset) => {
         progress.file(from, stats.size, offset);
         return counted(bytesOf(from, offset), progress);
       },
       async ({ offset, sha256 }) => offset <= stats.size && sha256 === (await sumOfFile(from, offset)),
-    ),
-  );
+    );
+    return upload.catch(nameFolder(to));
+  });
 }
 
 async function* bytesOf(path: string, offset: number): AsyncGenerator<Uint8Array> {

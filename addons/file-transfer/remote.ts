@@ -1,7 +1,7 @@
 import { CodedError, messageOf } from '#base/errors';
 import { Flight } from '#base/flight';
 import { Receipts } from '#base/receipts';
-import { ask, grantedTerms, largeChunk, bodyChunk, type Terms } from '#proto';
+import { ask, grantedTerms, largeChunk, bodyChunk, type Room, type Terms } from '#proto';
 import { stockWindow, offsetOf, type Entry, type Message, type PutFile } from './protocol.ts';
 import { Refusal } from './refusal.ts';
 
@@ -16,7 +16,7 @@ export type RemoteInfo = Extract<Message, { typ: 'file_info' }>['body'];
 export type Remains = { readonly offset: number; readonly sha256: string | undefined };
 
 /** What we take from the device, bytes under way: 80 MB/s at 100 ms. */
-const ours: Terms = { window: 8 * 1024 * 1024, chunk: largeChunk };
+const ours: Room = { window: 8 * 1024 * 1024, chunk: largeChunk };
 
 /** The files of a device, through one session: one request at a time. Throws `Refusal` with the device's words. */
 export class Remote {
@@ -106,7 +106,7 @@ export class Remote {
     const remains = { offset: offsetOf(ready.props) ?? 0, sha256: ready.props.sha256 };
     const from = remains.offset > 0 && terms && (await matches(remains)) ? remains.offset : 0;
     const flight = this.#flight;
-    flight.again(terms?.window ?? stockWindow, from);
+    flight.again(terms?.window ?? stockWindow, from, terms?.prompt ?? true);
     const flow = new Acks(flight);
     const acks = this.#acks(flow);
     // Whoever waits for it sees its failure; nobody may wait yet.

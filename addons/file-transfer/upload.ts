@@ -1,5 +1,5 @@
 import { rename, rm } from 'node:fs/promises';
-import { grant, type Terms } from '#proto';
+import { grant, type Room } from '#proto';
 import type { Wire } from './download.ts';
 import { goError } from './go-error.ts';
 import type { Limits } from './limits.ts';
@@ -14,7 +14,7 @@ export interface UploadOptions {
   readonly target: Target;
   readonly partial: Partial;
   /** What the peer was granted, if it is one of ours. */
-  readonly terms: Terms | undefined;
+  readonly terms: Room | undefined;
   /** What arrived is kept when the session is lost. */
   readonly kept: boolean;
   readonly limits: Limits;

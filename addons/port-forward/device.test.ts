@@ -39,7 +39,11 @@ async function host(serve: (socket: Socket) => void): Promise<{ port: number; se
   return { server, port: (server.address() as AddressInfo).port };
 }
 
-const ask = (id: string, port: number, more: { protocol?: string; window?: number; chunk?: number } = {}): Message => {
+const ask = (
+  id: string,
+  port: number,
+  more: { protocol?: string; window?: number; chunk?: number; prompt?: boolean } = {},
+): Message => {
   const { protocol = 'tcp', ...props } = more;
   return {
     typ: 'new',
@@ -179,6 +183,21 @@ it('F-59 PF-4 PF-5 PF-6 PF-7 each refusal has the text that clients know', async
   });
 });
 
+it.each(['tcp', 'udp'])(
+  'a %s host that the device does not know is named, and others are reached',
+  async (protocol) => {
+    const { port } = await host((socket) => socket.pipe(socket));
+    const session = start();
+    // No name that anybody could be asked for.
+    const body = { remote_host: 'no..host', remote_port: 80, protocol };
+    session.tell({ typ: 'new', props: { connection_id: 'c1' }, body });
+    expect(await errorOf(session)).toEqual({ err: `dial ${protocol}: lookup no..host: no such host`, msgtype: 'new' });
+    session.tell(ask('c2', port));
+    session.tell(forward('c2', Buffer.from('reached')));
+    expect(Buffer.from((await session.answer('forward', 'c2')).body).toString()).toBe('reached');
+  },
+);
+
 it('F-60 a person who stops is answered, and what he sent before has arrived', async () => {
   const arrived = Promise.withResolvers<string>();
   const { port } = await host((socket) => {
@@ -204,9 +223,9 @@ it('between our own ends a window is used, and each direction ends by itself', a
     socket.on('end', () => socket.end(Buffer.concat(got)));
   });
   const session = start();
-  session.tell(ask('c1', port, { window: 1_000_000, chunk: 65_536 }));
+  session.tell(ask('c1', port, { window: 1_000_000, chunk: 65_536, prompt: true }));
   const { props } = await session.answer('new');
-  expect(props).toMatchObject({ grant_window: 1_000_000, grant_chunk: 65_536 });
+  expect(props).toMatchObject({ grant_window: 1_000_000, grant_chunk: 65_536, grant_prompt: true });
   for (let at = 0; at < sent.length; at += 60_000) session.tell(forward('c1', sent.subarray(at, at + 60_000)));
   let acknowledged = 0;
   while (acknowledged < sent.length) acknowledged = (await session.answer('ack')).props.received ?? 0;
@@ -219,6 +238,23 @@ it('between our own ends a window is used, and each direction ends by itself', a
   await session.answer('stop');
   expect(got.equals(sent)).toBe(true);
   expect(session.said.at(-1)?.typ).toBe('end');
+});
+
+it('an earlier build, which acknowledges only when a quarter of its window is used up, is sent all of it', async () => {
+  const content = randomBytes(3_000_000);
+  const { port } = await host((socket) => void socket.end(content));
+  const session = start();
+  const window = 1_000_000;
+  session.tell(ask('c1', port, { window, chunk: 65_536 }));
+  let got = Buffer.alloc(0);
+  let told = 0;
+  while (got.length < content.length) {
+    got = Buffer.concat([got, (await session.answer('forward')).body]);
+    if (got.length - told < window / 4) continue;
+    told = got.length;
+    session.tell({ typ: 'ack', props: { connection_id: 'c1', received: told } });
+  }
+  expect(got.equals(content)).toBe(true);
 });
 
 it('a host that reads nothing stops its own connection only', async () => {

@@ -1,6 +1,6 @@
 import { messageOf } from '#base/errors';
 import { defineDevice } from '#addon/device';
-import { askedTerms, grant, largeChunk, type Terms } from '#proto';
+import { askedTerms, grant, largeChunk, type Room, type Terms } from '#proto';
 import { dialTcp, dialUdp, type Connection } from './dial.ts';
 import manifest from './manifest.ts';
 import { noBody, type Message } from './protocol.ts';
@@ -107,7 +107,7 @@ export default defineDevice(manifest, (device, config) => {
   };
 
   /** As much as is asked for, while few connections share the device's memory. */
-  function terms(peer: Terms): Terms {
+  function terms(peer: Terms): Room {
     const window = Math.min(peer.window, windowLimit, Math.max(largeChunk, Math.floor(windowBudget / (count + 1))));
     return { window, chunk: Math.min(largeChunk, window) };
   }

@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { connect, isIP, isIPv6 } from 'node:net';
-import type { Terms } from '#proto';
+import type { Room, Terms } from '#proto';
 import { dialError } from './dial-error.ts';
 import type { Wire } from './outflow.ts';
 import { TcpChannel } from './tcp.ts';
@@ -22,7 +22,7 @@ export interface DialOptions {
 
 /** A connection to a host that the device reaches. */
 export interface Connection {
-  extend(peer: Terms, ours: Terms): void;
+  extend(peer: Terms, ours: Room): void;
   /** False: the peer sends more than was agreed on. */
   take(body: Uint8Array): boolean;
   acknowledge(received: number | undefined): void;

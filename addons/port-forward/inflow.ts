@@ -1,5 +1,5 @@
 import { Receipts } from '#base/receipts';
-import type { Terms } from '#proto';
+import type { Room } from '#proto';
 import type { Wire } from './outflow.ts';
 
 /** A stock peer has one message under way; this much more shows that the peer keeps to no rule. */
@@ -9,7 +9,7 @@ const tolerated = 1024 * 1024;
 export class Inflow {
   readonly #id: string;
   readonly #wire: Wire;
-  #granted: Terms | undefined;
+  #granted: Room | undefined;
   #receipts: Receipts | undefined;
   #arrived = 0;
   #taken = 0;
@@ -20,7 +20,7 @@ export class Inflow {
   }
 
   /** The peer is one of ours, and may have this much under way. */
-  extend(granted: Terms): void {
+  extend(granted: Room): void {
     this.#granted = granted;
     const tell = (received: number): void =>
       void this.#wire.send({ typ: 'ack', props: { connection_id: this.#id, received } });

@@ -1,16 +1,16 @@
 import type { OperatorSession } from '#addon/cli';
-import { ask, grantedTerms, largeChunk, type Terms } from '#proto';
+import { ask, grantedTerms, largeChunk, type Room, type Terms } from '#proto';
 import type { Message } from './protocol.ts';
 
 /** What we may have under way to this machine in one connection, bytes: 40 MB/s at 100 ms. */
-const ours: Terms = { window: 4 * 1024 * 1024, chunk: largeChunk };
+const ours: Room = { window: 4 * 1024 * 1024, chunk: largeChunk };
 
 /** One connection at this end. */
 export interface Channel {
   /** The device has not answered yet. */
   readonly waits: boolean;
   /** The device has made its connection; with its terms, if it is one of ours. */
-  accepted(peer: Terms | undefined, ours: Terms): void;
+  accepted(peer: Terms | undefined, ours: Room): void;
   refused(why: string): void;
   take(body: Uint8Array): boolean;
   acknowledge(received: number | undefined): void;

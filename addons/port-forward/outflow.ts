@@ -51,7 +51,7 @@ export class Outflow {
   extend(terms: Terms): void {
     this.#terms = terms;
     // What went before the peer had answered says nothing of the line.
-    this.#flight = new Flight(terms.window, this.#sent);
+    this.#flight = new Flight(terms.window, this.#sent, terms.prompt);
     this.#pump();
   }
 

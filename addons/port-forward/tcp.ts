@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Terms } from '#proto';
+import type { Room, Terms } from '#proto';
 import { Inflow } from './inflow.ts';
 import { Outflow, type Wire } from './outflow.ts';
 
@@ -58,7 +58,7 @@ export class TcpChannel {
   }
 
   /** Both ends are ours: what the peer takes, and what it was told that we take. */
-  extend(peer: Terms, ours: Terms): void {
+  extend(peer: Terms, ours: Room): void {
     this.#extended = true;
     this.#in.extend(ours);
     this.#out.extend(peer);

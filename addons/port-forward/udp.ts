@@ -1,4 +1,4 @@
-import type { Terms } from '#proto';
+import type { Room, Terms } from '#proto';
 import { Inflow } from './inflow.ts';
 import { Outflow, type Wire } from './outflow.ts';
 
@@ -24,7 +24,7 @@ export class UdpChannel {
     this.#in = new Inflow(options.id, options.wire);
   }
 
-  extend(peer: Terms, ours: Terms): void {
+  extend(peer: Terms, ours: Room): void {
     this.#in.extend(ours);
     this.#out.extend(peer);
   }

@@ -107,8 +107,12 @@ async function converse(host: Host, device: NamedDevice, { join, share }: Option
     const now = people
       .flatMap(({ name, role }, index) => (index === self ? [] : [`${name} ${roles[role]}`]))
       .join(', ');
-    if (now !== others) notice.say(now || 'nobody else is here');
-    others = now;
+    // A guest is told what his own keys do; that others cannot be seen to type is no sign of it.
+    const mine = { owner: '', types: ', and you may type', watches: ', and you only watch' }[
+      people[self]?.role ?? 'owner'
+    ];
+    if (now + mine !== others) notice.say((now || 'nobody else is here') + mine);
+    others = now + mine;
   });
   let typing: Promise<void> | undefined;
   let waiting: NodeJS.Timeout | undefined;

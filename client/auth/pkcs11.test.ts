@@ -1,8 +1,9 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync } from 'node:fs';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { silentLog } from '#base/log';
 import { devicePaths, signatureHeader } from '#proto/http/device';
@@ -134,6 +135,34 @@ describeWhere('a device key in a PKCS#11 token', tokenMissing(), () => {
       // The engine that is named is the one that is taken.
       const named = { HttpsClient: { ...HttpsClient, SSLEngine: 'pkcs11' }, ServerCertificate: at('rsa.crt') };
       await expect(transport(named).request(server.url)).rejects.toThrow('TLS with a key in a token');
+    });
+
+    it('UC-14 OpenSSL is asked once who has the key, and again after a failure: a token may be plugged in later', async () => {
+      await using server = await Demanding.listen(token);
+      const [bin, asked] = [at('bin'), at('asked')];
+      device.write(
+        join(bin, 'openssl'),
+        `#!/bin/sh\necho "$1" >>'${asked}'\nPATH='${process.env['PATH']}' exec openssl "$@"\n`,
+        0o755,
+      );
+      process.env['PATH'] = `${bin}:${process.env['PATH']}`;
+      const questions = () =>
+        readFileSync(asked, 'utf8')
+          .split('\n')
+          .filter((command) => command === 'pkey').length;
+      const settings = { HttpsClient: { Certificate: at('ec.crt'), Key: uri('ec') }, ServerCertificate: at('rsa.crt') };
+      const client = transport(settings);
+      const works = async () => void (await textOf(await client.request(server.url, { method: 'POST', body: 'x' })));
+      await Promise.all([works(), works()]);
+      await works();
+      expect(questions()).toBe(1);
+      renameSync(at('ec.der'), at('unplugged'));
+      await expect(client.request(server.url)).rejects.toThrow('TLS with a key in a token');
+      await expect(client.request(server.url)).rejects.toThrow('TLS with a key in a token');
+      renameSync(at('unplugged'), at('ec.der'));
+      await works();
+      await works();
+      expect(questions()).toBe(3);
     });
   });
 });

@@ -22,6 +22,15 @@ import { ScriptedServer } from '../rig/server.ts';
 const run = promisify(execFile);
 const packaging = join(import.meta.dirname, '..', '..', 'packaging');
 
+/** A block of code of the guide's chapter on D-Bus, by its language. */
+function block(language: string): string {
+  const guide = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'client.md'), 'utf8');
+  const chapter = guide.slice(guide.indexOf('\n## D-Bus\n'));
+  const code = new RegExp(`\`\`\`${language}\n([^]*?)\n\`\`\``).exec(chapter)?.[1];
+  if (code === undefined) throw new Error(`the guide shows nothing in ${language}`);
+  return code;
+}
+
 const python = '/usr/bin/python3';
 const noPython =
   spawnSync(python, ['-c', 'import dbus, gi']).status === 0 ? undefined : 'install python3-dbus and python3-gi';
@@ -412,6 +421,34 @@ describe('what ships beside it', () => {
     await run(script, ['23'], { env });
     expect(device.record().deferral).toBeUndefined();
   });
+
+  itWhere('the commands of the guide in shell do what it says', missing('busctl', 'systemd'), async () => {
+    await start();
+    const env = { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: bus.address };
+    const [get = '', defer = '', monitor = ''] = block('sh').split('\n');
+    expect((await run('sh', ['-c', get], { env })).stdout).toBe('s "idle"\n');
+    expect((await run('sh', ['-c', defer], { env })).stdout).toMatch(/^u \d+\n$/);
+    expect(device.record().deferral?.seconds).toBe(3600);
+    expect(monitor).toMatch(/^busctl monitor /);
+  });
+
+  itWhere(
+    'the lines of the guide in Python hold an update, hear that it waits, and let it go on',
+    noPython,
+    async () => {
+      await start(1000);
+      const env = { ...process.env, DBUS_SYSTEM_BUS_ADDRESS: bus.address };
+      const child = spawn(python, ['-c', block('python')], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+      children.push(child);
+      const states: string[] = [];
+      const lines = createInterface(child.stdout);
+      lines.on('line', (line) => states.push(line));
+      while (!device.record().deferral) await log.until('update deferred');
+      offer();
+      while (states.at(-1) !== 'idle') await once(lines, 'line');
+      expect(states).toEqual(['downloading', 'waiting-to-install', 'installing', 'committing', 'finishing', 'idle']);
+    },
+  );
 
   itWhere('the example in Python asks before the install and before the restart', noPython, async () => {
     await start();

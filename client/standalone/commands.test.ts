@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { makeArtifact, type Recipe } from '../rig/artifact.ts';
 import { paths } from '../places.ts';
 import { RigDevice, type Behaviour } from '../rig/device.ts';
@@ -283,16 +283,52 @@ describe('standalone', () => {
     }
   });
 
-  it('UC-89 with a key set, unsigned and wrongly signed artifacts are refused', async () => {
-    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const other = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-    const file = join(device.root, 'verify.pem');
-    device.write(file, publicKey.export({ type: 'spki', format: 'pem' }));
-    device.write(join(device.places.conf, 'mender.conf'), JSON.stringify({ ArtifactVerifyKey: file }));
-    expect(await run({})).toBe(1);
-    expect(await run({}, { key: other.privateKey })).toBe(1);
-    expect(device.calls()).toEqual([]);
-    expect(await run({}, { key: privateKey })).toBe(0);
+  it.each(['ec', 'rsa'] as const)(
+    'UC-89 with keys set (%s), what none of them has signed is refused, and the second may be the one',
+    async (kind) => {
+      const pair = () =>
+        kind === 'ec'
+          ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+          : generateKeyPairSync('rsa', { modulusLength: 2048 });
+      const [ours, second, foreign] = [pair(), pair(), pair()];
+      const keys = [ours, second].map(({ publicKey }, index) => {
+        const file = join(device.root, `verify-${index}.pem`);
+        device.write(file, publicKey.export({ type: 'spki', format: 'pem' }));
+        return file;
+      });
+      device.write(paths.config(device.places), JSON.stringify({ ArtifactVerifyKeys: keys }));
+      expect(await run({})).toBe(1);
+      expect(await run({}, { key: foreign.privateKey })).toBe(1);
+      const altered = makeArtifact({ key: ours.privateKey });
+      altered[altered.indexOf('  data/0000/payload') - 1]! ^= 1;
+      device.write(join(device.root, 'altered.mender'), altered);
+      expect(await install(join(device.root, 'altered.mender'), options(), signal)).toBe(1);
+      expect(device.calls()).toEqual([]);
+      expect(await run({}, { key: second.privateKey })).toBe(0);
+      // Without keys a signature is none of the device's business.
+      expect(await go('rollback')).toBe(0);
+      device.write(paths.config(device.places), '{}');
+      expect(await run({}, { key: foreign.privateKey })).toBe(0);
+    },
+  );
+
+  it('UC-98 interrupted by a signal it says whether there is something to carry on, and resume goes back', async () => {
+    const stop = new AbortController();
+    const installing = (name: string) => {
+      device.module({ extra: `[ "$1" = ${name} ] && sleep 60` });
+      return install(artifact(), options(), stop.signal);
+    };
+    const called = (name: string) =>
+      vi.waitFor(() => expect(device.calls()).toContain(name), { timeout: 20_000, interval: 20 });
+    const cut = expect(installing('ArtifactInstall')).rejects.toThrow("interrupted: use 'resume'");
+    await called('ArtifactInstall');
+    stop.abort();
+    await cut;
+    device.module({});
+    expect(await go('resume')).toBe(1);
+    expect(said).toContain('Rolled back.');
+    expect(device.record()).toMatchObject({ artifactName: 'release-1' });
+    await expect(installing('Download')).rejects.toThrow('interrupted: nothing was installed');
   });
 
   it('UC-97 the program prints texts on standard output and errors on standard error', async () => {

@@ -68,8 +68,16 @@ async function perform(
   signal: AbortSignal,
   source?: Source,
 ): Promise<number> {
-  await run(standalone, standaloneActions(parts, source), state, installation, signal);
-  signal.throwIfAborted();
+  try {
+    await run(standalone, standaloneActions(parts, source), state, installation, signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  if (signal.aborted) {
+    const under = parts.journal.read().standalone !== undefined;
+    const what = under ? "use 'resume' to carry on, or to go back where it was cut" : 'nothing was installed';
+    throw new CodedError('interrupted', `interrupted: ${what}`);
+  }
   const over = parts.journal.read().standalone === undefined;
   if (state === 'beforeCleanup' && over && !installation.failed) installation.say('Cleaned up.');
   if (installation.rebootWanted && !installation.failed)

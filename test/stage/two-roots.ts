@@ -1,30 +1,22 @@
 // A machine with two root file systems on loop devices and the real tools of a boot loader. Only the boot loader itself
 // is played, by the rules that both kinds follow (`update-client.md` §5.3).
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { peer, peerEnvironment } from '../peers.ts';
 import type { System } from '../../client/rootfs/partitions.ts';
+import { LoopDevice, withSystem } from './loop-device.ts';
+import { onSignal } from './on-signal.ts';
 
 const run = promisify(execFile);
 const MiB = 1024 * 1024;
 
 export type BootLoader = 'U-Boot' | 'GRUB';
 export type Place = 'a' | 'b';
-
-/** Why this user may not have loop devices and mount them, in words; nothing if he may. */
-export function loopsMissing(): string | undefined {
-  if (process.getuid?.() !== 0) return 'needs root, for loop devices and mounts';
-  try {
-    execFileSync('losetup', ['-f'], { stdio: 'ignore', env: withSystem() });
-    return undefined;
-  } catch {
-    return 'there is no free loop device: losetup -f fails';
-  }
-}
 
 export interface TwoRootsOptions {
   readonly bootLoader: BootLoader;
@@ -43,11 +35,20 @@ export class TwoRoots implements AsyncDisposable {
   /** Put first in PATH: the boot loader's tools. */
   readonly bin: string;
   readonly #options: TwoRootsOptions;
+  readonly #loops: readonly LoopDevice[];
+  /** However the process ends, the devices go with it; a mount and a folder need somebody who takes them away. */
+  readonly #signals: Disposable;
   #runs: Place = 'a';
 
-  private constructor(folder: string, devices: Readonly<Record<Place, string>>, options: TwoRootsOptions) {
+  private constructor(folder: string, loops: readonly LoopDevice[], options: TwoRootsOptions) {
+    const [a = '', b = ''] = loops.map(({ path }) => path);
     this.folder = folder;
-    this.devices = devices;
+    this.devices = { a, b };
+    this.#loops = loops;
+    this.#signals = onSignal(() => {
+      spawnSync('umount', ['-l', this.system.root]);
+      rmSync(folder, { recursive: true, force: true });
+    });
     this.bin = join(folder, 'bin');
     this.#options = options;
   }
@@ -55,24 +56,25 @@ export class TwoRoots implements AsyncDisposable {
   /** A machine that runs `old` from A; B is empty. */
   static async open(options: TwoRootsOptions): Promise<TwoRoots> {
     const folder = await mkdtemp(join(tmpdir(), 'patchbay-roots-'));
-    const devices = { a: '', b: '' };
+    const loops: LoopDevice[] = [];
+    let machine: TwoRoots | undefined;
     try {
       for (const place of ['a', 'b'] as const) {
         const file = join(folder, `partition-${place}`);
         await writeFile(file, '');
         const size = (place === 'b' ? options.sizeOfB : undefined) ?? options.size ?? 4;
         await run('truncate', ['-s', `${size}M`, file]);
-        devices[place] = await loop(file);
+        loops.push(new LoopDevice(file));
       }
-      const machine = new TwoRoots(folder, devices, options);
+      machine = new TwoRoots(folder, loops, options);
       await machine.#installTools();
       const image = await machine.image('old');
-      await run('dd', [`if=${image}`, `of=${devices.a}`, 'bs=1M', 'conv=fsync'], { env: withSystem() });
+      await run('dd', [`if=${image}`, `of=${machine.devices.a}`, 'bs=1M', 'conv=fsync'], { env: withSystem() });
       await machine.#mount();
       return machine;
     } catch (error) {
-      for (const device of Object.values(devices))
-        if (device) await run('losetup', ['-d', device], { env: withSystem() });
+      for (const each of loops) each[Symbol.dispose]();
+      if (machine) machine.#signals[Symbol.dispose]();
       await rm(folder, { recursive: true, force: true });
       throw error;
     }
@@ -193,7 +195,8 @@ export class TwoRoots implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await run('umount', ['-l', this.system.root]).catch(() => undefined);
-    for (const device of Object.values(this.devices)) await run('losetup', ['-d', device], { env: withSystem() });
+    for (const each of this.#loops) each[Symbol.dispose]();
+    this.#signals[Symbol.dispose]();
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -290,14 +293,4 @@ export async function layGrubEnvironment(
     const { stdout } = await run('sha256sum', ['lock'], { cwd: copy });
     await writeFile(join(copy, 'lock.sha256sum'), stdout);
   }
-}
-
-/** A loop device for a file; its path. */
-export async function loop(file: string, ...args: string[]): Promise<string> {
-  const { stdout } = await run('losetup', ['-f', '--show', ...args, file], { env: withSystem() });
-  return stdout.trim();
-}
-
-function withSystem(): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin:/sbin` };
 }
