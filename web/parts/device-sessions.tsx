@@ -2,6 +2,7 @@ import { Button, Group, Stack, Title } from '@mantine/core';
 import { lazy, Suspense, useMemo, useState } from 'react';
 import { useNavigate } from '@tanstack/react-router';
 import type { RecordingInfo, SessionInfo } from '#proto/http/sessions';
+import { useWebAddons } from '../addons.ts';
 import {
   readRecording,
   recordingsPerPage,
@@ -21,11 +22,6 @@ import { Ago } from './time.tsx';
 const RecordingPlayer = lazy(async () => ({ default: (await import('./recording-player.tsx')).RecordingPlayer }));
 const column = columnsOf<SessionInfo>();
 const taped = columnsOf<RecordingInfo>();
-const kinds: Readonly<Record<string, string>> = {
-  terminal: 'Terminal',
-  'port-forward': 'Ports',
-  'file-transfer': 'Files',
-};
 const roles = { owner: 'has it', types: 'types too', watches: 'watches' } as const;
 
 /** Who is on this device now, and what earlier terminals showed. */
@@ -41,6 +37,7 @@ export function DeviceSessions({ id, name }: { readonly id: string; readonly nam
 function Open({ id, name }: { readonly id: string; readonly name: string }) {
   const { data, error, refetch } = useOpenSessions(id);
   const { data: me } = useMe();
+  const addons = useWebAddons();
   const navigate = useNavigate({ from: '/devices/$deviceId' });
   const end = useEndSession();
   const [ending, setEnding] = useState<SessionInfo>();
@@ -50,7 +47,8 @@ function Open({ id, name }: { readonly id: string; readonly name: string }) {
       column.display({
         id: 'kind',
         header: 'For',
-        cell: ({ row: { original } }) => kinds[original.kind ?? ''] ?? original.kind ?? '–',
+        cell: ({ row: { original } }) =>
+          addons.find((addon) => addon.id === original.kind)?.title ?? original.kind ?? '–',
       }),
       column.display({
         id: 'since',
@@ -93,7 +91,7 @@ function Open({ id, name }: { readonly id: string; readonly name: string }) {
         ),
       }),
     ],
-    [me?.id, navigate],
+    [addons, me?.id, navigate],
   );
   if (error && !data) return <Problem what="The sessions could not be listed" error={error} retry={refetch} />;
   return (
