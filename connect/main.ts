@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { Blame } from '#base/blame';
-import { messageOf } from '#base/errors';
+import { messageOf, stackOf } from '#base/errors';
 import { createLog } from '#base/log';
 import type { Ours } from '#addon/loading';
 import { configFile, fallbackFile, readConfig } from './config.ts';
@@ -48,9 +48,7 @@ export async function main(args: string[], ours?: Ours): Promise<number> {
 
 async function daemon(flags: Flags, ours: Ours | undefined): Promise<number> {
   const log = createLog(flags.debug ? 'debug' : 'info', { program: 'connect' });
-  using blame = new Blame((addon, error) =>
-    log.error('add-on failed', { addon, error: error instanceof Error ? String(error.stack) : messageOf(error) }),
-  );
+  using blame = new Blame((addon, error) => log.error('add-on failed', { addon, error: stackOf(error) }));
   const stop = new AbortController();
   const halt = (): void => stop.abort();
   process.once('SIGTERM', halt);

@@ -2,7 +2,7 @@ import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { Blame } from '#base/blame';
-import { messageOf } from '#base/errors';
+import { stackOf } from '#base/errors';
 import { createLog } from '#base/log';
 import { failed } from './command-line.ts';
 import { configOf, serverOptions } from './config.ts';
@@ -24,9 +24,7 @@ export async function main(args: string[]): Promise<number> {
     await makeDataFolder(config.data);
     enableCompileCache(join(config.data, 'compiled'));
     const { startServer } = await import('./server.ts');
-    using blame = new Blame((addon, error) =>
-      log.error('add-on failed', { addon, error: error instanceof Error ? String(error.stack) : messageOf(error) }),
-    );
+    using blame = new Blame((addon, error) => log.error('add-on failed', { addon, error: stackOf(error) }));
     const server = await startServer(config, log, blame);
     const url =
       config.publicUrl ??

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
+import { silentLog } from '#base/log';
 import { control, encode, pack, toFrame, unpack } from '#proto';
 import { eventually } from './stage/program.ts';
 import { Peer, structure, text } from './stage/peer.ts';
@@ -350,11 +351,14 @@ describe('a person', () => {
   });
 
   it("is refused at somebody's terminal, before the upgrade, when that cannot be logged", async () => {
-    const server = await start({ joined: () => Promise.reject(new Error('disk full')) });
+    const lines: string[] = [];
+    const log = { ...silentLog, error: (event: string, fields?: object) => lines.push(event, JSON.stringify(fields)) };
+    const server = await start({ log, joined: () => Promise.reject(new Error('disk full')) });
     const { sid } = await session(server);
     const seat = `${server.url}${userPath('one')}?join=${sid}`;
     await expect(Peer.connect(seat, bearer('user-bob'))).rejects.toThrow('HTTP 500: {"error":"internal error"');
     expect(server.relay.sessions().map(({ guests }) => guests)).toEqual([[]]);
+    expect(lines).toEqual(['socket not made', expect.stringContaining('disk full')]);
   });
 
   it('who goes while his session is still being written down is in the log in order, or not at all', async () => {

@@ -65,10 +65,11 @@ function databaseOf(file: string, log: Log): Map<string, Uint8Array> | undefined
   }
 }
 
-/** Tells what a database says of updates from what it says at another time; its tokens do not count. */
+/** Tells what a database says of updates from what it says at another time; tokens, and what only holds an update, do not count. */
 function sealOf(entries: ReadonlyMap<string, Uint8Array>): string {
   const hash = createHash('sha256');
   for (const key of formerKeys) {
+    if (key === 'update-control-maps') continue; // every start of that client may change it
     const value = entries.get(key);
     hash.update(`${key} ${value?.length ?? 'none'}\n`).update(value ?? '');
   }

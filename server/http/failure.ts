@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { Express, NextFunction, Request, Response } from 'express';
-import { CodedError, messageOf } from '#base/errors';
+import { CodedError, messageOf, stackOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { HttpError, statusFor } from '../errors.ts';
 
@@ -51,7 +51,7 @@ export function finish(app: Express, log: Log): void {
         request: requestId,
         method: req.method,
         path: req.path,
-        error: String((error as Error)?.stack ?? error),
+        error: stackOf(error),
       });
     if (res.headersSent) {
       res.destroy();

@@ -65,6 +65,7 @@ export interface RelayBus {
   sessionsOf(deviceId: string): Iterable<SessionEnd>;
 }
 
+/** All devices and sessions of this process. */
 export class LocalBus implements RelayBus {
   readonly #devices = new Map<string, DeviceEnd>();
   readonly #sessions = new Map<string, SessionEnd>();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
-import { messageOf } from '#base/errors';
+import { messageOf, stackOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { control, decode, deviceFrameLimit, encode, largeFrameLimit, ProtoType, toFrame } from '#proto';
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
@@ -55,7 +55,7 @@ export class DeviceSocket implements DeviceEnd {
         this.#receive(data as Buffer);
       } catch (error) {
         // A fault of ours costs this socket, never the process with everybody else's.
-        options.log.error('frame not relayed', { device: this.deviceId, error: String((error as Error).stack) });
+        options.log.error('frame not relayed', { device: this.deviceId, error: stackOf(error) });
         this.close(1011, 'internal error');
       }
     });

@@ -46,6 +46,7 @@ export async function openInner(options: InnerOptions): Promise<InnerSession> {
   }
 }
 
+/** As `openInner` gives it: its messages are read from it, and it may end by either side at any time (`signal`). */
 export class InnerSession implements SessionEnd, OperatorSession<LooseMessage> {
   readonly sid = randomUUID();
   readonly deviceId: string;

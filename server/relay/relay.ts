@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { stackOf } from '#base/errors';
 import {
   control,
   encode,
@@ -69,7 +70,10 @@ export function createRelay(options: RelayOptions) {
       const upgrade = { req, socket, head };
       const done = 'device' in target ? admitDevice(upgrade) : reception.admit(upgrade, target);
       done.catch((error: unknown) => {
-        log.info('socket refused', { path: pathOf(req), ...refusalOf(error) });
+        const refusal = refusalOf(error);
+        const fields = { path: pathOf(req), request: requestId(req) };
+        if (refusal.status === 500) log.error('socket not made', { ...fields, error: stackOf(error) });
+        else log.info('socket refused', { ...fields, ...refusal });
         refuse(socket, error, requestId(req));
       });
       return true;

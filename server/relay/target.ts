@@ -32,4 +32,5 @@ export function match(req: IncomingMessage): Target | { readonly device: true } 
   }
 }
 
+/** Of a request, without its query. */
 export const pathOf = (req: IncomingMessage): string => (req.url ?? '').split('?', 1)[0] ?? '';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { WebSocket } from 'ws';
-import { messageOf } from '#base/errors';
+import { messageOf, stackOf } from '#base/errors';
 import type { Log } from '#base/log';
 import { decode, frozenCode, narrow, ProtoType, unpack, type ProtoMsg } from '#proto';
 import type { DeviceEnd, RelayBus, SessionEnd } from './bus.ts';
@@ -235,7 +235,7 @@ export class UserSession implements SessionEnd {
       this.#receive(data);
     } catch (error) {
       // A fault of ours costs this session, never the process with everybody else's.
-      this.#options.log.error('message not relayed', { sid: this.sid, error: String((error as Error).stack) });
+      this.#options.log.error('message not relayed', { sid: this.sid, error: stackOf(error) });
       this.#finish('internal error');
       this.#personEnd.close(1011, 'internal error');
     }
