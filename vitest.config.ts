@@ -12,7 +12,7 @@ const exclude = ['node_modules/**', 'dist/**', '.peers/**'];
 
 export default defineConfig({
   test: {
-    testTimeout: slow ? 600_000 : 60_000,
+    testTimeout: slow ? 600_000 : 120_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 20_000 } },
     // The programs that tests start begin in half the time when Node keeps what it compiled.

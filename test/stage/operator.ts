@@ -70,7 +70,7 @@ export class Operator {
     return await this.device(mac, 'accepted');
   }
 
-  async connected(id: string, timeout = 45_000): Promise<void> {
+  async connected(id: string, timeout = 100_000): Promise<void> {
     await eventually(
       `device ${id} is connected`,
       async () => (await this.get<{ status: string }>(`/v1/deviceconnect/devices/${id}`)).status === 'connected',
