@@ -2,7 +2,8 @@
 // it must start by itself, be new and committed or old and working, and have told its server which. `--count` says how
 // often. An update runs to its end once for every 25 cuts: what its disk and its server hold is kept at each of the moments,
 // and the machine is started from there. With two cores two machines work side by side; PATCHBAY_POWERCUT_MACHINES=1 makes
-// it one. PATCHBAY_POWERCUT_LOG names a file to which each cut is added as a line of JSON; one that was cut itself goes on there.
+// it one. The moments are spread evenly over the phases of an update, which the console tells, and within each by its time:
+// by the clock alone nearly all of them would be in the long starts, none in the writing. PATCHBAY_POWERCUT_LOG names a file to which each cut is added as a line of JSON; one that was cut itself goes on there.
 import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,10 +17,10 @@ interface Options {
 }
 
 interface Cut {
-  /** Part of the update that had gone by, 0 to 1. */
-  readonly at: number;
-  /** What the console said last. */
+  /** Phase of the update, as far as the console had told. */
   readonly during: string;
+  /** Part of the phase that was meant and that had gone by, 0 to 1. */
+  readonly at: number;
   readonly ending?: Ending;
   /** What is wrong with that. */
   readonly fault?: string;
@@ -88,26 +89,23 @@ async function series(updates: readonly number[], machine: number, keep: (cut: C
     await device.release('release-2');
     await device.release('release-3');
     let runs = 'release-1';
-    let whole = 0;
+    const lengths: number[] = [];
     const update = async (count: number): Promise<void> => {
       const wanted = runs === 'release-2' ? 'release-3' : 'release-2';
       const deployment = await device.deploy(wanted);
-      const start = performance.now();
-      // Each update is cut at moments of its own, between those of the others.
-      const shift = count === 0 ? 0 : (cuts.length / perUpdate / (updates.length + 1)) % 1;
       const moments: { at: number; during: string; saved: string }[] = [];
-      let stood = 0;
       for (let index = 0; index < count; index += 1) {
-        const at = (index + 0.1 + 0.8 * shift) / count;
-        await pause(Math.max(0, start + stood + whole * at - performance.now()));
+        // Each update is cut at moments of its own, between those of the others.
+        const place = ((index + ((cuts.length / perUpdate / (updates.length + 1)) % 1)) / count) * phases.length;
+        const [phase, at] = [Math.floor(place), place % 1];
+        await device.says(phases[phase]!.said);
+        await pause(at * lengths[phase]!);
         const saved = join(folder, `moment-${index}`);
-        const stop = performance.now();
         await device.save(saved);
-        stood += performance.now() - stop;
         moments.push({ at, during: phaseOf(device.lines), saved });
       }
+      if (count === 0) await measure(device, lengths);
       const plain = await device.ended(deployment);
-      if (count === 0) whole = performance.now() - start;
       const wrong = plain.report === 'success' ? fault(plain, runs, wanted) : `it ended with ${plain.report}`;
       if (wrong !== undefined) throw new Error(`the update without a power cut: ${wrong}`);
       const end = join(folder, 'end');
@@ -124,14 +122,14 @@ async function series(updates: readonly number[], machine: number, keep: (cut: C
         cuts.push(cut);
         await keep(cut);
         const result = cut.fault ?? `${cut.ending?.report}, runs ${cut.ending?.runs}`;
-        say(`machine ${machine + 1}, cut ${cuts.length} at ${Math.round(at * 100)} %, ${during}: ${result}`);
+        say(`machine ${machine + 1}, cut ${cuts.length}, ${during}, ${Math.round(at * 100)} %: ${result}`);
       }
       await device.restore(end);
       runs = wanted;
     };
     // One without a cut says how long it takes.
     await update(0);
-    say(`machine ${machine + 1}: an update takes ${Math.round(whole / 1000)} s`);
+    phases.forEach(({ name }, n) => say(`machine ${machine + 1}: ${name}: ${Math.round(lengths[n]!)} ms`));
     for (const count of updates) await update(count);
     return cuts;
   } finally {
@@ -139,22 +137,35 @@ async function series(updates: readonly number[], machine: number, keep: (cut: C
   }
 }
 
-const phases: readonly [said: RegExp, during: string][] = [
-  [/deployment ended/, 'after the end'],
-  [/root file system committed/, 'after the commit'],
-  [/deployment continued/, 'verification and commit'],
-  [/board: .* runs/, 'start of the client in the new system'],
-  [/reboot: Restarting/, 'boot loader and kernel of the new system'],
-  [/deployment status: rebooting/, 'reboot'],
-  [/boot loader starts the new/, 'before the reboot'],
-  [/deployment status: installing/, 'change of the boot variables'],
-  [/root file system written/, 'after the writing'],
-  [/is being written/, 'writing of the image'],
-  [/deployment started/, 'begin of the download'],
+/** Begins with a line of the console, and ends with that of the next. */
+const phases: readonly { readonly said: RegExp; readonly name: string }[] = [
+  { said: /deployment started/, name: 'begin of the download' },
+  { said: /is being written/, name: 'writing of the image' },
+  { said: /root file system written/, name: 'after the writing' },
+  { said: /deployment status: installing/, name: 'change of the boot variables' },
+  { said: /boot loader starts the new/, name: 'before the reboot' },
+  { said: /deployment status: rebooting/, name: 'reboot' },
+  { said: /reboot: Restarting/, name: 'boot loader and kernel of the new system' },
+  { said: /board: .* runs/, name: 'start of the client in the new system' },
+  { said: /deployment continued/, name: 'verification and commit' },
+  { said: /root file system committed/, name: 'after the commit' },
+  { said: /deployment ended/, name: 'after the end' },
 ];
 
 const phaseOf = (lines: readonly string[]): string =>
-  phases.find(([said]) => lines.some((line) => said.test(line)))?.[1] ?? 'before the deployment';
+  phases.findLast(({ said }) => lines.some((line) => said.test(line)))?.name ?? 'before the deployment';
+
+/** How long each phase takes, ms. */
+async function measure(device: VirtualDevice, lengths: number[]): Promise<void> {
+  let begun: number | undefined;
+  for (const { said } of phases) {
+    await device.says(said);
+    if (begun !== undefined) lengths.push(performance.now() - begun);
+    begun = performance.now();
+  }
+  // Nothing comes after the last one.
+  lengths.push(2000);
+}
 
 function counted(words: readonly string[]): [string, number][] {
   const counts = new Map<string, number>();
