@@ -125,6 +125,8 @@ async function series(updates: readonly number[], machine: number, keep: (cut: C
         say(`machine ${machine + 1}, cut ${cuts.length}, ${during}, ${Math.round(at * 100)} %: ${result}`);
       }
       await device.restore(end);
+      // What it says of this start is not to be taken for the one in the middle of the next update.
+      await device.says(started);
       runs = wanted;
     };
     // One without a cut says how long it takes.
@@ -137,6 +139,9 @@ async function series(updates: readonly number[], machine: number, keep: (cut: C
   }
 }
 
+/** A system runs, and is about to start the client. */
+const started = /board: .* runs/;
+
 /** Begins with a line of the console, and ends with that of the next. */
 const phases: readonly { readonly said: RegExp; readonly name: string }[] = [
   { said: /deployment started/, name: 'begin of the download' },
@@ -146,7 +151,7 @@ const phases: readonly { readonly said: RegExp; readonly name: string }[] = [
   { said: /boot loader starts the new/, name: 'before the reboot' },
   { said: /deployment status: rebooting/, name: 'reboot' },
   { said: /reboot: Restarting/, name: 'boot loader and kernel of the new system' },
-  { said: /board: .* runs/, name: 'start of the client in the new system' },
+  { said: started, name: 'start of the client in the new system' },
   { said: /deployment continued/, name: 'verification and commit' },
   { said: /root file system committed/, name: 'after the commit' },
   { said: /deployment ended/, name: 'after the end' },
