@@ -112,8 +112,9 @@ function forStreams(percent) {
  */
 function forKeys(started) {
   setTimeout(() => {
-    setFlagsFromString('--invocation-count-for-maglev=30');
-    setFlagsFromString('--invocation-count-for-turbofan=200');
+    setFlagsFromString('--invocation-count-for-maglev=10');
+    setFlagsFromString('--invocation-count-for-turbofan=60');
+    setFlagsFromString('--minimum-invocations-after-ic-update=50');
   }, started).unref();
 }
 
