@@ -263,7 +263,10 @@ describe("a device's log (§1.4)", () => {
     await get('d1');
     const read = () => server.call('GET', `${deployments}/${id}/devices/d1/log`);
     expect((await read()).status).toBe(404);
+    server.told.length = 0;
     expect(await send({ messages: [{ ...line, message: 'first' }] })).toBe(204);
+    // A page that shows the failure already has to learn that there is a log now.
+    expect(server.told).toEqual([['deployment', { id, status: 'pending', device: 'd1' }]]);
     expect(await send({ messages: [line, { ...line, level: 'info' }] })).toBe(204);
     const { status, text, headers } = await read();
     expect(status).toBe(200);
@@ -272,7 +275,6 @@ describe("a device's log (§1.4)", () => {
       '2026-01-02 03:04:05.5 +0000 UTC error: it broke\n2026-01-02 03:04:05.5 +0000 UTC info: it broke\n',
     );
     expect(await part(id, 'd1')).toMatchObject({ log: true });
-    expect(server.told.at(-1)).toEqual(['deployment', { id, status: 'pending', device: 'd1' }]);
 
     for (const bad of [
       {},
